@@ -1,0 +1,143 @@
+"""Who may do what: the roles of every purpose, and of every tenant, as least privilege has them.
+
+A role is what Elasticsearch calls a role descriptor. The same value becomes an entry of `roles.yml` (nodes whose roles
+live in files) or the body of `PUT _security/role/<name>` (roles kept by the security API).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from steward.search.names import TenantName
+
+ALL_TENANTS = "tenant-*"
+
+
+class IndexGrant(BaseModel):
+    """Privileges on the indices and aliases that *names* match."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    names: tuple[str, ...] = Field(min_length=1)
+    privileges: tuple[str, ...] = Field(min_length=1)
+
+
+class Role(BaseModel):
+    """A role descriptor, of the parts that are granted here: cluster privileges and index privileges."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cluster: tuple[str, ...] = ()
+    indices: tuple[IndexGrant, ...] = ()
+
+    def body(self) -> dict[str, Any]:
+        """The body of `PUT _security/role/<name>`, and the value of an entry in `roles.yml`."""
+        return self.model_dump(mode="json")
+
+
+def production_roles(*, manages_roles: bool) -> dict[str, Role]:
+    """The roles of the cluster that serves tenants, by name.
+
+    *manages_roles*: the provisioner also puts roles by the security API. Whoever may write a role may write itself a
+    stronger one, so this is granted only where roles do not live in files.
+    """
+    return {
+        "steward_monitoring": _MONITORING,
+        "steward_provision": _provision(manages_roles=manages_roles),
+        "steward_snapshot": _SNAPSHOT,
+        "steward_tenants": _TENANTS,
+    }
+
+
+def scratch_roles() -> dict[str, Role]:
+    """The roles of the cluster that only ever holds restored copies, by name."""
+    return {"steward_monitoring": _MONITORING, "steward_restore": _RESTORE}
+
+
+def tenant_role(tenant: TenantName) -> Role:
+    """What the application may do for one tenant: read and write its documents, by its alias or by its indices.
+
+    The pattern of the indices is a regular expression, since the wildcard `tenant-acme-*` would also open the
+    indices of a tenant called `acme-corp`.
+    """
+    names = (tenant.alias, f"/{re.escape(tenant.alias)}-[0-9]{{6}}/".replace(r"\-", "-"))
+    return Role(indices=(IndexGrant(names=names, privileges=_TENANT_PRIVILEGES),))
+
+
+def roles_file(roles: Mapping[str, Role]) -> str:
+    """*roles* as entries of a `roles.yml`, in the order of their names."""
+    return "\n".join(role_entry(name, roles[name]) for name in sorted(roles))
+
+
+def role_entry(name: str, role: Role) -> str:
+    """One role as a top-level entry of a `roles.yml`, ending in a newline."""
+    return yaml.safe_dump({name: role.body()}, sort_keys=False, default_flow_style=False, width=120)
+
+
+# `maintenance` is refresh, flush and merge: a document just written is made searchable.
+_TENANT_PRIVILEGES = ("read", "write", "view_index_metadata", "maintenance")
+
+_MONITORING = Role(
+    cluster=("monitor", "cluster:admin/snapshot/get", "cluster:admin/repository/get"),
+    indices=(IndexGrant(names=(ALL_TENANTS,), privileges=("monitor", "view_index_metadata")),),
+)
+
+# Nothing here writes a document, and nothing restores: a restore happens on the scratch cluster only.
+_SNAPSHOT = Role(
+    cluster=(
+        "monitor",
+        "create_snapshot",
+        "cluster:admin/snapshot/delete",
+        "cluster:admin/repository/get",
+        "cluster:admin/repository/verify",
+        "cluster:admin/component_template/get",
+        "indices:admin/index_template/get",
+        "indices:admin/template/get",
+    ),
+    indices=(
+        IndexGrant(names=(ALL_TENANTS,), privileges=("read", "view_index_metadata", "monitor", "maintenance")),
+    ),
+)
+
+_TENANTS = Role(indices=(IndexGrant(names=(ALL_TENANTS,), privileges=_TENANT_PRIVILEGES),))
+
+# Reads and writes no document, although it may delete an index: that is in `manage`, which putting an alias needs.
+_PROVISION_CLUSTER = (
+    "monitor",
+    "manage_index_templates",
+    "cluster:admin/repository/get",
+    "cluster:admin/repository/put",
+    "cluster:admin/repository/verify",
+    "cluster:admin/settings/update",
+)
+_PROVISION_ROLES = ("cluster:admin/xpack/security/role/get", "cluster:admin/xpack/security/role/put")
+
+
+def _provision(*, manages_roles: bool) -> Role:
+    return Role(
+        cluster=_PROVISION_CLUSTER + (_PROVISION_ROLES if manages_roles else ()),
+        indices=(
+            IndexGrant(names=(ALL_TENANTS,), privileges=("create_index", "manage", "view_index_metadata", "monitor")),
+        ),
+    )
+
+
+# The repository is registered there by whoever runs that cluster, read-only: who restores cannot make it writable.
+_RESTORE = Role(
+    cluster=(
+        "monitor",
+        "cluster:admin/snapshot/get",
+        "cluster:admin/snapshot/restore",
+        "cluster:admin/repository/get",
+        "cluster:admin/repository/verify",
+        "cluster:admin/component_template/get",
+        "indices:admin/index_template/get",
+        "indices:admin/template/get",
+    ),
+    indices=(IndexGrant(names=("*",), privileges=("create_index", "manage", "read", "view_index_metadata")),),
+)
