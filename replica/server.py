@@ -89,6 +89,11 @@ class Server(Protocol):
     """Those of `port_names` that clients use: the fault proxy stands before them."""
     ready_seconds: int = 120
     """How long after its start a probe may keep failing before `up` gives up."""
+    ends_leftovers: bool = True
+    """Whether processes that outlived an earlier run of this server are ended before it is started again."""
+
+    def install(self, cache: Path) -> None:
+        """Lay in *cache* what the server runs from; cheap when it is there. `setup` and `up` call it, one at a time."""
 
     def prepare(self, place: Place) -> None:
         """Folders, configuration, certificates. Runs before what it needs is up, so it talks to no server."""
