@@ -1,0 +1,71 @@
+# `make help` lists what there is to do. Everything runs from .venv, which `make setup` makes from the lock.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+N ?=
+
+.PHONY: help setup demo up down status test test-unit lint format clean lock bench-snapshot drill-snapshot drill-clean-runs
+
+help:  ## what there is to do
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+setup: $(VENV)/.made  ## .venv from the lock, the servers' files from their locks, missing Debian packages named
+	@$(BIN)/python -m replica setup
+
+# Made again only when the lock or the project's metadata changed; the mark comes last, so a broken install is repeated.
+$(VENV)/.made: requirements.lock pyproject.toml deployments/debian/packages.txt deployments/debian/check
+	@deployments/debian/check
+	echo "installing $$(grep -c == requirements.lock) locked packages into $(VENV)"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+demo: setup  ## the platform, 20 tenants, live writes, one proved night; leaves the platform running
+	@$(BIN)/python -m replica up
+	$(BIN)/python -m demo snapshot
+
+up: setup  ## start the replica, or repair what is down
+	@$(BIN)/python -m replica up
+
+down:  ## stop the replica
+	@$(BIN)/python -m replica down
+
+status:  ## the replica's servers: ports, pids, memory, health
+	@$(BIN)/python -m replica status
+
+test: setup  ## every test, on real servers
+	@$(BIN)/python -m pytest
+
+test-unit: $(VENV)/.made  ## the tests that need no server, in seconds
+	@$(BIN)/python -m pytest tests/unit tests/contract
+
+lint: setup  ## style, types, import rules, rendered files
+	@$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+	$(BIN)/python -m deployments.elasticsearch render --check
+	$(BIN)/python -m deployments.prefect
+
+format: $(VENV)/.made  ## let the formatter write
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+bench-snapshot: setup  ## speed, memory and growth of the proof (N= documents); last line JSON
+	@$(BIN)/python -m bench.snapshot $(if $(N),--documents $(N))
+
+drill-snapshot: setup  ## kill the night at seeded points and let a rerun finish it (N= kills); last line JSON
+	@$(BIN)/python -m bench.drill_snapshot $(if $(N),--cases $(N))
+
+clean:  ## stop the replica and remove its state, keep .venv
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m replica clean; fi
+	rm -rf .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist
+
+lock:  ## resolve requirements.lock anew (maintainers; needs uv)
+	@uv pip compile --quiet --all-extras --generate-hashes --no-annotate --no-header --python-version 3.11 \
+	  pyproject.toml -o requirements.lock

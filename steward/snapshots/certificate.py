@@ -1,0 +1,120 @@
+"""The certificate: what a person reads first. Markdown, at most 36 lines whatever the number of tenants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from steward.snapshots.report import SnapshotReport
+from steward.verdicts import Verdict
+
+MOST_FINDINGS = 6
+
+_CLAIM = {
+    Verdict.VERIFIED: "restored elsewhere and found equal to its source at the snapshot's moment",
+    Verdict.REFUTED: "restored elsewhere and found WRONG: do not rely on this snapshot",
+    Verdict.UNKNOWN: "NOT proved: what this snapshot holds could not be established",
+}
+
+
+def render_certificate(report: SnapshotReport) -> str:
+    """Certificate of *report*; its line `verdict: …` is what machines and tired people look for."""
+    return "\n".join(
+        [
+            f"# Restore certificate: {report.snapshot}",
+            "",
+            f"verdict: {report.verdict}",
+            "",
+            f"Snapshot of cluster **{report.cluster}**, night {report.night} (attempt {report.attempt}), {_CLAIM[report.verdict]}.",
+            "",
+            *_findings(report),
+            *_figures(report),
+            "",
+            *_stages(report),
+        ]
+    )
+
+
+def _findings(report: SnapshotReport) -> Iterator[str]:
+    if report.error:
+        yield from (f"> {line}" for line in report.error.splitlines())
+    yield from (f"- {finding}" for finding in report.findings[:MOST_FINDINGS])
+    if report.findings_total > MOST_FINDINGS:
+        yield f"- … and {report.findings_total - MOST_FINDINGS:,} more findings, in the evidence"
+    if report.error or report.findings:
+        yield ""
+
+
+def _figures(report: SnapshotReport) -> Iterator[str]:
+    compared = [tenant for tenant in report.tenants if tenant.verdict]
+    rows = [
+        ("snapshot begun", f"{report.taken_at:%Y-%m-%d %H:%M:%S} UTC" if report.taken_at else "never"),
+        ("tenants compared", f"{len(compared)} of {len(report.tenants)}"),
+        ("documents compared", f"{report.documents:,}"),
+        ("written in the window", _attributed(report.attributed)),
+        ("undecided", f"{report.undecided:,} documents ({report.undecided_ppm:g} per million)"),
+        ("golden queries", _golden(report)),
+        ("oldest proof", _age(report.oldest_proof_nights)),
+        ("measured RPO", _seconds(report.rpo_seconds, "first verified night: nothing to measure from")),
+        ("measured RTO", _seconds(report.rto_seconds, "not measured")),
+        ("expired", ", ".join(report.expired) or "nothing"),
+    ]
+    yield from ("| figure | value |", "| --- | --- |")
+    yield from (f"| {name} | {value} |" for name, value in rows)
+
+
+def _stages(report: SnapshotReport) -> Iterator[str]:
+    yield from ("| stage | seconds | bytes | documents |", "| --- | ---: | ---: | ---: |")
+    for stage in report.stages:
+        yield f"| {stage.name} | {stage.seconds:.1f} | {_count(stage.bytes)} | {_count(stage.documents)} |"
+
+
+def tenant_table(report: SnapshotReport) -> list[dict[str, str | int]]:
+    """One row a tenant, the worst first: verdict, documents, proof age, digest."""
+    rank = {Verdict.REFUTED: 0, Verdict.UNKNOWN: 1, None: 2, Verdict.VERIFIED: 3}
+    return [
+        {
+            "tenant": tenant.tenant,
+            "verdict": tenant.verdict or "not tonight",
+            "documents": tenant.documents,
+            "proof age": _age(tenant.proof_age_nights),
+            "content digest": tenant.digest,
+        }
+        for tenant in sorted(report.tenants, key=lambda tenant: (rank[tenant.verdict], tenant.tenant))
+    ]
+
+
+def _attributed(counts: dict[str, int]) -> str:
+    named = [f"{count:,} {cause}" for cause, count in sorted(counts.items()) if count]
+    return ", ".join(named) or "nothing"
+
+
+def _golden(report: SnapshotReport) -> str:
+    return ", ".join(f"{name}: {count:,} hits" for name, count in report.golden_matches.items()) or "none ran"
+
+
+def _age(nights: int | None) -> str:
+    if nights is None:
+        return "never proved"
+    return "tonight" if nights == 0 else f"{nights} night{'s' if nights > 1 else ''} ago"
+
+
+def _seconds(seconds: float | None, otherwise: str) -> str:
+    if seconds is None:
+        return otherwise
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours} h {rest // 60} min" if hours else f"{seconds:.1f} s"
+
+
+def _count(value: int | None) -> str:
+    return "" if value is None else f"{value:,}"
+
+
+def render_history(reports: Sequence[SnapshotReport]) -> str:
+    """Past nights, newest first, as a markdown table."""
+    lines = ["| night | verdict | documents | seconds | undecided ppm |", "| --- | --- | ---: | ---: | ---: |"]
+    lines += [
+        f"| {r.night} | {r.verdict} | {r.documents:,} | {(r.ended_at - r.started_at).total_seconds():.0f}"
+        f" | {r.undecided_ppm:g} |"
+        for r in sorted(reports, key=lambda r: (r.night, r.attempt), reverse=True)
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,73 @@
+"""Which tenants a night proves, and in which batches, so that the scratch disk is never asked for more than the policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from math import ceil
+
+from pydantic import BaseModel, ConfigDict
+
+from steward.errors import BadInput
+from steward.snapshots.policy import Coverage, SnapshotPolicy
+
+
+class TenantSize(BaseModel):
+    """A tenant's indices, their size on disk (primaries, bytes), and the night of its last proof."""
+
+    model_config = ConfigDict(frozen=True)
+
+    tenant: str
+    indices: list[str]
+    bytes: int
+    proved: date | None = None
+
+    def age(self, night: date) -> int | None:
+        """Nights since the last proof; None where there never was one."""
+        return None if self.proved is None else max(0, (night - self.proved).days)
+
+
+def plan_tenants(policy: SnapshotPolicy, tenants: Sequence[TenantSize], night: date) -> list[TenantSize]:
+    """The tenants to prove tonight.
+
+    Rotation takes whoever was never proved or would become too old, and beyond them the oldest proofs until an even
+    share (all tenants / N) is reached, so that work is spread and no proof grows older than N nights.
+    """
+    if unknown := sorted(set(policy.tenants) - {tenant.tenant for tenant in tenants}):
+        raise BadInput(
+            f"unknown tenant {unknown[0]!r}: the cluster holds {len(tenants)} tenants and not this one",
+            hint="leave tenants empty to prove all, or onboard it first",
+        )
+    if policy.tenants:
+        return [tenant for tenant in tenants if tenant.tenant in policy.tenants]
+    if policy.coverage is Coverage.ALL:
+        return list(tenants)
+    oldest_first = sorted(tenants, key=lambda tenant: (tenant.proved or date.min, tenant.tenant))
+    share = ceil(len(tenants) / policy.prove_every_nights)
+    due = sum(1 for tenant in tenants if _is_due(tenant, night, policy.prove_every_nights))
+    return oldest_first[: max(share, due)]
+
+
+def _is_due(tenant: TenantSize, night: date, every: int) -> bool:
+    age = tenant.age(night)
+    return age is None or age >= every
+
+
+def plan_batches(tenants: Iterable[TenantSize], most_bytes: int) -> list[list[TenantSize]]:
+    """Batches of at most *most_bytes* each, largest tenants first; BadInput names a tenant that alone is larger."""
+    batches: list[list[TenantSize]] = []
+    room: list[int] = []
+    for tenant in sorted(tenants, key=lambda tenant: (-tenant.bytes, tenant.tenant)):
+        if tenant.bytes > most_bytes:
+            raise BadInput(
+                f"tenant {tenant.tenant} holds {tenant.bytes:,} bytes; the policy restores at most {most_bytes:,}",
+                hint="raise restore_bytes (and the scratch cluster's disk) to at least the largest tenant",
+            )
+        fit = next((number for number, left in enumerate(room) if tenant.bytes <= left), None)
+        if fit is None:
+            batches.append([tenant])
+            room.append(most_bytes - tenant.bytes)
+        else:
+            batches[fit].append(tenant)
+            room[fit] -= tenant.bytes
+    return batches

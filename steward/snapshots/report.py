@@ -1,0 +1,141 @@
+"""What one night's proof says: the value that the certificate, the evidence, the events and the metrics are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, computed_field
+
+from steward.errors import StewardError
+from steward.snapshots.findings import Finding
+from steward.snapshots.policy import SnapshotPolicy
+from steward.verdicts import Verdict, combine
+
+MOST_LISTED = 100
+"""Findings and undecided ids listed by name; their numbers are always exact."""
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class IndexProof(_Value):
+    """One restored index against its source. Counts are documents."""
+
+    tenant: str
+    index: str
+    documents: int
+    bytes: int
+    """Of raw `_source`."""
+    digest: str
+    """The copy's content digest; docs/content-digest.md says how to recompute it."""
+    unchanged: int
+    attributed: dict[str, int] = {}
+    """Differences with their cause: created, updated, deleted in the window."""
+    undecided: int = 0
+    undecided_ids: list[str] = []
+    findings: list[Finding] = []
+    moment_lost: bool = False
+    """A point in time was lost, or the proof itself failed: a new snapshot can still prove the night."""
+
+
+class TenantProof(_Value):
+    """A tenant's line in the table of tenants."""
+
+    tenant: str
+    verdict: Verdict | None
+    """None: not proved tonight, by rotation."""
+    documents: int = 0
+    digest: str = ""
+    """The digests of its indices, joined by a space where it has several."""
+    proof_age_nights: int | None = None
+    """Nights since its last VERIFIED proof, 0 for tonight; None: never proved."""
+
+
+class Stage(_Value):
+    """One stage of the night: what it took."""
+
+    name: str
+    seconds: float
+    bytes: int | None = None
+    documents: int | None = None
+
+
+class SnapshotReport(_Value):
+    """One attempt at one night."""
+
+    cluster: str
+    repository: str
+    snapshot: str
+    night: date
+    attempt: int
+    verdict: Verdict
+    started_at: AwareDatetime
+    ended_at: AwareDatetime
+    taken_at: AwareDatetime | None = None
+    """When Elasticsearch began the snapshot: nothing acknowledged before it is missing from the copy."""
+    rpo_seconds: float | None = None
+    """From the previous VERIFIED snapshot to this one: what would have been lost the instant before. None: the first."""
+    rto_seconds: float | None = None
+    """Seconds that restoring tonight's tenants took, from the first byte to searchable shards."""
+    tenants: list[TenantProof] = []
+    findings: list[Finding] = []
+    findings_total: int = 0
+    attributed: dict[str, int] = {}
+    undecided: int = 0
+    undecided_ids: list[str] = []
+    documents: int = 0
+    golden_matches: dict[str, int] = {}
+    stages: list[Stage] = []
+    expired: dict[str, str] = {}
+    error: str | None = None
+    """Why the night could not be proved, when a step failed."""
+
+    @computed_field
+    @property
+    def undecided_ppm(self) -> float:
+        """Undecided documents per million compared; 0 where none were compared (the verdict is then UNKNOWN)."""
+        return round(1e6 * self.undecided / self.documents, 1) if self.documents else 0.0
+
+    @property
+    def oldest_proof_nights(self) -> int | None:
+        """The oldest proof age of any tenant; None where some tenant was never proved."""
+        ages = [tenant.proof_age_nights for tenant in self.tenants]
+        return None if None in ages else max((age for age in ages if age is not None), default=None)
+
+
+class SnapshotNotVerified(StewardError):
+    """The night ended REFUTED or UNKNOWN: there is a snapshot, and no proof that it can be restored."""
+
+    def __init__(self, report: SnapshotReport) -> None:
+        first = report.error or (str(report.findings[0]) if report.findings else "nothing was compared")
+        super().__init__(
+            f"{report.snapshot} is {report.verdict}: {first.splitlines()[0]}",
+            hint="read the run's artifact snapshot-certificate and docs/runbooks/nightly-snapshot.md; nothing was expired",
+        )
+        self.verdict = report.verdict
+
+
+def assess_night(
+    policy: SnapshotPolicy, proofs: Sequence[IndexProof], findings: Sequence[Finding], planned: Iterable[str]
+) -> Verdict:
+    """The night's verdict. *planned*: the tenants that were to be proved; *findings*: all that is no index's own.
+
+    VERIFIED needs every planned tenant compared, nothing refuted or unknown, and no more undecidable documents than
+    the policy bears.
+    """
+    documents, undecided = sum(p.documents for p in proofs), sum(p.undecided for p in proofs)
+    verdicts = [finding.verdict for finding in findings]
+    verdicts += [assess_index(proof) for proof in proofs]
+    if set(planned) - {proof.tenant for proof in proofs} or not documents:
+        verdicts.append(Verdict.UNKNOWN)
+    if undecided * 1e6 > policy.undecided_ppm * documents:
+        verdicts.append(Verdict.UNKNOWN)
+    return combine(verdicts)
+
+
+def assess_index(proof: IndexProof) -> Verdict:
+    """The verdict on one index's contents."""
+    verdicts = [finding.verdict for finding in proof.findings]
+    return combine(verdicts) if verdicts else (Verdict.UNKNOWN if proof.moment_lost else Verdict.VERIFIED)

@@ -1,0 +1,87 @@
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steward.errors import BadInput
+from steward.snapshots.planning import TenantSize, plan_batches, plan_tenants
+from steward.snapshots.policy import Coverage, SnapshotPolicy, check_night, restore_prefix, snapshot_name
+
+NIGHT = date(2025, 7, 31)
+
+
+def tenant(name: str, size: int = 1, proved: date | None = None) -> TenantSize:
+    return TenantSize(tenant=name, indices=[f"tenant-{name}-000001"], bytes=size, proved=proved)
+
+
+@given(st.lists(st.integers(1, 100), max_size=40), st.integers(100, 250))
+def test_no_batch_is_larger_than_the_policy_and_no_tenant_is_left_out(sizes, most):
+    tenants = [tenant(f"t{i}", size) for i, size in enumerate(sizes)]
+    batches = plan_batches(tenants, most)
+    assert all(sum(t.bytes for t in batch) <= most for batch in batches)
+    assert sorted(t.tenant for batch in batches for t in batch) == sorted(t.tenant for t in tenants)
+
+
+def test_a_tenant_larger_than_the_bound_is_refused_by_name():
+    with pytest.raises(BadInput, match="tenant big holds 101 bytes; the policy restores at most 100"):
+        plan_batches([tenant("big", 101)], 100)
+
+
+@given(st.integers(1, 30), st.integers(1, 10), st.data())
+def test_rotation_never_lets_a_proof_grow_older_than_the_policy(count, every, data):
+    policy = SnapshotPolicy(coverage=Coverage.ROTATE, prove_every_nights=every)
+    proved: dict[str, date] = {}
+    names = [f"t{i:02}" for i in range(count)]
+    for offset in range(3 * every):
+        night = NIGHT + timedelta(days=offset)
+        if data.draw(st.booleans()) and len(names) < 35:
+            names.append(f"new{offset:02}")
+        planned = plan_tenants(policy, [tenant(n, proved=proved.get(n)) for n in names], night)
+        proved |= {t.tenant: night for t in planned}
+        assert all((night - proved[n]).days < every for n in names)
+
+
+def test_rotation_spreads_the_work_once_it_is_under_way():
+    policy = SnapshotPolicy(coverage=Coverage.ROTATE, prove_every_nights=5)
+    proved: dict[str, date] = {}
+    loads = []
+    for offset in range(20):
+        night = NIGHT + timedelta(days=offset)
+        tenants = [tenant(f"t{i}", proved=proved.get(f"t{i}")) for i in range(10)]
+        planned = plan_tenants(policy, tenants, night)
+        proved |= {t.tenant: night for t in planned}
+        loads.append(len(planned))
+    assert loads[0] == 10  # nobody had a proof yet
+    assert set(loads[6:]) == {2}
+
+
+def test_unknown_tenant_is_refused_with_what_there_is():
+    with pytest.raises(BadInput, match="unknown tenant 'nobody': the cluster holds 1 tenants"):
+        plan_tenants(SnapshotPolicy(tenants=["nobody"]), [tenant("acme")], NIGHT)
+
+
+def test_named_tenants_are_proved_whatever_the_rotation_says():
+    policy = SnapshotPolicy(tenants=["acme"], coverage=Coverage.ROTATE)
+    planned = plan_tenants(policy, [tenant("acme", proved=NIGHT), tenant("bolt")], NIGHT)
+    assert [t.tenant for t in planned] == ["acme"]
+
+
+def test_a_night_to_come_and_a_night_long_over_are_refused():
+    assert check_night(NIGHT, NIGHT) == NIGHT
+    assert check_night(NIGHT - timedelta(days=7), NIGHT)
+    with pytest.raises(BadInput, match="has not come"):
+        check_night(NIGHT + timedelta(days=1), NIGHT)
+    with pytest.raises(BadInput, match="is over"):
+        check_night(NIGHT - timedelta(days=8), NIGHT)
+
+
+def test_names_carry_night_and_attempt():
+    assert snapshot_name(NIGHT, 2) == "nightly-2025-07-31-2"
+    assert restore_prefix(NIGHT, 2) == "proof-20250731-2-"
+
+
+@pytest.mark.parametrize("field", [{"retention_days": 0}, {"restore_bytes": 5}, {"undecided_ppm": -1}, {"nonsense": 1}])
+def test_a_policy_out_of_bounds_is_refused(field):
+    with pytest.raises(ValueError, match=next(iter(field))):
+        SnapshotPolicy.model_validate(field)

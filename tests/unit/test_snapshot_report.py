@@ -1,0 +1,111 @@
+import pickle
+from datetime import UTC, date, datetime
+
+import pytest
+
+from steward.snapshots.certificate import render_certificate, tenant_table
+from steward.snapshots.findings import refuted, unknown
+from steward.snapshots.policy import SnapshotPolicy
+from steward.snapshots.report import (
+    IndexProof,
+    SnapshotNotVerified,
+    SnapshotReport,
+    Stage,
+    TenantProof,
+    assess_night,
+)
+from steward.verdicts import Verdict
+
+POLICY = SnapshotPolicy(undecided_ppm=1000)
+
+
+def proof(**changes):
+    parts = {
+        "tenant": "acme",
+        "index": "tenant-acme-000001",
+        "documents": 1000,
+        "bytes": 9,
+        "digest": "d",
+        "unchanged": 1000,
+    }
+    return IndexProof.model_validate(parts | changes)
+
+
+def report(**changes):
+    at = datetime(2025, 7, 31, 1, 30, tzinfo=UTC)
+    parts = {
+        "cluster": "production",
+        "repository": "nightly",
+        "snapshot": "nightly-2025-07-31-1",
+        "night": date(2025, 7, 31),
+        "attempt": 1,
+        "verdict": Verdict.VERIFIED,
+        "started_at": at,
+        "ended_at": at,
+        "documents": 1000,
+    }
+    return SnapshotReport.model_validate(parts | changes)
+
+
+def test_a_night_is_verified_when_all_that_was_planned_was_compared_and_equal():
+    assert assess_night(POLICY, [proof()], [], ["acme"]) is Verdict.VERIFIED
+
+
+@pytest.mark.parametrize(
+    ("proofs", "findings", "planned"),
+    [
+        ([], [], []),
+        ([proof()], [], ["acme", "bolt"]),
+        ([proof(documents=0, unchanged=0)], [], ["acme"]),
+        ([proof(undecided=2)], [], ["acme"]),
+        ([proof(moment_lost=True)], [], ["acme"]),
+        ([proof()], [unknown("q", "matched nothing")], ["acme"]),
+    ],
+)
+def test_whatever_was_not_checked_is_unknown(proofs, findings, planned):
+    assert assess_night(POLICY, proofs, findings, planned) is Verdict.UNKNOWN
+
+
+def test_undecided_documents_within_the_bound_are_borne():
+    assert assess_night(POLICY, [proof(undecided=1)], [], ["acme"]) is Verdict.VERIFIED
+
+
+def test_one_refuted_document_refutes_the_night_though_others_are_unknown():
+    bad = proof(findings=[refuted("d1", "missing")])
+    assert assess_night(POLICY, [bad, proof(moment_lost=True)], [], ["acme"]) is Verdict.REFUTED
+
+
+def test_the_certificate_holds_its_verdict_on_a_line_and_fits_forty_lines():
+    long = report(
+        findings=[refuted(f"d{i}", "missing") for i in range(100)],
+        findings_total=250,
+        verdict=Verdict.REFUTED,
+        stages=[Stage(name=f"s{i}", seconds=1) for i in range(8)],
+    )
+    lines = render_certificate(long).splitlines()
+    assert "verdict: REFUTED" in lines
+    assert len(lines) <= 40
+    assert any("244 more findings" in line for line in lines)
+
+
+def test_the_table_of_tenants_puts_the_worst_first_and_names_proof_ages():
+    tenants = [
+        TenantProof(tenant="a", verdict=Verdict.VERIFIED, proof_age_nights=0),
+        TenantProof(tenant="b", verdict=None, proof_age_nights=3),
+        TenantProof(tenant="c", verdict=Verdict.REFUTED),
+    ]
+    rows = tenant_table(report(tenants=tenants))
+    assert [row["tenant"] for row in rows] == ["c", "b", "a"]
+    assert [row["proof age"] for row in rows] == ["never proved", "3 nights ago", "tonight"]
+
+
+def test_a_report_survives_its_way_through_json():
+    value = report(findings=[refuted("d", "f")], tenants=[TenantProof(tenant="a", verdict=None)])
+    assert SnapshotReport.model_validate(value.model_dump(mode="json", exclude={"undecided_ppm"})) == value
+
+
+def test_the_error_of_a_failed_night_survives_pickling_with_verdict_and_hint():
+    error = pickle.loads(pickle.dumps(SnapshotNotVerified(report(verdict=Verdict.UNKNOWN))))  # noqa: S301  # our own bytes
+    assert isinstance(error, SnapshotNotVerified)
+    assert error.verdict is Verdict.UNKNOWN
+    assert "HINT:" in str(error)
