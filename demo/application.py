@@ -1,0 +1,23 @@
+"""The sample application's way to its documents: the vendor's client, as the user `tenants`, through aliases only."""
+
+from __future__ import annotations
+
+from elastic_transport.client_utils import DEFAULT
+from elasticsearch import Elasticsearch
+
+from steward.settings import Settings, read_secret
+
+
+def connect(settings: Settings) -> Elasticsearch:
+    """A client of the production cluster; close it, or use it in `with`."""
+    cluster = settings.cluster("production")
+    user = cluster.users["tenants"]
+    return Elasticsearch(
+        cluster.hosts,
+        # Without a file of its own, what the machine trusts.
+        ca_certs=str(cluster.ca_file) if cluster.ca_file else DEFAULT,
+        basic_auth=(user.username, read_secret(user.password)),
+        request_timeout=30,
+        # A retried write may be a write done twice: what became of it is the caller's to say.
+        max_retries=0,
+    )
