@@ -40,18 +40,29 @@ class Role(BaseModel):
         return self.model_dump(mode="json")
 
 
-def production_roles(*, manages_roles: bool) -> dict[str, Role]:
-    """The roles of the cluster that serves tenants, by name.
-
-    *manages_roles*: the provisioner also puts roles by the security API. Whoever may write a role may write itself a
-    stronger one, so this is granted only where roles do not live in files.
-    """
+def production_roles() -> dict[str, Role]:
+    """The roles of the cluster that serves tenants, by name, where roles live in each node's `roles.yml`."""
     return {
         "steward_monitoring": _MONITORING,
-        "steward_provision": _provision(manages_roles=manages_roles),
+        "steward_provision": _PROVISION,
         "steward_snapshot": _SNAPSHOT,
         "steward_tenants": _TENANTS,
     }
+
+
+def api_roles() -> dict[str, Role]:
+    """The roles that provisioning keeps by the security API: all but its own, which it cannot widen."""
+    return {name: role for name, role in production_roles().items() if name not in bootstrap_roles()}
+
+
+def bootstrap_roles() -> dict[str, Role]:
+    """What `roles.yml` holds where the other roles are kept by the security API: the provisioner's role alone.
+
+    It may write roles there. Whoever may write a role may write a stronger one than its own, though not give it to a
+    user, so this is granted only where roles do not live in files.
+    """
+    may_write = _PROVISION.model_copy(update={"cluster": _PROVISION.cluster + _WRITES_ROLES})
+    return {"steward_provision": may_write}
 
 
 def scratch_roles() -> dict[str, Role]:
@@ -99,33 +110,26 @@ _SNAPSHOT = Role(
         "indices:admin/index_template/get",
         "indices:admin/template/get",
     ),
-    indices=(
-        IndexGrant(names=(ALL_TENANTS,), privileges=("read", "view_index_metadata", "monitor", "maintenance")),
-    ),
+    indices=(IndexGrant(names=(ALL_TENANTS,), privileges=("read", "view_index_metadata", "monitor", "maintenance")),),
 )
 
 _TENANTS = Role(indices=(IndexGrant(names=(ALL_TENANTS,), privileges=_TENANT_PRIVILEGES),))
 
 # Reads and writes no document, although it may delete an index: that is in `manage`, which putting an alias needs.
-_PROVISION_CLUSTER = (
-    "monitor",
-    "manage_index_templates",
-    "cluster:admin/repository/get",
-    "cluster:admin/repository/put",
-    "cluster:admin/repository/verify",
-    "cluster:admin/settings/update",
+_PROVISION = Role(
+    cluster=(
+        "monitor",
+        "manage_index_templates",
+        "cluster:admin/repository/get",
+        "cluster:admin/repository/put",
+        "cluster:admin/repository/verify",
+        "cluster:admin/settings/update",
+    ),
+    indices=(
+        IndexGrant(names=(ALL_TENANTS,), privileges=("create_index", "manage", "view_index_metadata", "monitor")),
+    ),
 )
-_PROVISION_ROLES = ("cluster:admin/xpack/security/role/get", "cluster:admin/xpack/security/role/put")
-
-
-def _provision(*, manages_roles: bool) -> Role:
-    return Role(
-        cluster=_PROVISION_CLUSTER + (_PROVISION_ROLES if manages_roles else ()),
-        indices=(
-            IndexGrant(names=(ALL_TENANTS,), privileges=("create_index", "manage", "view_index_metadata", "monitor")),
-        ),
-    )
-
+_WRITES_ROLES = ("cluster:admin/xpack/security/role/get", "cluster:admin/xpack/security/role/put")
 
 # The repository is registered there by whoever runs that cluster, read-only: who restores cannot make it writable.
 _RESTORE = Role(
