@@ -1,0 +1,128 @@
+"""Steward's PostgreSQL: connections with time limits, and its errors in words."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import errors as pg
+from psycopg.conninfo import conninfo_to_dict
+
+from steward.errors import BadInput, StewardError, Unavailable
+from steward.settings import Settings, read_secret
+
+#: A server that accepts no connection in this time is away; a failover takes longer, and is waited for by retries.
+CONNECT_TIMEOUT_SECONDS = 5
+#: The longest statement here appends one row; whoever needs longer (a migration) says so.
+STATEMENT_TIMEOUT_SECONDS = 30
+LOCK_TIMEOUT_SECONDS = 10
+#: Unacknowledged data for this long means that the peer or the network is gone: a partition must not hang a flow.
+TCP_USER_TIMEOUT_SECONDS = 15
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+# A failed connect carries no SQLSTATE in psycopg 3, only the server's text. A server whose messages are not English
+# is therefore reported as unavailable, with that text; it is wrong about the cure only, not about the fact.
+_REFUSALS = ("password authentication failed", "no pg_hba.conf entry", "role ", "authentication failed")
+
+
+class DatabaseUnavailable(Unavailable):
+    """PostgreSQL does not answer, is starting or stopping, or gave up on a statement."""
+
+
+class DatabaseRefused(BadInput):
+    """PostgreSQL answers, and refuses this user, password or database."""
+
+
+class DatabaseNotMigrated(BadInput):
+    """The database lacks tables of this version of Steward."""
+
+
+class DatabaseUrlUnusable(BadInput):
+    """The URL in the settings is no URL of a PostgreSQL database, or holds a password."""
+
+
+@contextmanager
+def connect(settings: Settings, *, statement_timeout_seconds: int = STATEMENT_TIMEOUT_SECONDS) -> Generator[Connection]:
+    """A connection in one transaction: committed when the block ends, rolled back when it raises.
+
+    The password is read here, from its reference, and kept nowhere. Raises DatabaseUnavailable (transient),
+    DatabaseRefused, DatabaseNotMigrated or DatabaseUrlUnusable; the body's other psycopg errors pass as they are.
+    """
+    target = _target(settings.postgres.url)
+    connection = _open(target, settings, statement_timeout_seconds)
+    try:
+        with connection:
+            yield connection
+    except psycopg.Error as error:
+        raise _in_words(error, target) from error
+
+
+def _open(target: str, settings: Settings, statement_timeout_seconds: int) -> Connection:
+    try:
+        return psycopg.connect(
+            settings.postgres.url,
+            password=read_secret(settings.postgres.password),
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            application_name="steward",
+            tcp_user_timeout=TCP_USER_TIMEOUT_SECONDS * 1000,
+            options=(
+                f"-c statement_timeout={statement_timeout_seconds}s -c lock_timeout={LOCK_TIMEOUT_SECONDS}s "
+                f"-c idle_in_transaction_session_timeout={statement_timeout_seconds}s"
+            ),
+        )
+    except psycopg.Error as error:
+        # Not chained: a traceback of libpq's call would be stored by Prefect, and the call holds the password.
+        raise _refused_or_away(str(error), target) from None
+
+
+def _target(url: str) -> str:
+    """HOST:PORT/DATABASE of *url*, for messages. The URL itself is never echoed: it may hold a password."""
+    try:
+        parts = conninfo_to_dict(url)
+    except psycopg.Error:
+        raise DatabaseUrlUnusable(
+            "the URL of PostgreSQL in the settings cannot be read", hint="expected postgresql://user@host:port/database"
+        ) from None
+    if parts.get("password"):
+        raise DatabaseUrlUnusable(
+            "the URL of PostgreSQL in the settings holds a password",
+            hint="put the password into a file, and let postgres.password name it: file:PATH",
+        )
+    host, port, database = (parts.get(name) for name in ("host", "port", "dbname"))
+    return f"{host or 'localhost'}:{port or 5432}/{database or ''}"
+
+
+def _refused_or_away(text: str, target: str) -> StewardError:
+    reason = text.strip().splitlines()[0]
+    _, fatal, told = reason.partition("FATAL:")
+    if fatal and (told.strip().startswith(_REFUSALS) or "does not exist" in told):
+        return DatabaseRefused(
+            f"PostgreSQL at {target} refuses: {told.strip()}",
+            hint="check user and database in postgres.url, and the file that postgres.password names",
+        )
+    return DatabaseUnavailable(
+        f"PostgreSQL at {target} is not available: {reason}", hint="see whether it runs and can be reached from here"
+    )
+
+
+def _in_words(error: psycopg.Error, target: str) -> Exception:
+    if isinstance(error, pg.UndefinedTable | pg.InvalidSchemaName | pg.UndefinedColumn | pg.UndefinedFunction):
+        return DatabaseNotMigrated(
+            f"database {target} lacks what this version needs: {error.diag.message_primary}",
+            hint="run: python -m steward migrate",
+        )
+    if isinstance(error, pg.InsufficientPrivilege):
+        return DatabaseRefused(
+            f"PostgreSQL at {target} refuses: {error.diag.message_primary}",
+            hint="the user in postgres.url must own the schema steward",
+        )
+    if isinstance(error, psycopg.OperationalError):
+        # Disk full, too many connections, shutdown, deadlock and time-outs are all of this class: each may pass.
+        reason = error.diag.message_primary or str(error).strip()
+        return DatabaseUnavailable(
+            f"PostgreSQL at {target} gave up: {reason}", hint="see its log; the statement was rolled back"
+        )
+    return error

@@ -1,0 +1,224 @@
+"""S3 with Object Lock: objects that are written once and cannot be deleted before their time."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, SSLError
+
+from steward.errors import BadInput, StewardError, Unavailable
+from steward.settings import ObjectStore, Settings, read_secret
+
+CONNECT_TIMEOUT_SECONDS = 5
+READ_TIMEOUT_SECONDS = 20
+#: Tries of one call within the client. More waiting than this belongs to the task, which can show it.
+ATTEMPTS = 3
+#: Servers keep retention to the second, and their clock may differ from ours by this much.
+RETENTION_SLACK_SECONDS = 5
+
+_DENIED = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "403", "Forbidden", "ExpiredToken"}
+_CLOCK = {"RequestTimeTooSkewed", "RequestExpired"}
+_BUSY = {
+    "SlowDown",
+    "ServiceUnavailable",
+    "InternalError",
+    "RequestTimeout",
+    "ConditionalRequestConflict",
+    "Throttling",
+}
+_SERVER_ERROR = 500
+
+
+class ObjectStoreUnavailable(Unavailable):
+    """The object store does not answer, or is too busy."""
+
+
+class ObjectStoreRefused(BadInput):
+    """The object store answers, and refuses these keys, this certificate or this clock."""
+
+
+class BucketMissing(BadInput):
+    """There is no such bucket."""
+
+
+class BucketWithoutLock(BadInput):
+    """The bucket has no Object Lock: what is written there can be deleted, and proves nothing."""
+
+
+class ObjectMissing(StewardError):
+    """There is no such object."""
+
+
+class ObjectNotLocked(StewardError):
+    """An object is there, but its retention is not what was asked for."""
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """One version of an object, and until when it cannot be deleted (None: no compliance lock)."""
+
+    version_id: str
+    body: bytes
+    locked_until: datetime | None
+
+
+@dataclass(frozen=True)
+class LockedBucket:
+    """One bucket whose objects are locked in compliance mode, which no user of the store can lift."""
+
+    name: str
+    target: str
+    client: Any
+
+    def put_once(self, key: str, body: bytes, *, locked_until: datetime) -> StoredObject:
+        """Write *body* under *key* if nothing is there, and return what is there now: compare it when it may differ.
+
+        `If-None-Match: *` makes a repeat harmless, and one of two at the same moment the only writer. Raises
+        ObjectNotLocked where the store took the object but not the lock.
+        """
+        with self._words(f"put {key}"):
+            try:
+                written = self.client.put_object(
+                    Bucket=self.name,
+                    Key=key,
+                    Body=body,
+                    ContentType="application/json",
+                    # Object Lock demands a checksum of the body.
+                    ChecksumSHA256=base64.b64encode(hashlib.sha256(body).digest()).decode(),
+                    IfNoneMatch="*",
+                    ObjectLockMode="COMPLIANCE",
+                    ObjectLockRetainUntilDate=locked_until,
+                )
+            except ClientError as error:
+                if _code(error) not in {"PreconditionFailed", "412"}:
+                    raise
+                return self._locked(self.get(key), key, earliest=None)
+        return self._locked(self.get(key, written.get("VersionId")), key, earliest=locked_until)
+
+    def get(self, key: str, version_id: str | None = None) -> StoredObject:
+        """The newest version of *key*, or the one named. ObjectMissing where there is none."""
+        with self._words(f"get {key}"):
+            version = {"VersionId": version_id} if version_id else {}
+            found = self.client.get_object(Bucket=self.name, Key=key, **version)
+            until = found.get("ObjectLockRetainUntilDate") if found.get("ObjectLockMode") == "COMPLIANCE" else None
+            return StoredObject(found.get("VersionId", ""), found["Body"].read(), until)
+
+    def check(self) -> None:
+        """BucketMissing or BucketWithoutLock, before anything is written."""
+        with self._words("read the lock configuration"):
+            try:
+                answer = self.client.get_object_lock_configuration(Bucket=self.name)
+            except ClientError as error:
+                if _code(error) != "ObjectLockConfigurationNotFoundError":
+                    raise
+                answer = {}
+        if answer.get("ObjectLockConfiguration", {}).get("ObjectLockEnabled") != "Enabled":
+            raise BucketWithoutLock(
+                f"bucket {self.name} at {self.target} has no Object Lock",
+                hint="make a bucket with Object Lock (it cannot be added everywhere later) and let objects.evidence_bucket name it",
+            )
+
+    def _locked(self, found: StoredObject, key: str, *, earliest: datetime | None) -> StoredObject:
+        # Read back, because a store that ignores the lock's headers answers 200 as well.
+        short = (
+            earliest is not None
+            and found.locked_until is not None
+            and (earliest - found.locked_until).total_seconds() > RETENTION_SLACK_SECONDS
+        )
+        if found.locked_until is None or short:
+            raise ObjectNotLocked(
+                f"{key} in bucket {self.name} is locked until {found.locked_until or 'never'}, asked for {earliest}",
+                hint="the store ignored the retention, or somebody wrote the object first: see the object's versions",
+            )
+        return found
+
+    @contextmanager
+    def _words(self, action: str) -> Generator[None]:
+        try:
+            yield
+        except (ClientError, BotoCoreError) as error:
+            # Not chained: botocore's error keeps the server's answer, which may name the access key.
+            raise _in_words(error, action, self) from None
+
+
+@contextmanager
+def open_evidence_bucket(settings: Settings) -> Generator[LockedBucket]:
+    """The bucket for evidence, checked to have Object Lock. Keys are read here, from their references.
+
+    Raises ObjectStoreUnavailable (transient), ObjectStoreRefused, BucketMissing or BucketWithoutLock.
+    """
+    store = settings.objects
+    bucket = LockedBucket(store.evidence_bucket, store.endpoint or f"AWS {store.region}", _client(store))
+    try:
+        bucket.check()
+        yield bucket
+    finally:
+        bucket.client.close()
+
+
+def _client(store: ObjectStore) -> Any:
+    if store.ca_file and not store.ca_file.is_file():
+        raise BadInput(
+            f"no CA file {store.ca_file}", hint="let objects.ca_file name the CA of the object store, in PEM"
+        )
+    try:
+        return boto3.client(
+            "s3",
+            endpoint_url=store.endpoint,
+            region_name=store.region,
+            aws_access_key_id=read_secret(store.access_key),
+            aws_secret_access_key=read_secret(store.secret_key),
+            verify=str(store.ca_file) if store.ca_file else None,
+            config=Config(
+                connect_timeout=CONNECT_TIMEOUT_SECONDS,
+                read_timeout=READ_TIMEOUT_SECONDS,
+                retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
+                # An endpoint of one's own has no DNS name for every bucket.
+                s3={"addressing_style": "path" if store.endpoint else "auto"},
+            ),
+        )
+    except ValueError:
+        raise BadInput(f"objects.endpoint {store.endpoint} is no URL", hint="expected https://host:port") from None
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def _in_words(error: ClientError | BotoCoreError, action: str, bucket: LockedBucket) -> StewardError:
+    where = f"object store at {bucket.target}"
+    if isinstance(error, SSLError):
+        return ObjectStoreRefused(
+            f"{where}: its certificate is not trusted", hint="let objects.ca_file name the CA that signed it"
+        )
+    if not isinstance(error, ClientError):
+        return ObjectStoreUnavailable(
+            f"{where} does not answer: {type(error).__name__}", hint="see whether it runs and can be reached from here"
+        )
+    return _answered(error, action, where, bucket.name)
+
+
+def _answered(error: ClientError, action: str, where: str, bucket: str) -> StewardError:
+    code, status = _code(error), error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code == "NoSuchBucket":
+        return BucketMissing(f"{where} has no bucket {bucket}", hint="make it, with Object Lock enabled")
+    if code in {"NoSuchKey", "NoSuchVersion"}:
+        return ObjectMissing(f"bucket {bucket}: nothing to {action}", hint="was it deleted? list the object's versions")
+    if code in _CLOCK:
+        return ObjectStoreRefused(f"{where} refuses this machine's clock: {code}", hint="set the clock (NTP)")
+    if code in _DENIED:
+        return ObjectStoreRefused(
+            f"{where} refuses to {action} in bucket {bucket}: {code}",
+            hint="check the files that objects.access_key and objects.secret_key name, and what that user may do",
+        )
+    if code in _BUSY or status >= _SERVER_ERROR:
+        return ObjectStoreUnavailable(f"{where} cannot {action} now: {code or status}", hint="see its log")
+    return StewardError(f"{where} refuses to {action} in bucket {bucket}: {code or status}", hint="see its log")

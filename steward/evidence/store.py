@@ -1,0 +1,165 @@
+"""Where evidence is kept: an append-only table in PostgreSQL, and the same envelope under Object Lock in S3.
+
+The table answers questions; the locked object is what nobody can take back, the database's owner included. The row
+comes first: an operation that stops between the two leaves a row whose object is missing, which the next `record` of
+the same period, or `complete`, writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from psycopg.rows import kwargs_row
+
+from steward.clients.postgres import Connection, connect
+from steward.clients.s3 import LockedBucket, StoredObject, open_evidence_bucket
+from steward.evidence import sql
+from steward.evidence.envelopes import Signed, open_envelope, sign, verify
+from steward.evidence.errors import EvidenceConflict, EvidenceNotFound
+from steward.evidence.signers import open_signer
+from steward.evidence.statements import Statement
+from steward.settings import Settings
+from steward.verdicts import Verdict
+
+#: Attempts of one period whose objects `record` looks after; `complete` looks after all.
+_OF_ONE_PERIOD = 20
+_PAGE = 500
+
+
+@dataclass(frozen=True)
+class EvidenceRef:
+    """Where one statement is: its SHA-256, its object and that object's version, its row."""
+
+    digest: str
+    object_key: str
+    version_id: str
+    row_id: int
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One row: what a statement is about, and the envelope as it was signed."""
+
+    id: int
+    operation: str
+    subject: str
+    period: str
+    attempt: int
+    verdict: Verdict
+    digest: str
+    key_id: str
+    envelope: str
+    recorded_at: datetime
+
+
+def object_key(digest: str) -> str:
+    return f"statements/{digest}.dsse.json"
+
+
+def record(settings: Settings, statement: Statement) -> EvidenceRef:
+    """Sign *statement* and keep it in both stores; the same statement again changes nothing and returns the same.
+
+    Raises Unavailable where a store is away: repeat it with the same statement. EvidenceConflict where the object
+    store holds something else under this digest.
+    """
+    signer = open_signer(settings)
+    payload = statement.payload()
+    envelope = sign(payload, signer)
+    signed = verify(envelope, signer.public_key)
+    with connect(settings) as connection:
+        row = append(connection, statement, signed, envelope)
+        same_period = list_statements(
+            connection, statement.operation, subject=statement.subject, period=statement.period, limit=_OF_ONE_PERIOD
+        )
+    with open_evidence_bucket(settings) as bucket:
+        # An attempt that stopped between the stores measured other times, so its statement is another one.
+        _lock_all(bucket, (earlier for earlier in same_period if earlier.id != row.id), settings.evidence.lock_days)
+        stored = _lock(bucket, row, settings.evidence.lock_days)
+    return EvidenceRef(row.digest, object_key(row.digest), stored.version_id, row.id)
+
+
+def complete(settings: Settings) -> int:
+    """Put every recorded statement under Object Lock that is not there yet; returns how many were looked at."""
+    looked_at, before = 0, None
+    while True:
+        with connect(settings) as connection:
+            rows = list_statements(connection, before=before, limit=_PAGE)
+        if not rows:
+            return looked_at
+        with open_evidence_bucket(settings) as bucket:
+            _lock_all(bucket, rows, settings.evidence.lock_days)
+        looked_at, before = looked_at + len(rows), rows[-1].id
+
+
+def append(connection: Connection, statement: Statement, signed: Signed, envelope: bytes) -> Recorded:
+    """The statement's row, made now or by an earlier attempt, whose envelope then is the one that counts."""
+    identity = (statement.operation, statement.subject, statement.period, statement.attempt)
+    values = (*identity, statement.verdict.value, signed.digest, signed.key_id, envelope.decode())
+    connection.execute(sql.APPEND, values)
+    with connection.cursor(row_factory=kwargs_row(_recorded)) as cursor:
+        found = cursor.execute(sql.EXACTLY, (*identity, signed.digest)).fetchone()
+    if found is None:
+        raise EvidenceConflict(
+            f"statement {signed.digest} was appended and is not there",
+            hint="see triggers and rules on steward.evidence",
+        )
+    return found
+
+
+def list_statements(
+    connection: Connection,
+    operation: str | None = None,
+    *,
+    subject: str | None = None,
+    period: str | None = None,
+    before: int | None = None,
+    limit: int = 100,
+) -> list[Recorded]:
+    """Recorded statements, newest first; None means any. `before` is a row's id, to page on from."""
+    wanted = {"operation": operation, "subject": subject, "period": period, "before": before, "limit": limit}
+    with connection.cursor(row_factory=kwargs_row(_recorded)) as cursor:
+        return cursor.execute(sql.LIST, wanted).fetchall()
+
+
+def load_statement(connection: Connection, digest: str) -> Recorded:
+    """The row of *digest*, or of the one digest that begins so. EvidenceNotFound where there is none, or several."""
+    with connection.cursor(row_factory=kwargs_row(_recorded)) as cursor:
+        found = cursor.execute(sql.BY_DIGEST, {"prefix": digest}).fetchall()
+    if len({row.digest for row in found}) != 1:
+        seen = "several statements begin" if found else "no statement begins"
+        raise EvidenceNotFound(f"{seen} with digest {digest!r}", hint="see: python -m steward.evidence list")
+    return found[0]
+
+
+def load_locked(settings: Settings, digest: str) -> StoredObject:
+    """The envelope of *digest* from the object store alone: what is left when the database is not to be believed."""
+    with open_evidence_bucket(settings) as bucket:
+        return bucket.get(object_key(digest))
+
+
+def _recorded(**columns: Any) -> Recorded:
+    verdict = Verdict(columns.pop("verdict"))
+    return Recorded(verdict=verdict, **columns)
+
+
+def _lock_all(bucket: LockedBucket, rows: Iterable[Recorded], lock_days: int) -> None:
+    for row in rows:
+        _lock(bucket, row, lock_days)
+
+
+def _lock(bucket: LockedBucket, row: Recorded, lock_days: int) -> StoredObject:
+    until = datetime.now(UTC) + timedelta(days=lock_days)
+    stored = bucket.put_once(object_key(row.digest), row.envelope.encode(), locked_until=until)
+    # A vault's signatures differ each time, so what was written first is compared by what it says.
+    if (
+        stored.body != row.envelope.encode()
+        and open_envelope(stored.body).payload != open_envelope(row.envelope.encode()).payload
+    ):
+        raise EvidenceConflict(
+            f"object {object_key(row.digest)} in bucket {bucket.name} holds another statement",
+            hint="somebody wrote over it; its locked first version is still there: list the object's versions",
+        )
+    return stored
