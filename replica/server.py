@@ -5,6 +5,8 @@ Explicitly subclass `Server`; its defaults (`data`, `settings`, `settle`) then c
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,6 +68,11 @@ class Place:
         """The same secret as a settings file refers to it: `file:PATH`."""
         self.secret(name)
         return f"file:{self.state / 'secrets' / name}"
+
+    def seconds_since_start(self, server: str) -> float:
+        """How long ago `up` last started *server*; endless where it never did."""
+        mark = self.state / "started" / server
+        return time.time() - mark.stat().st_mtime if mark.exists() else math.inf
 
     @property
     def ca_file(self) -> Path:

@@ -3,5 +3,9 @@
 from __future__ import annotations
 
 from replica.server import Server
+from replica.servers.postgres import Postgres
+from replica.servers.prefect import PrefectServer
+from replica.servers.s3 import S3
+from replica.servers.worker import Worker
 
-SERVERS: list[Server] = []
+SERVERS: list[Server] = [Postgres(), S3(), PrefectServer(), Worker()]

@@ -1,0 +1,91 @@
+"""Ports of one replica: free ones, chosen once, kept in its state folder."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import socket
+from collections.abc import Iterable
+from pathlib import Path
+from typing import cast
+
+import psutil
+
+from replica.errors import PortTaken
+from steward.errors import BadInput
+
+# Below Linux's range for outgoing connections (32768 and up): no client's socket can sit on a chosen port later.
+_LOWEST, _HIGHEST = 20_000, 32_000
+
+
+def is_free(port: int) -> bool:
+    """Whether *port* can be listened on at 127.0.0.1. Connections in TIME_WAIT do not count."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+            probe.listen(1)
+        except OSError:
+            return False
+    return True
+
+
+def choose(names: Iterable[str], known: dict[str, int]) -> dict[str, int]:
+    """*known* completed with a free port for each of *names* that lacks one; random, so that two replicas rarely meet."""
+    chosen = dict(known)
+    candidates = iter(random.sample(range(_LOWEST, _HIGHEST), _HIGHEST - _LOWEST))
+    for name in names:
+        if name not in chosen:
+            taken = set(chosen.values())
+            chosen[name] = next(port for port in candidates if port not in taken and is_free(port))
+    return chosen
+
+
+def persisted(path: Path, names: Iterable[str]) -> dict[str, int]:
+    """The ports kept in *path*, completed for *names* and written back when that added any."""
+    known = _read(path)
+    chosen = choose(names, known)
+    if chosen != known:
+        beside = path.with_suffix(".new")
+        beside.write_text(json.dumps(chosen, indent=1, sort_keys=True) + "\n")
+        beside.replace(path)
+    return chosen
+
+
+def forget(state: Path) -> None:
+    """Let the next `up` choose ports anew."""
+    (state / "ports.json").unlink(missing_ok=True)
+
+
+def _read(path: Path) -> dict[str, int]:
+    if not path.exists():
+        return {}
+    try:
+        return {str(name): int(port) for name, port in json.loads(path.read_text()).items()}
+    except (ValueError, AttributeError, TypeError) as error:
+        raise BadInput(f"{path} does not hold ports: {error}", hint="delete it: new ones are chosen") from None
+
+
+def refuse_taken(server: str, ports: Iterable[int]) -> None:
+    """PortTaken, naming the process, where one of *ports* cannot be listened on."""
+    for port in ports:
+        if not is_free(port):
+            raise PortTaken(server, port, holder(port))
+
+
+def holder(port: int) -> str:
+    """Who listens on *port*, in words; another user's process can only be named by root."""
+    with contextlib.suppress(psutil.AccessDenied):
+        for connection in psutil.net_connections("tcp"):
+            local = cast("tuple[str, int] | tuple[()]", connection.laddr)
+            if connection.status == psutil.CONN_LISTEN and local and local[1] == port and connection.pid:
+                return _describe(connection.pid)
+    return "a process that this user may not see"
+
+
+def _describe(pid: int) -> str:
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(pid)
+        return f"pid {pid} ({process.name()}, user {process.username()})"
+    return f"pid {pid}"
