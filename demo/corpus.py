@@ -87,7 +87,7 @@ def _models(loader: Loader, service: str, data_file: str) -> Iterator[tuple[str,
 
 def _document(service: str, kind: str, version: str, piece: Piece) -> Document:
     """In the tenants' template: the words apart from the structure, so that each is stored once and indexed aptly."""
-    source: dict[str, Any] = {"kind": kind, "name": piece.name, "service": service}
+    source: dict[str, Any] = {"kind": kind, "name": piece.name, "service": service, "labels": {"version": version}}
     if words := piece.body.get("documentation"):
         source["documentation"] = words
     if members := _members(kind, piece.body):
@@ -101,7 +101,7 @@ def _members(kind: str, body: Json) -> list[dict[str, Any]]:
         return []
     found: Mapping[str, Json] = body.get("members", {})
     return [
-        {"name": name, "shape": member["shape"], "documentation": member.get("documentation", "")}
+        {"name": name, "kind": member["shape"], "documentation": member.get("documentation", "")}
         for name, member in found.items()
     ]
 

@@ -11,7 +11,7 @@ Action = Literal["create", "index", "update", "delete"]
 
 #: Shares of each kind of step. A recreation is two writes; creations and deletions balance, so that a tenant's
 #: documents neither run out nor pile up.
-SHARES = {"own id": 12, "given id": 6, "routed": 6, "update": 36, "replace": 16, "delete": 16, "recreate": 8}
+SHARES = {"own id": 10, "given id": 4, "routed": 4, "update": 38, "replace": 16, "delete": 18, "recreate": 10}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,98 @@
+"""`python -m demo snapshot | seed | writers | onboard`: the sample application, its users and its data."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+from threading import Event
+
+from demo.tenants import largest_tenants
+from steward.errors import StewardError
+from steward.settings import load
+from steward.verdicts import Verdict
+
+TENANTS = 20
+DOCUMENTS = 30_000
+
+
+def main(arguments: list[str]) -> int:
+    """Exit code 0: done, and for `snapshot` the night is VERIFIED."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except StewardError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _snapshot(options: argparse.Namespace) -> int:
+    # Prefect is imported only where it is needed: the writers start in half a second without it.
+    from demo.snapshot import play  # noqa: PLC0415
+    from demo.stage import open_stage  # noqa: PLC0415
+
+    stage = open_stage(options.state)
+    verdict = play(stage, largest_tenants(options.tenants), options.documents, options.rate, options.seconds)
+    return 0 if verdict is Verdict.VERIFIED else 1
+
+
+def _onboard(options: argparse.Namespace) -> int:
+    from demo.onboarding import onboard  # noqa: PLC0415  as above
+
+    for line in onboard(options.names):
+        print(line, flush=True)
+    return 0
+
+
+def _seed(options: argparse.Namespace) -> int:
+    from demo.seeding import seed  # noqa: PLC0415  as above
+
+    tenants = largest_tenants(options.tenants)
+    print(seed(load(), tenants, options.documents, lambda count: print(f"{count:,} documents", flush=True)))
+    return 0
+
+
+def _writers(options: argparse.Namespace) -> int:
+    from demo.oplog import OperationLog  # noqa: PLC0415  as above
+    from demo.writers import write  # noqa: PLC0415
+
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with OperationLog(options.log) as log:
+        write(load(), largest_tenants(options.tenants), log, stop, rate=options.rate, seconds=options.seconds)
+        print(f"{len(log.acknowledged())} of {len(log.entries())} writes acknowledged")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
+    verbs = parser.add_subparsers(required=True)
+
+    def verb(name: str, run: object, text: str) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=text, description=text)
+        added.set_defaults(run=run)
+        return added
+
+    snapshot = verb("snapshot", _snapshot, "one night on the running replica, from nothing to its certificate")
+    snapshot.add_argument("--state", type=Path, help="the replica's state folder (default: as for `python -m replica`)")
+    seed = verb("seed", _seed, "create the tenants' documents; needs STEWARD_SETTINGS")
+    writers = verb("writers", _writers, "write for a while; needs STEWARD_SETTINGS")
+    writers.add_argument("--log", type=Path, help="append what was done to this file")
+    onboard = verb("onboard", _onboard, "onboard tenants by name; needs STEWARD_SETTINGS and PREFECT_API_URL")
+    onboard.add_argument("names", nargs="+")
+    for each in (snapshot, seed, writers):
+        each.add_argument("--tenants", type=int, default=TENANTS, help="how many, largest first")
+    for each in (snapshot, seed):
+        each.add_argument("--documents", type=int, default=DOCUMENTS, help="of all tenants together")
+    for each in (snapshot, writers):
+        each.add_argument("--rate", type=float, default=200, help="writes a second, all tenants together")
+        each.add_argument("--seconds", type=float, default=900, help="the traffic ends after this time at the latest")
+    return parser
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
+    sys.exit(main(sys.argv[1:]))
