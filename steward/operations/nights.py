@@ -18,6 +18,7 @@ from psycopg.types.json import Jsonb
 from pydantic import BaseModel, ConfigDict
 
 from steward.errors import StewardError
+from steward.snapshots.definitions import Definitions
 from steward.snapshots.report import SnapshotReport
 from steward.verdicts import Verdict
 
@@ -26,6 +27,10 @@ Db = Connection[Any]
 
 class AlreadyRunning(StewardError):
     """Another process is at work on the same resource."""
+
+
+class ExpectationsMissing(StewardError):
+    """The record does not hold what the copy is to be compared with."""
 
 
 class Leftovers(BaseModel):
@@ -138,6 +143,31 @@ def _note(connection: Db, night: Night, kind: str, values: list[str]) -> None:
     connection.commit()
 
 
+def keep_expectations(connection: Db, night: Night, moment: str, held: Definitions) -> None:
+    """Keep the definitions captured at *moment* ("before" or "after"): they may be many, and travel by reference."""
+    connection.execute(
+        """update steward.snapshot_nights
+           set expectations = coalesce(expectations, '{}') || jsonb_build_object(%s::text, %s)
+           where cluster = %s and night = %s and attempt = %s""",
+        [moment, Jsonb(held.model_dump()), night.cluster, night.night, night.attempt],
+    )
+    connection.commit()
+
+
+def expectations(connection: Db, night: Night) -> tuple[Definitions, Definitions]:
+    """The definitions captured before and after the snapshot."""
+    row = connection.execute(
+        "select expectations from steward.snapshot_nights where cluster = %s and night = %s and attempt = %s",
+        [night.cluster, night.night, night.attempt],
+    ).fetchone()
+    held = (row[0] if row else None) or {}
+    if held.keys() < {"before", "after"}:
+        raise ExpectationsMissing(
+            f"the definitions captured for {night.snapshot} are not in the record", hint="run the night again"
+        )
+    return Definitions.model_validate(held["before"]), Definitions.model_validate(held["after"])
+
+
 def keep_report(connection: Db, report: SnapshotReport) -> None:
     """The attempt has come to a verdict: keep its report. From here a rerun only finishes what remains."""
     _finish(connection, report, "proved")
@@ -161,7 +191,7 @@ def end(connection: Db, report: SnapshotReport, proofs: Mapping[str, tuple[str, 
 
 def _finish(connection: Db, report: SnapshotReport, state: str) -> None:
     connection.execute(
-        """update steward.snapshot_nights set state = %s, verdict = %s, report = %s, ended_at = clock_timestamp()
+        """update steward.snapshot_nights set state = %s, verdict = %s, report = %s, ended_at = clock_timestamp(), expectations = null
            where cluster = %s and night = %s and attempt = %s""",
         [
             state,
@@ -172,6 +202,15 @@ def _finish(connection: Db, report: SnapshotReport, state: str) -> None:
             report.attempt,
         ],
     )
+
+
+def forget_leftovers(connection: Db, night: Night) -> None:
+    """All that the attempt had made, the snapshot apart, is removed."""
+    connection.execute(
+        "update steward.snapshot_nights set leftovers = '{}' where cluster = %s and night = %s and attempt = %s",
+        [night.cluster, night.night, night.attempt],
+    )
+    connection.commit()
 
 
 def abandon(connection: Db, night: Night) -> None:

@@ -46,6 +46,11 @@ class TenantName:
         return f"tenant_{self.value}"
 
 
+def tenant_of(index: str) -> str:
+    """The tenant whose index this is: `tenant-acme-000001` is acme's."""
+    return _GENERATION.sub("", index).removeprefix("tenant-")
+
+
 def _fault(name: str) -> str | None:
     if not re.fullmatch(PATTERN.strip("^$"), name):
         return "expected 3 to 40 of a-z, 0-9 and -, a letter first and no - last"

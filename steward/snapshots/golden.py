@@ -8,13 +8,29 @@ changed in the window, which the document's `_seq_no` on both sides tells.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from steward.snapshots.api import SearchApi
+from steward.snapshots.errors import SearchIncomplete
 from steward.snapshots.findings import Finding, refuted, unknown
 
 MOST_HITS = 1_000
 """Hits compared a query and shard, lowest `_seq_no` first."""
+
+
+KEEP_ALIVE = "30m"
+
+
+class Searched(BaseModel):
+    """One shard to search: of the source at a point in time, or of the restored copy (then without one)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    index: str
+    shard: int
+    point_in_time: str | None = None
 
 
 class Hits(BaseModel):
@@ -62,3 +78,29 @@ def assess_matches(matches: Mapping[str, int]) -> list[Finding]:
         for name, count in sorted(matches.items())
         if count == 0
     ]
+
+
+def find_hits(client: SearchApi, where: Searched, query: Mapping[str, Any]) -> Hits:
+    """The hits of *query* on one shard."""
+    found = _search(client, where, {"query": query, "size": MOST_HITS, "sort": ["_seq_no"]})
+    return Hits(found=found)
+
+
+def find_documents(client: SearchApi, where: Searched, ids: Sequence[str]) -> dict[str, int]:
+    """The `_seq_no` of each of *ids* that the shard holds; at most MOST_HITS ids."""
+    return _search(client, where, {"query": {"ids": {"values": list(ids)}}, "size": MOST_HITS})
+
+
+def _search(client: SearchApi, where: Searched, body: dict[str, Any]) -> dict[str, int]:
+    request = {"_source": False, "seq_no_primary_term": True, "track_total_hits": False, **body}
+    if where.point_in_time:
+        request["pit"] = {"id": where.point_in_time, "keep_alive": KEEP_ALIVE}
+        path = "/_search?allow_partial_search_results=false"
+    else:
+        path = f"/{where.index}/_search?preference=_shards:{where.shard}&allow_partial_search_results=false"
+    answer = client.request("POST", path, request)
+    if answer["timed_out"] or answer["_shards"]["failed"]:
+        raise SearchIncomplete(
+            f"a search on {where.index}[{where.shard}] answered in part only", hint="look at the cluster's health"
+        )
+    return {hit["_id"]: hit["_seq_no"] for hit in answer["hits"]["hits"]}

@@ -1,0 +1,55 @@
+"""What a night shows: artifacts for people, an event for machines."""
+
+from __future__ import annotations
+
+from prefect.artifacts import create_image_artifact, create_markdown_artifact, create_table_artifact
+from prefect.events import emit_event
+
+from steward.clients.postgres import connect
+from steward.errors import StewardError
+from steward.operations import nights
+from steward.settings import load
+from steward.snapshots.certificate import render_certificate, render_history, tenant_table
+from steward.snapshots.report import SnapshotReport
+from tasks.steps import step
+
+
+@step("publish")
+def publish(report: SnapshotReport) -> None:
+    """Certificate, table of tenants, trend, event. Twice is harmless: artifacts are versions under one key."""
+    create_markdown_artifact(render_certificate(report), key="snapshot-certificate", description=_summary(report))
+    if report.tenants:
+        create_table_artifact(tenant_table(report), key="snapshot-tenants", description=_summary(report))
+    _publish_trend(report)
+    emit_event(
+        event=f"steward.snapshot.{report.verdict.lower()}",
+        resource={"prefect.resource.id": f"steward.snapshot.{report.cluster}"},
+        payload={
+            "snapshot": report.snapshot,
+            "night": str(report.night),
+            "attempt": report.attempt,
+            "verdict": report.verdict,
+            "documents": report.documents,
+            "rto_seconds": report.rto_seconds,
+            "rpo_seconds": report.rpo_seconds,
+        },
+    )
+
+
+def _publish_trend(report: SnapshotReport) -> None:
+    try:
+        with connect(load()) as connection:
+            past = nights.history(connection, report.cluster)
+    except StewardError:
+        # The certificate says already that the record is away; a picture of what is known is still true.
+        past = []
+    from steward.snapshots.trend import draw_trend  # noqa: PLC0415  matplotlib would slow the start of every run
+
+    tonight = [] if any(p.snapshot == report.snapshot for p in past) else [report]
+    reports = [*tonight, *past]
+    create_image_artifact(draw_trend(reports), key="snapshot-trend", description="Past nights: duration and verdict")
+    create_markdown_artifact(render_history(reports), key="snapshot-history", description="Past nights, newest first")
+
+
+def _summary(report: SnapshotReport) -> str:
+    return f"{report.snapshot} of {report.cluster}: {report.verdict}"
