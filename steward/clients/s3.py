@@ -195,10 +195,12 @@ def _code(error: ClientError) -> str:
 
 def _in_words(error: ClientError | BotoCoreError, action: str, bucket: LockedBucket) -> StewardError:
     where = f"object store at {bucket.target}"
-    if isinstance(error, SSLError):
+    if isinstance(error, SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
         return ObjectStoreRefused(
             f"{where}: its certificate is not trusted", hint="let objects.ca_file name the CA that signed it"
         )
+    if isinstance(error, SSLError) and "WRONG_VERSION_NUMBER" in str(error):
+        return ObjectStoreRefused(f"{where} does not speak TLS", hint="is objects.endpoint an http:// address?")
     if not isinstance(error, ClientError):
         return ObjectStoreUnavailable(
             f"{where} does not answer: {type(error).__name__}", hint="see whether it runs and can be reached from here"

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import traceback
+
+import pytest
+from pydantic import ValidationError
+
+from steward.errors import BadInput
+from steward.settings import VARIABLE, load, read_secret
+
+WHOLE = """
+[search.production]
+hosts = ["https://127.0.0.1:9200"]
+users.snapshot = { username = "snapshot", password = "file:/run/secrets/snapshot" }
+
+[search.scratch]
+hosts = ["https://127.0.0.1:9201"]
+users.restore = { username = "restore", password = "file:/run/secrets/restore" }
+
+[postgres]
+url = "postgresql://steward@127.0.0.1:5432/steward"
+password = "file:/run/secrets/postgres"
+
+[objects]
+access_key = "file:/run/secrets/access"
+secret_key = "file:/run/secrets/secret"
+evidence_bucket = "evidence"
+
+[evidence]
+signing_key = "file:/run/secrets/evidence.key"
+public_key = "/etc/steward/evidence.pub"
+"""
+
+
+@pytest.fixture
+def written(tmp_path):
+    def written(text):
+        path = tmp_path / "settings.toml"
+        path.write_text(text)
+        return path
+
+    return written
+
+
+def test_a_whole_file_is_read(written):
+    settings = load(written(WHOLE))
+    assert settings.cluster("production").users["snapshot"].username == "snapshot"
+    assert settings.evidence.lock_days == 365
+    assert settings.objects.endpoint is None
+
+
+def test_the_variable_names_the_file(written, monkeypatch):
+    monkeypatch.setenv(VARIABLE, str(written(WHOLE)))
+    assert load() == load(written(WHOLE))
+
+
+def test_without_the_variable_the_hint_says_what_to_set(monkeypatch):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    with pytest.raises(BadInput, match=r"STEWARD_SETTINGS is not set\nHINT: "):
+        load()
+
+
+def test_settings_cannot_be_changed_after_they_were_read(written):
+    with pytest.raises(ValidationError):
+        load(written(WHOLE)).evidence.lock_days = 1
+
+
+def test_an_unknown_cluster_is_refused_and_the_known_ones_are_named(written):
+    with pytest.raises(BadInput, match="unknown search cluster 'prod'; known: production, scratch"):
+        load(written(WHOLE)).cluster("prod")
+
+
+def test_a_missing_file_and_a_folder_are_named(tmp_path):
+    for path in (tmp_path / "absent.toml", tmp_path):
+        with pytest.raises(BadInput, match="cannot read settings"):
+            load(path)
+
+
+def test_text_that_is_not_toml_is_told_with_its_line(written):
+    with pytest.raises(BadInput, match=r"are not TOML: .*line 2"):
+        load(written("[postgres]\nurl = oops\n"))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (('evidence_bucket = "evidence"', ""), "objects.evidence_bucket"),
+        (('evidence_bucket = "evidence"', 'evidence_bucket = "evidence"\nevidence_bukket = "x"'), "evidence_bukket"),
+        (('hosts = ["https://127.0.0.1:9200"]', "hosts = []"), "search.production.hosts"),
+        (('public_key = "/etc/steward/evidence.pub"', 'public_key = "/p"\nlock_days = 0'), "evidence.lock_days"),
+    ],
+)
+def test_a_wrong_field_is_named(written, change, told):
+    with pytest.raises(BadInput) as raised:
+        load(written(WHOLE.replace(*change)))
+    assert told in raised.value.message
+
+
+@pytest.mark.parametrize("reference", ["hunter2", "hunter2:", "file:", "keyvault:hunter2", "https://hunter2", ""])
+def test_a_secret_in_the_place_of_its_reference_is_refused_and_not_repeated(written, reference):
+    with pytest.raises(BadInput) as raised:
+        load(written(WHOLE.replace("file:/run/secrets/postgres", reference)))
+    told = "".join(traceback.format_exception(raised.value))
+    assert "postgres.password" in told
+    assert "hunter2" not in told
+
+
+def test_a_secret_is_read_without_the_newline_that_editors_add(tmp_path):
+    path = tmp_path / "password"
+    path.write_text("s3cret\n")
+    assert read_secret(f"file:{path}") == "s3cret"
+
+
+def test_a_secret_that_cannot_be_read_is_named_by_its_path(tmp_path):
+    for path in (tmp_path / "absent", tmp_path):
+        with pytest.raises(BadInput, match="cannot read secret file"):
+            read_secret(f"file:{path}")
