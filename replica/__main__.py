@@ -22,7 +22,8 @@ from replica.servers import SERVERS
 from replica.start import select, up
 from replica.state import VARIABLE, default_cache, default_state, open_place, remove
 from replica.stop import down
-from steward.errors import StewardError
+from replica.supervision import Keeper
+from steward.errors import BadInput, StewardError
 
 
 def main(words: list[str] | None = None) -> int:
@@ -50,9 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     chosen.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these servers and what they need")
 
     start = commands.add_parser("up", parents=[shared, chosen], help="start it, or mend what is down")
-    start.add_argument(
-        "--new-ports", action="store_true", help="forget the ports chosen earlier; needs a stopped replica"
-    )
+    start.add_argument("--new-ports", action="store_true", help="choose ports anew")
     proxies = start.add_mutually_exclusive_group()
     proxies.add_argument(
         "--with-proxies",
@@ -89,7 +88,7 @@ def _say(text: str) -> None:
 def _up(arguments: argparse.Namespace) -> None:
     state = _state(arguments)
     if arguments.new_ports:
-        ports.forget(state)
+        _forget_ports(state)
     place = up(state, SERVERS, arguments.only, proxied=arguments.proxied, say=_say)
     _say(f"settings:  . {inventory.environment_file(place)}")
     if "prefect" in {server.name for server in select(SERVERS, arguments.only)}:
@@ -98,6 +97,12 @@ def _up(arguments: argparse.Namespace) -> None:
         )
     suffix = f" --state {state}" if arguments.state else ""
     _say(f"to stop:   python -m replica down{suffix}")
+
+
+def _forget_ports(state: Path) -> None:
+    if Keeper(state).pid() is not None:
+        raise BadInput(f"the replica at {state} is running on its ports", hint="first: python -m replica down")
+    ports.forget(state)
 
 
 def _down(arguments: argparse.Namespace) -> None:

@@ -117,6 +117,9 @@ class Server(Protocol):
     def settle(self, place: Place) -> None:
         """Once ready: databases, buckets, repositories, users. Talks to the server's own port, not to the proxy."""
 
+    def stopped(self, place: Place) -> None:
+        """After it ended: remove what it left outside the state folder."""
+
     def data(self, place: Place) -> Path:
         """The folder whose files `fault corrupt` may damage."""
         return place.folder(self.name)

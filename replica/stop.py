@@ -5,14 +5,15 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 
 from replica import processes
 from replica.server import Server
-from replica.state import exclusive, require_marker
+from replica.start import select
+from replica.state import exclusive, open_place
 from replica.supervision import Keeper
 
 _FAREWELL_SECONDS = 30
@@ -20,37 +21,29 @@ _FAREWELL_SECONDS = 30
 
 def down(state: Path, servers: Sequence[Server], only: Sequence[str], *, say: Callable[[str], None] = print) -> None:
     """Stop *only*, and what needs them; all with the supervisor itself where *only* is empty. Harmless when down."""
-    require_marker(state)
+    place = open_place(state, servers)
     with exclusive(state):
         keeper = Keeper(state)
         pid = keeper.pid()
         if pid is not None:
-            _wake(state)
-            for wave in waves(_dependents(servers, only)):
-                _stop(keeper, wave, say)
-        if only:
-            return
-        if pid is not None:
-            keeper.shut_down()
-            _await_end(pid)
-        for left in processes.end_leftovers(state):
-            say(f"ended pid {left}, left over")
+            # A frozen process cannot obey a signal to stop.
+            processes.send([process for process, _ in processes.own(state)], signal.SIGCONT)
+            _stop_all(keeper, dependents(servers, only), say)
+        if not only:
+            if pid is not None:
+                keeper.shut_down()
+                _await_end(pid)
+            for left in processes.end_leftovers(state):
+                say(f"ended pid {left}, left over")
+            for server in servers:
+                server.stopped(place)
 
 
-def waves(servers: Sequence[Server]) -> list[list[Server]]:
-    """*servers* in groups: each group is stopped together, once all that need it are gone."""
-    remaining, order = list(servers), list[list[Server]]()
-    while remaining:
-        needed = {name for server in remaining for name in server.needs}
-        wave = [server for server in remaining if server.name not in needed]
-        order.append(wave)
-        remaining = [server for server in remaining if server.name in needed]
-    return order
-
-
-def _dependents(servers: Sequence[Server], only: Sequence[str]) -> list[Server]:
+def dependents(servers: Sequence[Server], only: Sequence[str]) -> list[Server]:
+    """The servers named in *only* with all that need them, all where *only* is empty."""
     if not only:
         return list(servers)
+    select(servers, only)
     doomed = set(only)
     # `servers` lists a server after what it needs, so one pass finds dependents of dependents.
     for server in servers:
@@ -59,19 +52,25 @@ def _dependents(servers: Sequence[Server], only: Sequence[str]) -> list[Server]:
     return [server for server in servers if server.name in doomed]
 
 
-def _wake(state: Path) -> None:
-    """A frozen process cannot obey a signal to stop."""
-    processes.send([process for process, _ in processes.own(state)], signal.SIGCONT)
+def _stop_all(keeper: Keeper, servers: Sequence[Server], say: Callable[[str], None]) -> None:
+    """Each in a thread of its own, once all that need it are gone."""
+    gone: dict[str, Future[None]] = {}
 
+    def stop(server: Server, needed_by: list[Future[None]]) -> None:
+        for future in needed_by:
+            future.result()
+        if keeper.process(server.name).state.is_up:
+            began = time.monotonic()
+            keeper.stop(server.name)
+            say(f"{server.name:<9} stopped in {time.monotonic() - began:.1f} s")
 
-def _stop(keeper: Keeper, wave: Sequence[Server], say: Callable[[str], None]) -> None:
-    running = [server for server in wave if keeper.process(server.name).state.is_up]
-    if not running:
-        return
-    with ThreadPoolExecutor(max_workers=len(running)) as pool:
-        for server in running:
-            pool.submit(keeper.stop, server.name)
-    say(f"stopped {', '.join(server.name for server in running)}")
+    with ThreadPoolExecutor(max_workers=len(servers)) as pool:
+        # What needs others is listed after them: backwards, each finds the futures of those that need it.
+        for server in reversed(servers):
+            needed_by = [gone[other.name] for other in servers if server.name in other.needs]
+            gone[server.name] = pool.submit(stop, server, needed_by)
+    for future in gone.values():
+        future.result()
 
 
 def _await_end(pid: int) -> None:

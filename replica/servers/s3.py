@@ -72,7 +72,8 @@ class S3(Server):
             "server",
             *(f"-{name}={value}" for name, value in options.items()),
         ]
-        return Program(command, directory=folder)
+        # Its graceful stop waits 15 s for streams of its own; killed, it loses nothing: what it acknowledged is written.
+        return Program(command, directory=folder, stop_seconds=3)
 
     def probe(self, place: Place) -> str:
         """A signed listing of the buckets."""
@@ -91,6 +92,11 @@ class S3(Server):
         versioning = client.get_bucket_versioning(Bucket=BUCKET)
         if (lock.get("ObjectLockEnabled"), versioning.get("Status")) != ("Enabled", "Enabled"):
             raise DidNotStart(self.name, f"bucket {BUCKET} has lock {lock} and versioning {versioning.get('Status')}")
+
+    def stopped(self, place: Place) -> None:
+        """Its gRPC sockets, which it puts into /tmp whatever it is told."""
+        for part in _PARTS:
+            Path(f"/tmp/seaweedfs-{part}-grpc-{place.port(self.name, f'{part}-grpc')}.sock").unlink(missing_ok=True)  # noqa: S108 -- the place is SeaweedFS's own choice
 
     def data(self, place: Place) -> Path:
         """Volumes and the filer's store."""

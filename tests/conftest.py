@@ -1,0 +1,62 @@
+"""Real servers for the tests: one replica a test run, started when the first test asks for it.
+
+`pytest --replica DIR` uses the replica at DIR instead, brings it up if need be and leaves it up: for quick turns at work.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from replica import inventory, start, state, stop
+from replica.server import Place
+from replica.servers import SERVERS
+from steward.errors import StewardError
+from steward.settings import Settings, load
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--replica", type=Path, default=None, metavar="DIR", help="use the replica at DIR and leave it up")
+
+
+def _up(folder: Path) -> Place:
+    try:
+        return start.up(folder, SERVERS, [])
+    except StewardError as error:
+        # Never a skip: an absent server is a failure that says what to do about it.
+        pytest.fail(f"the replica did not start\n{error}", pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def replica(request: pytest.FixtureRequest) -> Generator[Place]:
+    """The replica of this test run, every server up. A test that damages a server mends it again."""
+    if named := request.config.getoption("--replica"):
+        yield _up(named.absolute())
+        return
+    # Not pytest's own temporary folder: it is closed to the user that PostgreSQL runs as when this runs as root.
+    folder = Path(tempfile.mkdtemp(prefix="steward-test-"))
+    folder.chmod(0o711)
+    try:
+        yield _up(folder / "replica")
+    finally:
+        if (folder / "replica" / state.MARKER).exists():
+            stop.down(folder / "replica", SERVERS, [])
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def settings(replica: Place) -> Settings:
+    """The settings that the replica wrote for its own servers."""
+    return load(inventory.settings_file(replica))
+
+
+@pytest.fixture
+def in_replica(replica: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """The replica, with this process's environment pointing at it: for flows and commands that read STEWARD_SETTINGS."""
+    for name, value in inventory.environment(replica).items():
+        monkeypatch.setenv(name, value)
+    return replica
