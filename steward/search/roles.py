@@ -139,9 +139,10 @@ _RESTORE = Role(
         "cluster:admin/snapshot/restore",
         "cluster:admin/repository/get",
         "cluster:admin/repository/verify",
-        "cluster:admin/component_template/get",
-        "indices:admin/index_template/get",
-        "indices:admin/template/get",
+        # Templates are proved from the restored global state, which brings persistent settings along: both are
+        # put back as they were.
+        "manage_index_templates",
+        "cluster:admin/settings/update",
     ),
     indices=(IndexGrant(names=("*",), privileges=("create_index", "manage", "read", "view_index_metadata")),),
 )
