@@ -50,6 +50,11 @@ def moved(desired: dict[str, Any], actual: dict[str, Any]) -> str | None:
     return None
 
 
+def is_read_only(body: dict[str, Any]) -> bool:
+    """Whether the registration forbids writing, which whoever looks into a damaged repository sets first."""
+    return str(body["settings"].get("readonly", "false")).lower() == "true"
+
+
 def bucket_lifecycle(repository: S3Repository, retention: Retention) -> dict[str, Any]:
     """The lifecycle of the repository's bucket, as `put-bucket-lifecycle-configuration` takes it.
 

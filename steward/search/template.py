@@ -18,6 +18,9 @@ TEMPLATE = "tenant"
 # A longer value is kept but not searched exactly. Lucene refuses terms over 32,766 bytes, and with them the document.
 _LONGEST_TERM = 1024
 
+# A text, since that is what an index answers for it; a template answers what it was given.
+_UNKNOWN_KEPT = "false"
+
 _KEYWORD = {"type": "keyword", "ignore_above": _LONGEST_TERM}
 _WORDS = {"type": "text", "analyzer": "standard"}
 
@@ -46,7 +49,7 @@ def _settings(indices: TenantIndices) -> dict[str, Any]:
 
 def _mappings() -> dict[str, Any]:
     return {
-        "dynamic": False,
+        "dynamic": _UNKNOWN_KEPT,
         "properties": {
             "kind": _KEYWORD,
             "name": _KEYWORD,
@@ -55,7 +58,7 @@ def _mappings() -> dict[str, Any]:
             # Each member is searched as a whole: its name and its own words, not one's name with another's words.
             "members": {
                 "type": "nested",
-                "dynamic": False,
+                "dynamic": _UNKNOWN_KEPT,
                 "properties": {"name": _KEYWORD, "kind": _KEYWORD, "documentation": _WORDS},
             },
             # Free keys, searched exactly: one field however many keys there are.
