@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 from steward.errors import StewardError
 
@@ -45,9 +46,7 @@ class Shell:
         with log.open("a", buffering=1) as file:
             process = self._start(command, subprocess.PIPE, file.fileno(), own_session=False)
             with process:
-                for line in process.stdout or ():
-                    file.write(line)
-                    yield line.rstrip("\n")
+                yield from _copied(process, file)
         if process.returncode:
             raise CommandFailed(command, process.returncode, log)
 
@@ -72,3 +71,14 @@ class Shell:
             text=True,
             errors="replace",
         )
+
+
+def _copied(process: subprocess.Popen[str], file: TextIO) -> Iterator[str]:
+    try:
+        for line in process.stdout or ():
+            file.write(line)
+            yield line.rstrip("\n")
+    except BaseException:
+        # Whoever read its lines has gone: it would be waited for, and nobody hears it.
+        process.terminate()
+        raise

@@ -70,8 +70,8 @@ def _ended(client: SyncPrefectClient, run: UUID, told: set[UUID]) -> Iterator[Ta
 def describe(step: TaskRun) -> str:
     """A step that has ended: what it took, and its state where that is not Completed."""
     took = step.total_run_time.total_seconds()
-    state = "" if step.state_name == "Completed" else f"  {step.state_name}"
-    return f"{took:6.1f} s  {step.name}{state}"
+    ended = step.state.name if step.state else None
+    return f"{took:6.1f} s  {step.name}" + ("" if ended == "Completed" else f"  {ended}")
 
 
 def artifact(client: SyncPrefectClient, run: UUID, key: str) -> str | None:
