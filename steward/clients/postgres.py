@@ -27,6 +27,10 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 # is therefore reported as unavailable, with that text; it is wrong about the cure only, not about the fact.
 _REFUSALS = ("password authentication failed", "no pg_hba.conf entry", "role ", "authentication failed")
 
+# Classes of SQLSTATE that waiting may cure: connection, rollback (deadlock), resources (disk, memory, connections),
+# intervention (shutdown, time-outs), system; and a lock that was not given in time.
+_PASSING = ("08", "40", "53", "57", "58", "55P03")
+
 
 class DatabaseUnavailable(Unavailable):
     """PostgreSQL does not answer, is starting or stopping, or gave up on a statement."""
@@ -119,10 +123,14 @@ def _in_words(error: psycopg.Error, target: str) -> Exception:
             f"PostgreSQL at {target} refuses: {error.diag.message_primary}",
             hint="the user in postgres.url must own the schema steward",
         )
-    if isinstance(error, psycopg.OperationalError):
-        # Disk full, too many connections, shutdown, deadlock and time-outs are all of this class: each may pass.
+    if _may_pass(error):
         reason = error.diag.message_primary or str(error).strip()
         return DatabaseUnavailable(
             f"PostgreSQL at {target} gave up: {reason}", hint="see its log; the statement was rolled back"
         )
     return error
+
+
+def _may_pass(error: psycopg.Error) -> bool:
+    # A connection that broke has no SQLSTATE.
+    return isinstance(error, psycopg.OperationalError) and (not error.sqlstate or error.sqlstate.startswith(_PASSING))

@@ -18,7 +18,7 @@ from steward.clients.postgres import Connection, connect
 from steward.clients.s3 import LockedBucket, StoredObject, open_evidence_bucket
 from steward.evidence import sql
 from steward.evidence.envelopes import Signed, open_envelope, sign, verify
-from steward.evidence.errors import EvidenceConflict, EvidenceNotFound
+from steward.evidence.errors import EvidenceConflict, EvidenceNotFound, UnusableEnvelope
 from steward.evidence.signers import open_signer
 from steward.evidence.statements import Statement
 from steward.settings import Settings
@@ -154,12 +154,16 @@ def _lock(bucket: LockedBucket, row: Recorded, lock_days: int) -> StoredObject:
     until = datetime.now(UTC) + timedelta(days=lock_days)
     stored = bucket.put_once(object_key(row.digest), row.envelope.encode(), locked_until=until)
     # A vault's signatures differ each time, so what was written first is compared by what it says.
-    if (
-        stored.body != row.envelope.encode()
-        and open_envelope(stored.body).payload != open_envelope(row.envelope.encode()).payload
-    ):
+    if _said(stored.body) != _said(row.envelope.encode()):
         raise EvidenceConflict(
-            f"object {object_key(row.digest)} in bucket {bucket.name} holds another statement",
+            f"object {object_key(row.digest)} in bucket {bucket.name} holds something else than its statement",
             hint="somebody wrote over it; its locked first version is still there: list the object's versions",
         )
     return stored
+
+
+def _said(envelope: bytes) -> bytes | None:
+    try:
+        return open_envelope(envelope).payload
+    except UnusableEnvelope:
+        return None

@@ -43,7 +43,7 @@ REFUSAL = """
 CREATE FUNCTION steward.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION '%.% is append-only: % refused', TG_TABLE_SCHEMA, TG_TABLE_NAME, TG_OP
-        USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'append a new statement instead';
+        USING ERRCODE = 'restrict_violation', HINT = 'append a new statement instead';
 END
 $$
 """
