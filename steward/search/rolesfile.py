@@ -20,6 +20,9 @@ import yaml
 from steward.search.errors import RolesFileUnreadable
 from steward.search.roles import Role, role_entry
 
+# libyaml's where it is built in: seven times as fast, and a thousand tenants' roles are 190 kB.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 _ENTRY = re.compile(r"""(["']?)(?P<name>[^\s"'#:{][^"':]*)\1\s*:""")
 
 
@@ -99,7 +102,7 @@ def _parts(text: str) -> Iterator[tuple[str, str]]:
 
 def _parse(path: Path, text: str) -> dict[str, Any]:
     try:
-        roles = yaml.safe_load(text) or {}
+        roles = yaml.load(text, Loader=_LOADER) or {}  # noqa: S506  both are safe loaders
     except yaml.YAMLError as error:
         # The mark only: the problem's own text may quote the file.
         line = getattr(getattr(error, "problem_mark", None), "line", -1) + 1
