@@ -18,8 +18,10 @@ from pathlib import Path
 
 from replica import inventory, ports, status
 from replica.errors import NotAReplica
+from replica.faults import command
+from replica.selection import select
 from replica.servers import SERVERS
-from replica.start import select, up
+from replica.start import up
 from replica.state import VARIABLE, default_cache, default_state, open_place, remove
 from replica.stop import down
 from replica.supervision import Keeper
@@ -74,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     logs.add_argument("-n", "--lines", type=int, default=100)
     logs.add_argument("-f", "--follow", action="store_true")
     logs.set_defaults(run=_logs)
+    command.add(commands, shared, _state)
     return parser
 
 
@@ -110,8 +113,8 @@ def _down(arguments: argparse.Namespace) -> None:
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    chosen = select(SERVERS, arguments.only)
-    found = status.rows(open_place(_state(arguments), SERVERS), chosen)
+    place = open_place(_state(arguments), SERVERS)
+    found = status.rows(place, select(SERVERS, arguments.only, proxied=place.proxied))
     print(status.table(found))
     return 0 if all(row.healthy for row in found) else 1
 
@@ -135,7 +138,7 @@ def _clean(arguments: argparse.Namespace) -> None:
 
 
 def _logs(arguments: argparse.Namespace) -> None:
-    select(SERVERS, [arguments.name])
+    select(SERVERS, [arguments.name], proxied=True)
     path = _state(arguments) / "logs" / f"{arguments.name}.log"
     # `tail` itself: it follows through rotation and ends with the terminal.
     follow = ["-F"] if arguments.follow else []

@@ -91,11 +91,15 @@ class Server(Protocol):
     """"postgres", "es-1" … "worker": what commands and other servers' `needs` call it."""
     needs: tuple[str, ...] = ()
     """Servers that must be ready before this one is started."""
+    peers: tuple[str, ...] = ()
+    """Servers without which it never gets ready, such as a cluster's other nodes: chosen with it, started beside it."""
     port_names: tuple[str, ...] = ()
     client_ports: tuple[str, ...] = ()
     """Those of `port_names` that clients use: the fault proxy stands before them."""
-    ready_seconds: int = 120
-    """How long after its start a probe may keep failing before `up` gives up."""
+    ready_seconds: int = 240
+    """How long after its start a probe may keep failing. Generous: only a hung server is waited for, a dead one is seen."""
+    meets_limits: bool = True
+    """Whether it takes a file size limit as an error of that write; False where it would end (Go's runtime does)."""
     ends_leftovers: bool = True
     """Whether processes that outlived an earlier run of this server are ended before it is started again."""
 

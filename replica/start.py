@@ -17,6 +17,7 @@ from pathlib import Path
 
 from replica import diagnosis, inventory, ports, processes
 from replica.errors import DidNotStart
+from replica.selection import needs, select
 from replica.server import NotReady, Place, Server
 from replica.state import exclusive, lay
 from replica.supervision import Keeper
@@ -27,31 +28,19 @@ Say = Callable[[str], None]
 _POLL_SECONDS = 0.2
 _REMIND_SECONDS = 10
 # How long a server that has a process but does not answer is waited for before it is started anew.
-_HUNG_SECONDS = 20
+# As long as a cluster's node may take to join again, so that its peers are not started anew for its absence.
+_HUNG_SECONDS = 60
 # Fresh data of all servers takes under 1 GiB; below this Elasticsearch's watermarks stop it on a small disk anyhow.
 _LEAST_FREE_BYTES = 2 * 1024**3
-
-
-def select(servers: Sequence[Server], only: Sequence[str]) -> list[Server]:
-    """The servers named in *only* with all that they need; every one where *only* is empty. BadInput names the known."""
-    known = {server.name: server for server in servers}
-    wanted, queue = set[str](), list(only or known)
-    while queue:
-        name = queue.pop()
-        if name not in known:
-            raise BadInput(f"unknown server {name!r}", hint=f"known: {', '.join(known)}")
-        if name not in wanted:
-            wanted.add(name)
-            queue += known[name].needs
-    return [server for server in servers if server.name in wanted]
 
 
 def up(
     state: Path, servers: Sequence[Server], only: Sequence[str], *, proxied: bool | None = None, say: Say = print
 ) -> Place:
     """Bring up *only* (all where empty) and what they need. DidNotStart, PortTaken … for the first that failed."""
-    chosen = select(servers, only)
+    select(servers, only, proxied=True)
     place = lay(state, servers, proxied=proxied)
+    chosen = select(servers, only, proxied=place.proxied)
     with exclusive(state):
         _refuse_full_disk(state)
         for server in chosen:
@@ -122,7 +111,7 @@ class _Start:
 
     def _bring_up(self, server: Server) -> str:
         server.prepare(self._place)
-        for needed in server.needs:
+        for needed in needs(server, proxied=self._place.proxied):
             if self._done[needed].exception():
                 raise _NeedsFailed(server.name, f"it needs {needed}, which failed")
         with self._reloading:

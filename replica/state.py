@@ -92,9 +92,7 @@ def remove(state: Path) -> None:
 
 
 def _port_names(servers: Iterable[Server]) -> list[str]:
-    servers = list(servers)
-    own = [f"{server.name}.{name}" for server in servers for name in server.port_names]
-    return own + [f"proxies.{server.name}.{name}" for server in servers for name in server.client_ports]
+    return [f"{server.name}.{name}" for server in servers for name in server.port_names]
 
 
 def _mark(state: Path, *, proxied: bool | None) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 
 from replica import processes
-from replica.server import Server
-from replica.start import select
+from replica.selection import dependents, needs
+from replica.server import Place, Server
 from replica.state import exclusive, open_place
 from replica.supervision import Keeper
 
@@ -28,7 +28,7 @@ def down(state: Path, servers: Sequence[Server], only: Sequence[str], *, say: Ca
         if pid is not None:
             # A frozen process cannot obey a signal to stop.
             processes.send([process for process, _ in processes.own(state)], signal.SIGCONT)
-            _stop_all(keeper, dependents(servers, only), say)
+            _stop_all(keeper, dependents(servers, only, proxied=place.proxied), place, say)
         if not only:
             if pid is not None:
                 keeper.shut_down()
@@ -39,20 +39,7 @@ def down(state: Path, servers: Sequence[Server], only: Sequence[str], *, say: Ca
                 server.stopped(place)
 
 
-def dependents(servers: Sequence[Server], only: Sequence[str]) -> list[Server]:
-    """The servers named in *only* with all that need them, all where *only* is empty."""
-    if not only:
-        return list(servers)
-    select(servers, only)
-    doomed = set(only)
-    # `servers` lists a server after what it needs, so one pass finds dependents of dependents.
-    for server in servers:
-        if doomed.intersection(server.needs):
-            doomed.add(server.name)
-    return [server for server in servers if server.name in doomed]
-
-
-def _stop_all(keeper: Keeper, servers: Sequence[Server], say: Callable[[str], None]) -> None:
+def _stop_all(keeper: Keeper, servers: Sequence[Server], place: Place, say: Callable[[str], None]) -> None:
     """Each in a thread of its own, once all that need it are gone."""
     gone: dict[str, Future[None]] = {}
 
@@ -67,7 +54,7 @@ def _stop_all(keeper: Keeper, servers: Sequence[Server], say: Callable[[str], No
     with ThreadPoolExecutor(max_workers=len(servers)) as pool:
         # What needs others is listed after them: backwards, each finds the futures of those that need it.
         for server in reversed(servers):
-            needed_by = [gone[other.name] for other in servers if server.name in other.needs]
+            needed_by = [gone[other.name] for other in servers if server.name in needs(other, proxied=place.proxied)]
             gone[server.name] = pool.submit(stop, server, needed_by)
     for future in gone.values():
         future.result()

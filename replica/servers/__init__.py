@@ -1,11 +1,15 @@
-"""The servers of the replica, in the order in which `status` lists them. Adding one is one file here and one line below."""
+"""The servers of the replica, each after what it needs. Adding one is one file here and one line below."""
 
 from __future__ import annotations
 
 from replica.server import Server
+from replica.servers.elasticsearch import ELASTICSEARCH
 from replica.servers.postgres import Postgres
 from replica.servers.prefect import PrefectServer
+from replica.servers.proxies import Proxies
 from replica.servers.s3 import S3
 from replica.servers.worker import Worker
 
-SERVERS: list[Server] = [Postgres(), S3(), PrefectServer(), Worker()]
+_REAL: list[Server] = [Postgres(), *ELASTICSEARCH, S3(), PrefectServer(), Worker()]
+
+SERVERS: list[Server] = [Proxies(_REAL), *_REAL]

@@ -26,7 +26,7 @@ class ElasticsearchNode(Server):
     client_ports = ("http",)
 
     def __init__(self, cluster: Cluster, name: str) -> None:
-        self.cluster, self.name = cluster, name
+        self.cluster, self.name, self.peers = cluster, name, cluster.nodes
 
     def install(self, cache: Path) -> None:
         """The home from its locked jars, and the archive for fast starts."""

@@ -30,6 +30,7 @@ class S3(Server):
     name = "s3"
     port_names = ("s3", *(f"{part}-grpc" for part in _PARTS), "master", "volume", "filer")
     client_ports = ("s3",)
+    meets_limits = False
 
     def prepare(self, place: Place) -> None:
         """Folders, the certificate, and the one identity that may do anything."""
@@ -59,6 +60,8 @@ class S3(Server):
             "s3.iam": "false",
             "s3.autoCreateBucket": "false",
             "master.telemetry": "false",
+            # The only master there is: the default of 10 s is waited for at every start but the first.
+            "master.electionTimeout": "1s",
             # Small volumes and a short farewell: this is one disk of one machine.
             "master.volumeSizeLimitMB": 256,
             "volume.max": 64,
