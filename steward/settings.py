@@ -109,6 +109,8 @@ def load(path: Path | None = None) -> Settings:
         raise BadInput(f"cannot read settings {named}: {error.strerror}", hint=f"{VARIABLE} must name a file") from None
     except tomllib.TOMLDecodeError as error:
         raise BadInput(f"settings {named} are not TOML: {error}", hint="mend the line it names") from None
+    except UnicodeDecodeError:
+        raise BadInput(f"settings {named} are not UTF-8 text", hint=f"{VARIABLE} must name a TOML file") from None
     except ValidationError as error:
         # Inputs stay out: a secret written where a reference belongs must not reach a log.
         faults = "; ".join(
@@ -121,6 +123,13 @@ def read_secret(reference: str) -> str:
     """The secret that *reference* names. Read where it is used, never passed on, never stored."""
     path = Path(reference.removeprefix("file:"))
     try:
-        return path.read_text().strip()
+        secret = path.read_text().strip()
     except OSError as error:
         raise BadInput(f"cannot read secret file {path}: {error.strerror}", hint="check its path and mode") from None
+    except UnicodeDecodeError:
+        # Not chained: that error carries the bytes it could not decode, and Prefect would store them.
+        raise BadInput(f"secret file {path} is not UTF-8 text", hint="write the secret as text") from None
+    if not secret:
+        # A client that is given nothing looks elsewhere: libpq in PGPASSWORD and ~/.pgpass.
+        raise BadInput(f"secret file {path} is empty", hint="write the secret into it")
+    return secret

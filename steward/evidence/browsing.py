@@ -10,7 +10,7 @@ from steward.clients.postgres import connect
 from steward.errors import BadInput
 from steward.evidence.signers import load_public_key
 from steward.evidence.store import Recorded, complete, list_statements, load_locked, load_statement
-from steward.evidence.verification import as_values, in_words, verify_envelope
+from steward.evidence.verification import as_values, in_words, one_line, verify_envelope
 from steward.settings import Settings, load
 
 
@@ -67,7 +67,7 @@ _HEADER = f"{'recorded (UTC)':19}  {'verdict':8}  {'statement':12}  operation, s
 
 def _line(row: Recorded) -> str:
     what = f"{row.operation}  {row.subject}  {row.period}  attempt {row.attempt}"
-    return f"{row.recorded_at:%Y-%m-%d %H:%M:%S}  {row.verdict:8}  {row.digest[:12]}  {what}"
+    return one_line(f"{row.recorded_at:%Y-%m-%d %H:%M:%S}  {row.verdict:8}  {row.digest[:12]}  {what}")
 
 
 def _values(row: Recorded) -> dict[str, object]:

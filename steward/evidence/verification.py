@@ -66,7 +66,7 @@ def verify_envelope(envelope: bytes, key: Key) -> Verified:
 
 def in_words(verified: Verified) -> str:
     """What was verified, for an auditor to read: the verdict first, then the claim, then what is not proved."""
-    return "\n".join(_one_line(line) for line in _lines(verified))
+    return "\n".join(one_line(line) for line in _lines(verified))
 
 
 def as_values(verified: Verified) -> dict[str, object]:
@@ -130,7 +130,7 @@ def _code(statement: Statement) -> str:
     return f"steward {code.version}, {commit}"
 
 
-def _one_line(line: str) -> str:
+def one_line(line: str) -> str:
     """*line* without what could move the cursor, end the line or turn the text around: a signer may be hostile too."""
     return "".join(_visible(character) for character in line)
 

@@ -115,3 +115,23 @@ def test_a_secret_that_cannot_be_read_is_named_by_its_path(tmp_path):
     for path in (tmp_path / "absent", tmp_path):
         with pytest.raises(BadInput, match="cannot read secret file"):
             read_secret(f"file:{path}")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"), [(b"", "is empty"), (b" \n", "is empty"), (b"hunter2\xff", "is not UTF-8")]
+)
+def test_a_secret_file_without_a_secret_is_refused_and_not_repeated(tmp_path, content, told):
+    path = tmp_path / "password"
+    path.write_bytes(content)
+    with pytest.raises(BadInput, match=told) as raised:
+        read_secret(f"file:{path}")
+    # Prefect pickles what a failed run raised, causes and contexts too.
+    assert raised.value.__cause__ is None
+    assert "hunter2" not in "".join(traceback.format_exception(raised.value))
+
+
+def test_settings_that_are_not_text_are_named(tmp_path):
+    path = tmp_path / "settings.toml"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(BadInput, match="are not UTF-8 text"):
+        load(path)
