@@ -74,7 +74,7 @@ class Statement(BaseModel):
     """One operation's claim. pydantic's ValidationError where a field is missing or out of bounds.
 
     `subject` is what the operation worked on (a cluster), `artifacts` what the claim is about, with digests: what was
-    asked for (`artifact_of`) where nothing could be measured. `figures` and `findings` hold no floats.
+    asked for (`artifact_of`) where nothing could be measured. A figure that was not measured is None.
     """
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)

@@ -84,9 +84,15 @@ def test_a_statement_out_of_bounds_is_refused(change, told):
         statement(**change)
 
 
-def test_figures_that_are_floats_are_refused_when_signed():
-    with pytest.raises(UnusableStatement, match=r"predicate\.figures\.seconds is a float"):
-        statement(figures={"seconds": 1.5}).payload()
+def test_figures_that_are_not_numbers_are_refused_when_signed():
+    with pytest.raises(UnusableStatement, match=r"predicate\.figures\.seconds is nan"):
+        statement(figures={"seconds": float("nan")}).payload()
+
+
+def test_figures_may_be_fractions():
+    made = statement(figures={"seconds": 1.5, "whole": 60.0, "ratio": 1e-7})
+    assert b'"figures":{"ratio":1e-7,"seconds":1.5,"whole":60}' in made.payload()
+    assert parse_statement(made.payload()) == made
 
 
 def test_refusals_do_not_repeat_what_was_given():
