@@ -21,8 +21,9 @@ from steward.errors import StewardError
 _STOPS = {signal.SIGTERM, signal.SIGINT}
 _CLOSE_SECONDS = 10
 _LOG_TO_CONSOLE = True
-# Everything loads from the class path: not all published jars are the Java modules that the tarball's are.
-_AS_JAVA_MODULES = False
+_STATELESS = False
+# No Java module layers, the server's exports among them: everything loads from the class path.
+_SERVER_EXPORTS = False
 
 
 def main() -> int:
@@ -69,9 +70,9 @@ def _node(home: Path, config: Path) -> Any:
     )
     log_configurator.configure(environment, _LOG_TO_CONSOLE)
     loader = jclass("org.elasticsearch.plugins.PluginsLoader")
-    modules = loader.loadModulesBundles(environment.modulesDir(), _AS_JAVA_MODULES)
-    plugins = loader.loadPluginsBundles(environment.pluginsDir(), _AS_JAVA_MODULES)
-    loaded = loader.createPluginsLoader(modules, plugins, jclass("java.util.Map").of(), _AS_JAVA_MODULES)
+    modules = loader.loadModulesBundles(environment.modulesDir(), _STATELESS)
+    plugins = loader.loadPluginsBundles(environment.pluginsDir(), _STATELESS)
+    loaded = loader.createPluginsLoader(modules, plugins, jclass("java.util.Map").of(), _SERVER_EXPORTS)
     return jclass("org.elasticsearch.node.Node")(environment, loaded).start()
 
 
