@@ -61,7 +61,9 @@ def connect(settings: Settings, *, statement_timeout_seconds: int = STATEMENT_TI
         with connection:
             yield connection
     except psycopg.Error as error:
-        raise _in_words(error, target) from error
+        if worded := _in_words(error, target):
+            raise worded from error
+        raise
 
 
 def _open(target: str, settings: Settings, statement_timeout_seconds: int) -> Connection:
@@ -112,7 +114,7 @@ def _refused_or_away(text: str, target: str) -> StewardError:
     )
 
 
-def _in_words(error: psycopg.Error, target: str) -> Exception:
+def _in_words(error: psycopg.Error, target: str) -> StewardError | None:
     if isinstance(error, pg.UndefinedTable | pg.InvalidSchemaName | pg.UndefinedColumn | pg.UndefinedFunction):
         return DatabaseNotMigrated(
             f"database {target} lacks what this version needs: {error.diag.message_primary}",
@@ -128,7 +130,7 @@ def _in_words(error: psycopg.Error, target: str) -> Exception:
         return DatabaseUnavailable(
             f"PostgreSQL at {target} gave up: {reason}", hint="see its log; the statement was rolled back"
         )
-    return error
+    return None
 
 
 def _may_pass(error: psycopg.Error) -> bool:

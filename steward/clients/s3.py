@@ -185,6 +185,11 @@ def _client(store: ObjectStore) -> Any:
                 s3={"addressing_style": "path" if store.endpoint else "auto"},
             ),
         )
+    except BotoCoreError as error:
+        # The environment takes part: AWS_PROFILE, ~/.aws/config.
+        raise BadInput(
+            f"no client of the object store can be made: {error}", hint="see AWS_ variables and region"
+        ) from None
     except ValueError:
         raise BadInput(f"objects.endpoint {store.endpoint} is no URL", hint="expected https://host:port") from None
 

@@ -175,6 +175,11 @@ def test_an_endpoint_that_is_no_url_is_named(settings):
     assert "objects.endpoint" in _raised(BadInput, changed(settings, "objects", endpoint="somewhere")).message
 
 
+def test_a_profile_that_does_not_exist_is_told(settings, monkeypatch):
+    monkeypatch.setenv("AWS_PROFILE", "absent-profile")
+    assert "absent-profile" in _raised(BadInput, settings).message
+
+
 def _another_ca(folder):
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "another")])
