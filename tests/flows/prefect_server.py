@@ -1,0 +1,29 @@
+"""The replica's own Prefect server, for flows that a test runs in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+
+from replica import inventory
+from replica.server import Place
+
+
+@contextmanager
+def recording_in(replica: Place) -> Generator[None]:
+    """Runs inside are recorded by the replica's server, as a worker's are."""
+    environment = inventory.environment(replica)
+    url, auth = environment["PREFECT_API_URL"], environment["PREFECT_API_AUTH_STRING"]
+    with temporary_settings(updates={PREFECT_API_URL: url, PREFECT_API_AUTH_STRING: auth}):
+        yield
+
+
+def artifact(key: str) -> str:
+    """The markdown that was last published under *key*."""
+    with get_client(sync_client=True) as client:
+        latest: dict[str, Any] = client.request("GET", "/artifacts/{key}/latest", path_params={"key": key}).json()
+    return latest["data"]
