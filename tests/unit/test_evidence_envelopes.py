@@ -58,7 +58,7 @@ def test_signing_the_same_with_ed25519_gives_the_same_bytes():
 
 
 def test_every_flipped_byte_is_caught_or_changes_neither_payload_nor_signature():
-    rng = random.Random(20250731)  # noqa: S311 # a seed, so that a failure can be repeated
+    rng = random.Random(20250731)  # a seed, so that a failure can be repeated
     whole = open_envelope(SIGNED)
     caught = 0
     for position in range(len(SIGNED)):
@@ -77,7 +77,7 @@ def test_every_flipped_byte_is_caught_or_changes_neither_payload_nor_signature()
 
 @pytest.mark.parametrize("seed", range(200))
 def test_random_damage_raises_nothing_but_our_own_errors(seed):
-    rng = random.Random(seed)  # noqa: S311 # a seed, so that a failure can be repeated
+    rng = random.Random(seed)  # a seed, so that a failure can be repeated
     damaged = bytearray(SIGNED)
     for _ in range(rng.randrange(1, 20)):
         start = rng.randrange(len(damaged))
