@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -53,6 +55,36 @@ def is_frozen(pid: int) -> bool:
     with contextlib.suppress(psutil.Error):
         return psutil.Process(pid).status() == psutil.STATUS_STOPPED
     return False
+
+
+def limit_file_size(pid: int, limit_bytes: int | None) -> list[int]:
+    """Set the soft RLIMIT_FSIZE of the whole tree, None for as much as its hard limit lets: the pids changed."""
+    changed: list[int] = []
+    for process in tree(pid):
+        with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError):
+            soft, hard = _file_size_limits(process.pid)
+            wanted = hard if limit_bytes is None else str(limit_bytes)
+            if wanted != soft:
+                _set_file_size_limit(process, wanted)
+                changed.append(process.pid)
+    return changed
+
+
+def _file_size_limits(pid: int) -> tuple[str, str]:
+    """(soft, hard) in bytes or "unlimited", from a file that every user may read."""
+    for line in Path(f"/proc/{pid}/limits").read_text().splitlines():
+        if line.startswith("Max file size"):
+            return line.split()[3], line.split()[4]
+    raise LookupError(f"/proc/{pid}/limits has no line of the file size")
+
+
+def _set_file_size_limit(process: psutil.Process, soft: str) -> None:
+    """As the process's own user: root in a container may lack the right to limit another user's process."""
+    command = ["prlimit", f"--pid={process.pid}", f"--fsize={soft}:"]
+    if os.geteuid() == 0:
+        subprocess.run(command, check=True, user=process.uids().real, group=process.gids().real, extra_groups=[])
+    else:
+        subprocess.run(command, check=True)
 
 
 def send(processes: Iterable[psutil.Process], number: signal.Signals) -> list[int]:

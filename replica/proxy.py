@@ -3,8 +3,8 @@
     python -m replica.proxy ROUTES.json
 
 ROUTES.json holds `{"control": PATH, "routes": {"<server>.<port name>": [listens on, leads to]}}`. Over the Unix socket
-PATH it takes one JSON object a line, `{"do": "partition" | "slow" | "heal", "server": …, "delay_seconds": …}` or
-`{"do": "list"}`, and answers with the faults now in force.
+PATH it takes one JSON object a line, `{"do": "partition" | "slow" | "heal", "server": … or "*", "delay_seconds": …}`
+or `{"do": "list"}`, and answers with the faults now in force.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Control:
 
     def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
         for route in self._routes.values():
-            if route.server == request.get("server"):
+            if request.get("server") in {route.server, "*"}:
                 _apply(route, request)
         return {name: route.state() for name, route in self._routes.items()}
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from replica import diagnosis, inventory, ports, processes
 from replica.errors import DidNotStart
-from replica.selection import needs, select
+from replica.selection import PROXIES, needs, select
 from replica.server import NotReady, Place, Server
 from replica.state import exclusive, lay
 from replica.supervision import Keeper
@@ -51,6 +51,8 @@ def up(
             for pid in processes.end_leftovers(state):
                 say(f"ended pid {pid}, left over from an earlier run")
             keeper.start()
+        if not place.proxied:
+            keeper.stop(PROXIES)
         _Start(place, keeper, chosen, say).run()
     return place
 
@@ -121,11 +123,12 @@ class _Start:
         return f"{told} · {server.probe(self._place)}"
 
     def _answers(self, server: Server) -> bool:
-        """Whether there is a process that answers, woken first if it was frozen, or soon enough of itself."""
+        """Whether there is a process that answers, once what `fault freeze` and `fault fill` did to it is undone."""
         process = self._keeper.process(server.name)
         if not process.state.is_up:
             return False
         processes.send(processes.tree(process.pid), signal.SIGCONT)
+        processes.limit_file_size(process.pid, None)
         try:
             self._await(server, process.pid, _HUNG_SECONDS, log_start=0)
         except DidNotStart:

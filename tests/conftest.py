@@ -49,6 +49,16 @@ def replica(request: pytest.FixtureRequest) -> Generator[Place]:
 
 
 @pytest.fixture
+def proxied(replica: Place) -> Generator[Place]:
+    """The replica with the fault proxy between its clients and servers, for `faults.partition` and `faults.slow`.
+
+    Ask for it before `settings`: while it lasts, settings name the proxy's ports. The servers themselves stay as they are.
+    """
+    yield start.up(replica.state, SERVERS, ["proxies"], proxied=True)
+    start.up(replica.state, SERVERS, ["postgres"], proxied=False)
+
+
+@pytest.fixture
 def settings(replica: Place) -> Settings:
     """The settings that the replica wrote for its own servers."""
     return load(inventory.settings_file(replica))

@@ -6,8 +6,6 @@ import contextlib
 from collections.abc import Generator
 from pathlib import Path
 
-import psutil
-
 from replica import processes
 from replica.errors import ForeignTarget
 from replica.faults.model import Fault, pid_of, server_named, undo_command
@@ -16,17 +14,18 @@ from replica.faults.model import Fault, pid_of, server_named, undo_command
 def fill(state: Path, target: str, *, limit_bytes: int = 0) -> Fault:
     """No file of *target* can grow beyond *limit_bytes* (RLIMIT_FSIZE): writes there fail with EFBIG, not ENOSPC.
 
-    Pipes and sockets go on. Refused for a server that would be ended by the limit instead of meeting it.
+    Pipes and sockets go on. PostgreSQL ends, as on a full disk, where it cannot write its log: leave it 17 MB to see
+    single statements fail instead. Refused for a server that would be ended by the limit instead of meeting it.
     """
     if not target.isdigit() and not server_named(target).meets_limits:
         raise ForeignTarget(f"{target} ends at a file size limit instead of meeting it; nothing was touched")
-    pids = _limit(pid_of(state, target), limit_bytes)
+    pids = processes.limit_file_size(pid_of(state, target), limit_bytes)
     return Fault("fill", target, {"pids": pids, "limit_bytes": limit_bytes}, undo_command(state, "heal", target))
 
 
 def drain(state: Path, target: str) -> None:
     """Take the limit back; harmless where there is none."""
-    _limit(pid_of(state, target), None)
+    processes.limit_file_size(pid_of(state, target), None)
 
 
 @contextlib.contextmanager
@@ -37,14 +36,3 @@ def filled(state: Path, target: str, *, limit_bytes: int = 0) -> Generator[Fault
         yield fault
     finally:
         drain(state, target)
-
-
-def _limit(pid: int, soft: int | None) -> list[int]:
-    """Set the soft limit of the whole tree, None for as much as the hard limit lets: the pids reached."""
-    reached: list[int] = []
-    for process in processes.tree(pid):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            _, hard = process.rlimit(psutil.RLIMIT_FSIZE)
-            process.rlimit(psutil.RLIMIT_FSIZE, (hard if soft is None else soft, hard))
-            reached.append(process.pid)
-    return reached

@@ -5,8 +5,10 @@ TLS 1.3 on HTTP and transport, X-Pack security, users of the file realm with one
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +66,7 @@ class ElasticsearchNode(Server):
         except api.Refused as absent:
             if absent.status != 404:  # noqa: PLR2004 -- HTTP's own number for absent
                 raise
-            hand.call("PUT", f"/_snapshot/{REPOSITORY}", _repository(place, self.cluster), timeout_seconds=30)
+            hand.call("PUT", f"/_snapshot/{REPOSITORY}", _repository(self.cluster), timeout_seconds=30)
 
     def data(self, place: Place) -> Path:
         """Shards and cluster state of this node."""
@@ -84,7 +86,8 @@ def assess(health: Mapping[str, Any], expected_nodes: int) -> str:
     if seen != expected_nodes:
         raise NotReady(f"{seen} of {expected_nodes} nodes have joined")
     if health["status"] == "red":
-        raise NotReady(f"red: {health['unassigned_primary_shards']} primary shards have no node")
+        lost = health["unassigned_primary_shards"]
+        raise NotReady(f"red: {lost} primary shards have no node" if lost else "red: its state is not recovered yet")
     nodes = "1 node" if seen == 1 else f"{seen} nodes"
     return f"{health['status']}, {nodes}, {health['active_shards']} shards"
 
@@ -95,9 +98,9 @@ def _in_words(error: OSError | api.Refused) -> str:
     return f"it does not answer: {getattr(error, 'reason', error)}"
 
 
-def _repository(place: Place, cluster: Cluster) -> dict[str, Any]:
-    settings: dict[str, Any] = {"location": str(configuration.repository(place))}
-    return {"type": "fs", "settings": settings | ({"readonly": True} if cluster is SCRATCH else {})}
+def _repository(cluster: Cluster) -> dict[str, Any]:
+    """As `deployments` renders it, so that provisioning finds nothing to change. Its location is below `path.repo`."""
+    return json.loads((resources.files("deployments") / "elasticsearch" / cluster.repository_file).read_text())
 
 
 def _settings(place: Place, cluster: Cluster) -> dict[str, Any]:

@@ -42,6 +42,10 @@ class Proxies(Server):
         faulty = [name for name, state in routes.items() if state["partitioned"] or state["delay_seconds"]]
         return f"{len(routes)} routes, faults on {', '.join(faulty) or 'none'}"
 
+    def settle(self, place: Place) -> None:
+        """Heals: after `up` every server can be reached."""
+        command(place, {"do": "heal", "server": "*"})
+
 
 def control_socket(place: Place) -> Path:
     """Where the proxy takes commands."""

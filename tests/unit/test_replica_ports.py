@@ -1,0 +1,56 @@
+import os
+import socket
+
+import pytest
+
+from replica import ports
+from replica.errors import PortTaken
+from steward.errors import BadInput
+
+
+@pytest.fixture
+def listener():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_ports_are_chosen_once_and_kept(tmp_path):
+    names = ["postgres.sql", "s3.s3"]
+    assert ports.persisted(tmp_path / "ports.json", names) == ports.persisted(tmp_path / "ports.json", names)
+
+
+def test_a_new_server_gets_a_port_and_leaves_the_others_theirs(tmp_path):
+    before = ports.persisted(tmp_path / "ports.json", ["postgres.sql"])
+    after = ports.persisted(tmp_path / "ports.json", ["postgres.sql", "redis.tls"])
+    assert after["postgres.sql"] == before["postgres.sql"]
+    assert after["redis.tls"] != after["postgres.sql"]
+
+
+def test_chosen_ports_are_distinct_and_below_those_of_outgoing_connections():
+    chosen = ports.choose([f"server.{number}" for number in range(50)], {})
+    assert len(set(chosen.values())) == 50
+    assert all(20_000 <= port < 32_000 for port in chosen.values())
+
+
+def test_a_port_that_someone_listens_on_is_not_free(listener):
+    assert not ports.is_free(listener)
+
+
+def test_a_taken_port_is_told_with_the_process_that_has_it(listener):
+    with pytest.raises(PortTaken) as caught:
+        ports.refuse_taken("postgres", [listener])
+    assert f"port {listener} of postgres is taken by pid {os.getpid()}" in str(caught.value)
+    assert "HINT: end that process, or choose new ports" in str(caught.value)
+
+
+def test_forgotten_ports_are_chosen_anew(tmp_path):
+    ports.persisted(tmp_path / "ports.json", ["postgres.sql"])
+    ports.forget(tmp_path)
+    assert not (tmp_path / "ports.json").exists()
+
+
+@pytest.mark.parametrize("text", ["not json", "[1]", '{"postgres.sql": "many"}'])
+def test_a_damaged_file_of_ports_is_named_and_not_guessed_at(tmp_path, text):
+    (tmp_path / "ports.json").write_text(text)
+    with pytest.raises(BadInput, match=r"ports\.json does not hold ports"):
+        ports.persisted(tmp_path / "ports.json", ["postgres.sql"])
