@@ -17,6 +17,8 @@ class Cluster:
     """Purpose → role. The user is called as its purpose; settings hold these and no others."""
     role_file: str
     """In `deployments/elasticsearch`: what each node's roles.yml begins as."""
+    repository_file: str
+    """In `deployments/elasticsearch`: how snapshot repository `nightly` is registered."""
 
     def secret(self, username: str) -> str:
         """What the replica calls the password of *username*: no password serves in two clusters."""
@@ -37,6 +39,7 @@ PRODUCTION = Cluster(
         "tenants": "steward_tenants",
     },
     role_file="roles.yml",
+    repository_file="repository_fs.json",
 )
 #: Restores happen only here: its users are unknown in production, its repository is read-only.
 SCRATCH = Cluster(
@@ -44,4 +47,5 @@ SCRATCH = Cluster(
     nodes=("scratch",),
     users={"restore": "steward_restore", "monitoring": "steward_monitoring"},
     role_file="roles_scratch.yml",
+    repository_file="repository_scratch_fs.json",
 )

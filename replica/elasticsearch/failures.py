@@ -6,7 +6,10 @@ import re
 from collections.abc import Sequence
 
 _HINTS: tuple[tuple[str, str], ...] = (
-    (r"No space left on device", "the disk is full: free some space (df -h)"),
+    (
+        r"No space left on device|File too large|Disk quota exceeded",
+        "the disk takes no more: free some space (df -h, quota)",
+    ),
     (r"Bind(Http|Transport)?Exception|Address already in use", "the port is taken: end the process that listens there"),
     (r"failed to obtain node locks", "another process uses this data folder: end it"),
     (r"AccessDenied|Permission denied", "the file is closed to this user: check its owner and mode"),
