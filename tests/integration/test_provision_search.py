@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import shutil
 import tomllib
 from collections.abc import Generator
@@ -140,28 +141,39 @@ def test_comparing_changes_nothing(provisioned, hand):
 
 
 def cluster_version(hand: api.Api) -> int:
+    # Moving shards is the cluster's own business: it is let come to rest first.
+    hand.call("GET", "/_cluster/health?wait_for_events=languid&timeout=20s", timeout_seconds=25)
     return hand.call("GET", "/_cluster/state/version")["version"]
 
 
 @pytest.fixture
 def spare(replica: Place, hand: api.Api, provisioner: SearchClient) -> Generator[Desired]:
-    """A repository beside the real one, registered, with one snapshot in it."""
-    shutil.rmtree(configuration.repository(replica) / "spare", ignore_errors=True)
-    desired = described("spare", "spare")
+    """A repository beside the real one, called as its folder is, with one snapshot in it."""
+    name = f"spare-{secrets.token_hex(4)}"
+    desired = described(name, name)
     changes.put_repository(provisioner, CLUSTER, desired)
-    hand.call("PUT", "/_snapshot/spare/first?wait_for_completion=true", {"indices": "-*"}, timeout_seconds=30)
-    yield desired
-    hand.call("DELETE", "/_snapshot/spare")
+    try:
+        snapshot(hand, name, "first")
+        yield desired
+    finally:
+        hand.call("DELETE", f"/_snapshot/{name}")
+        shutil.rmtree(configuration.repository(replica) / name)
+
+
+def snapshot(hand: api.Api, repository: str, name: str) -> None:
+    path = f"/_snapshot/{repository}/{name}?wait_for_completion=true"
+    hand.call("PUT", path, {"indices": "-*"}, timeout_seconds=30)
 
 
 def test_a_repository_marked_corrupted_is_refused_and_keeps_its_mark(replica, hand, provisioner, settings, spare):
-    corrupt(configuration.repository(replica) / "spare", hand)
-    actual = read_actual(provisioner, FileRoles(settings.cluster(CLUSTER).role_files), "spare")
+    name = spare.repository_name
+    corrupt(configuration.repository(replica) / name, hand)
+    actual = read_actual(provisioner, FileRoles(settings.cluster(CLUSTER).role_files), name)
     found = plan_provisioning(CLUSTER, spare, actual)
-    assert any("spare is marked corrupted" in refusal for refusal in found.refusals)
+    assert any(f"{name} is marked corrupted" in refusal for refusal in found.refusals)
     with pytest.raises(ProvisioningRefused):
         changes.put_repository(provisioner, CLUSTER, spare)
-    marked = read_repository(provisioner, "spare")
+    marked = read_repository(provisioner, spare.repository_name)
     assert marked
     assert marked.corrupted
 
@@ -170,22 +182,23 @@ def corrupt(folder: Path, hand: api.Api) -> None:
     """What another hand in the folder does: the list of snapshots is gone, and a later one is there."""
     (folder / "index-0").rename(folder / "index-7")
     with pytest.raises(api.Refused, match="concurrent modification"):
-        hand.call("PUT", "/_snapshot/spare/second?wait_for_completion=true", {"indices": "-*"}, timeout_seconds=30)
+        snapshot(hand, folder.name, "second")
 
 
 def test_a_repository_is_not_moved_away_from_its_snapshots(provisioner, spare):
     moved = replace(spare, repository={"type": "fs", "settings": {"location": "elsewhere"}})
     with pytest.raises(ProvisioningRefused):
         changes.put_repository(provisioner, CLUSTER, moved)
-    kept = read_repository(provisioner, "spare")
+    kept = read_repository(provisioner, spare.repository_name)
     assert kept
-    assert kept.body["settings"]["location"] == "spare"
+    assert kept.body == spare.repository
 
 
 def test_an_absolute_location_is_the_same_place_as_a_relative_one(replica, hand, provisioner, spare):
-    absolute = str(configuration.repository(replica) / "spare")
-    hand.call("PUT", "/_snapshot/spare", {"type": "fs", "settings": {"location": absolute}}, timeout_seconds=30)
-    kept = read_repository(provisioner, "spare")
+    name = spare.repository_name
+    absolute = str(configuration.repository(replica) / name)
+    hand.call("PUT", f"/_snapshot/{name}", {"type": "fs", "settings": {"location": absolute}}, timeout_seconds=30)
+    kept = read_repository(provisioner, spare.repository_name)
     assert kept
     assert kept.body == spare.repository
 
