@@ -18,7 +18,9 @@ from psycopg.types.json import Jsonb
 from pydantic import BaseModel, ConfigDict
 
 from steward.errors import StewardError
+from steward.snapshots.checked import Attempt
 from steward.snapshots.definitions import Definitions
+from steward.snapshots.global_state import Additions
 from steward.snapshots.report import SnapshotReport
 from steward.verdicts import Verdict
 
@@ -38,23 +40,16 @@ class Leftovers(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    snapshot: str | None = None
     prefix: str | None = None
     """Of the indices restored on the scratch cluster."""
-    templates: list[str] = []
-    """Restored on the scratch cluster, as `index:NAME` or `component:NAME`."""
+    additions: Additions = Additions()
+    """To the scratch cluster, by restoring the global state."""
     points_in_time: list[str] = []
 
 
-class Night(BaseModel):
-    """One attempt at one night."""
+class Night(Attempt):
+    """One attempt as the record holds it."""
 
-    model_config = ConfigDict(frozen=True)
-
-    cluster: str
-    night: date
-    attempt: int
-    snapshot: str
     state: str
     leftovers: Leftovers = Leftovers()
     report: SnapshotReport | None = None
@@ -81,7 +76,7 @@ def exclusive(connection: Db, resource: str) -> Generator[None]:
             connection.commit()
 
 
-_SELECT = "select cluster, night, attempt, snapshot, state, leftovers, report from steward.snapshot_nights"
+_SELECT = "select cluster, night, attempt, snapshot, started_at, state, leftovers, report from steward.snapshot_nights"
 
 
 def attempts(connection: Db, cluster: str, night: date) -> list[Night]:
@@ -89,9 +84,11 @@ def attempts(connection: Db, cluster: str, night: date) -> list[Night]:
     return _nights(connection, f"{_SELECT} where cluster = %s and night = %s order by attempt", [cluster, night])
 
 
-def unfinished(connection: Db, cluster: str) -> list[Night]:
-    """Attempts at any night that never came to an end: their leftovers are still about."""
-    return _nights(connection, f"{_SELECT} where cluster = %s and state = 'running' order by night, attempt", [cluster])
+def with_leftovers(connection: Db, cluster: str) -> list[Night]:
+    """Attempts at any night whose leftovers nobody has removed: they died, or a server was away when they ended."""
+    return _nights(
+        connection, f"{_SELECT} where cluster = %s and leftovers <> '{{}}' order by night, attempt", [cluster]
+    )
 
 
 def history(connection: Db, cluster: str, most: int = 60) -> list[SnapshotReport]:
@@ -108,7 +105,7 @@ def _nights(connection: Db, query: str, values: Sequence[object]) -> list[Night]
     # The queries are constants of this module; only values are the caller's.
     with connection.cursor() as cursor:
         rows = cursor.execute(query, values).fetchall()  # pyright: ignore[reportArgumentType, reportCallIssue]
-    fields = ("cluster", "night", "attempt", "snapshot", "state", "leftovers", "report")
+    fields = ("cluster", "night", "attempt", "snapshot", "started_at", "state", "leftovers", "report")
     return [Night.model_validate(dict(zip(fields, row, strict=True))) for row in rows]
 
 
@@ -116,29 +113,46 @@ def begin(connection: Db, night: Night) -> None:
     """Record that this attempt begins, with what it is about to make. Twice is harmless."""
     connection.execute(
         """insert into steward.snapshot_nights (cluster, night, attempt, snapshot, state, leftovers, started_at)
-           values (%s, %s, %s, %s, 'running', %s, clock_timestamp())
+           values (%s, %s, %s, %s, 'running', %s, %s)
            on conflict (cluster, night, attempt) do nothing""",
-        [night.cluster, night.night, night.attempt, night.snapshot, Jsonb(night.leftovers.model_dump())],
+        [
+            night.cluster,
+            night.night,
+            night.attempt,
+            night.snapshot,
+            Jsonb(night.leftovers.model_dump(exclude_defaults=True)),
+            night.started_at,
+        ],
     )
     connection.commit()
 
 
 def note_points_in_time(connection: Db, night: Night, ids: Sequence[str]) -> None:
     """Add points in time to the attempt's leftovers."""
-    _note(connection, night, "points_in_time", list(ids))
-
-
-def note_templates(connection: Db, night: Night, names: Sequence[str]) -> None:
-    """Add templates restored on the scratch cluster to the attempt's leftovers."""
-    _note(connection, night, "templates", list(names))
-
-
-def _note(connection: Db, night: Night, kind: str, values: list[str]) -> None:
     connection.execute(
         """update steward.snapshot_nights
-           set leftovers = jsonb_set(leftovers, array[%s], coalesce(leftovers -> %s, '[]') || %s)
+           set leftovers = jsonb_set(leftovers, '{points_in_time}', coalesce(leftovers -> 'points_in_time', '[]') || %s)
            where cluster = %s and night = %s and attempt = %s""",
-        [kind, kind, Jsonb(values), night.cluster, night.night, night.attempt],
+        [Jsonb(list(ids)), night.cluster, night.night, night.attempt],
+    )
+    connection.commit()
+
+
+def note_prefix(connection: Db, night: Night, prefix: str) -> None:
+    """Note under which prefix copies are about to be restored on the scratch cluster."""
+    _note(connection, night, {"prefix": prefix})
+
+
+def note_additions(connection: Db, night: Night, additions: Additions) -> None:
+    """Note what restoring the global state is about to add to the scratch cluster."""
+    _note(connection, night, {"additions": additions.model_dump()})
+
+
+def _note(connection: Db, night: Night, noted: Mapping[str, object]) -> None:
+    connection.execute(
+        """update steward.snapshot_nights set leftovers = leftovers || %s
+           where cluster = %s and night = %s and attempt = %s""",
+        [Jsonb(noted), night.cluster, night.night, night.attempt],
     )
     connection.commit()
 
@@ -205,7 +219,7 @@ def _finish(connection: Db, report: SnapshotReport, state: str) -> None:
 
 
 def forget_leftovers(connection: Db, night: Night) -> None:
-    """All that the attempt had made, the snapshot apart, is removed."""
+    """All that the attempt had made is removed, its complete snapshot apart."""
     connection.execute(
         "update steward.snapshot_nights set leftovers = '{}' where cluster = %s and night = %s and attempt = %s",
         [night.cluster, night.night, night.attempt],
@@ -214,10 +228,11 @@ def forget_leftovers(connection: Db, night: Night) -> None:
 
 
 def abandon(connection: Db, night: Night) -> None:
-    """The attempt died and its leftovers are cleared; no verdict was come to."""
+    """The attempt died before its verdict, and never will come to one."""
     connection.execute(
-        """update steward.snapshot_nights set state = 'done', leftovers = '{}', ended_at = clock_timestamp()
-           where cluster = %s and night = %s and attempt = %s and state = 'running'""",
+        """update steward.snapshot_nights
+           set state = 'done', leftovers = '{}', expectations = null, ended_at = coalesce(ended_at, clock_timestamp())
+           where cluster = %s and night = %s and attempt = %s""",
         [night.cluster, night.night, night.attempt],
     )
     connection.commit()

@@ -19,10 +19,16 @@ NOT_FOUND = 404
 def capture_definitions(client: SearchApi, pattern: str) -> Definitions:
     """The definitions of the indices that *pattern* matches, closed ones included, and of all templates."""
     indices = client.request("GET", f"/{pattern}?flat_settings=true&expand_wildcards=open,closed")
+    held = {name: index_definition(found) for name, found in indices.items()}
+    return capture_templates(client).model_copy(update={"indices": held})
+
+
+def capture_templates(client: SearchApi) -> Definitions:
+    """All index templates and component templates."""
     templates = client.request("GET", "/_index_template?flat_settings=true")["index_templates"]
     components = client.request("GET", "/_component_template?flat_settings=true")["component_templates"]
     return Definitions(
-        indices={name: index_definition(found) for name, found in indices.items()},
+        indices={},
         templates={each["name"]: _undated(each["index_template"]) for each in templates},
         component_templates={each["name"]: _undated(each["component_template"]) for each in components},
     )
@@ -91,6 +97,12 @@ def blocked_indices(client: SearchApi, pattern: str) -> list[str]:
         for index, found in settings.items()
         if str(found["settings"].get("index.blocks.read_only_allow_delete")) == "true"
     )
+
+
+def restored_indices(client: SearchApi, prefix: str) -> dict[str, str]:
+    """UUID by name of the indices whose names begin with *prefix*."""
+    found = client.request("GET", f"/{prefix}*/_settings/index.uuid?flat_settings=true&expand_wildcards=all")
+    return {index: each["settings"]["index.uuid"] for index, each in found.items()}
 
 
 def snapshot_info(client: SearchApi, repository: str, name: str) -> dict[str, Any] | None:

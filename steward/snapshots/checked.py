@@ -8,17 +8,19 @@ from datetime import date, datetime
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from steward.errors import StewardError
+from steward.snapshots.content import IndexContent
+from steward.snapshots.errors import Unproven
 from steward.snapshots.findings import Finding
 from steward.snapshots.golden import assess_matches
 from steward.snapshots.planning import TenantSize
 from steward.snapshots.policy import SnapshotPolicy
 from steward.snapshots.report import (
     MOST_LISTED,
-    IndexProof,
+    CopyDigest,
     SnapshotReport,
     Stage,
     TenantProof,
-    assess_index,
     assess_night,
 )
 from steward.verdicts import Verdict, combine
@@ -30,7 +32,7 @@ class Checked(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     stage: Stage
-    proofs: list[IndexProof] = []
+    contents: list[IndexContent] = []
     findings: list[Finding] = []
     golden_matches: dict[str, int] = {}
 
@@ -50,14 +52,37 @@ class Plan(BaseModel):
 
 
 class Attempt(BaseModel):
-    """Identity and beginning of an attempt, as the report states them."""
+    """One attempt at one night, and when it began."""
 
     model_config = ConfigDict(frozen=True)
 
+    cluster: str
     night: date
-    number: int
+    attempt: int
     snapshot: str
     started_at: AwareDatetime
+
+
+def unproved_report(
+    policy: SnapshotPolicy, attempt: Attempt, error: BaseException, ended_at: datetime
+) -> SnapshotReport:
+    """The report on a night that a step's error ended: UNKNOWN, with the error's own words where they are ours.
+
+    Other exceptions are named by type only: their texts are nobody's promise to hold no secret.
+    """
+    said = str(error) if isinstance(error, StewardError) else f"{type(error).__name__}: see the run's log"
+    return SnapshotReport(
+        cluster=policy.cluster,
+        repository=policy.repository,
+        snapshot=attempt.snapshot,
+        night=attempt.night,
+        attempt=attempt.attempt,
+        verdict=Verdict.UNKNOWN,
+        started_at=attempt.started_at,
+        ended_at=ended_at,
+        error=said,
+        moment_lost=isinstance(error, Unproven),
+    )
 
 
 def assemble_report(
@@ -71,31 +96,33 @@ def assemble_report(
     ended_at: datetime,
 ) -> SnapshotReport:
     """The report on a night whose stages all ran. *previous_at*: when the previous VERIFIED snapshot was taken."""
-    proofs = [proof for checked in checks for proof in checked.proofs]
+    contents = [each for checked in checks for each in checked.contents]
     matches = _sum(checked.golden_matches for checked in checks)
     findings = [finding for checked in checks for finding in checked.findings]
     findings += assess_matches({query.name: matches.get(query.name, 0) for query in policy.golden_queries})
-    every = [finding for proof in proofs for finding in proof.findings] + findings
+    every = [finding for each in contents for finding in each.findings] + findings
     return SnapshotReport(
         cluster=policy.cluster,
         repository=policy.repository,
         snapshot=attempt.snapshot,
         night=attempt.night,
-        attempt=attempt.number,
-        verdict=assess_night(policy, proofs, findings, plan.planned),
+        attempt=attempt.attempt,
+        verdict=assess_night(policy, contents, findings, plan.planned),
         started_at=attempt.started_at,
         ended_at=ended_at,
         taken_at=taken_at,
         rpo_seconds=(taken_at - previous_at).total_seconds() if taken_at and previous_at else None,
         rto_seconds=sum(checked.stage.seconds for checked in checks if checked.stage.name == RESTORE),
-        tenants=[_tenant(tenant, proofs, findings, plan, attempt.night) for tenant in plan.tenants],
+        tenants=[_tenant(tenant, contents, findings, plan, attempt.night) for tenant in plan.tenants],
+        copies=[CopyDigest.of(each) for each in contents if each.digest],
         findings=sorted(every, key=lambda finding: finding.verdict)[:MOST_LISTED],
-        findings_total=len(every),
-        attributed=_sum(proof.attributed for proof in proofs),
-        undecided=sum(proof.undecided for proof in proofs),
-        undecided_ids=[each for proof in proofs for each in proof.undecided_ids][:MOST_LISTED],
-        documents=sum(proof.documents for proof in proofs),
+        findings_total=sum(each.findings_total for each in contents) + len(findings),
+        attributed=_sum(each.attributed for each in contents),
+        undecided=sum(each.undecided for each in contents),
+        undecided_ids=[document for each in contents for document in each.undecided_ids][:MOST_LISTED],
+        documents=sum(each.documents for each in contents),
         golden_matches=matches,
+        moment_lost=any(each.moment_lost for each in contents),
         stages=add_stages(checked.stage for checked in checks),
     )
 
@@ -133,19 +160,19 @@ def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 
 def _tenant(
-    tenant: TenantSize, proofs: Sequence[IndexProof], findings: Sequence[Finding], plan: Plan, night: date
+    tenant: TenantSize, contents: Sequence[IndexContent], findings: Sequence[Finding], plan: Plan, night: date
 ) -> TenantProof:
-    own = [proof for proof in proofs if proof.tenant == tenant.tenant]
     if tenant.tenant not in plan.planned:
         return TenantProof(tenant=tenant.tenant, verdict=None, proof_age_nights=tenant.age(night))
-    verdicts = [assess_index(proof) for proof in own]
+    own = [each for each in contents if each.index in tenant.indices]
+    verdicts = [each.verdict for each in own]
     # Index names, so that a finding about a definition or a golden query counts against its tenant.
     verdicts += [finding.verdict for finding in findings if finding.subject.split("[")[0] in tenant.indices]
     verdict = combine(verdicts) if len(own) == len(tenant.indices) else combine([*verdicts, Verdict.UNKNOWN])
     return TenantProof(
         tenant=tenant.tenant,
         verdict=verdict,
-        documents=sum(proof.documents for proof in own),
-        digest=" ".join(proof.digest for proof in sorted(own, key=lambda proof: proof.index)),
+        documents=sum(each.documents for each in own),
+        digest=" ".join(each.digest for each in own),
         proof_age_nights=0 if verdict is Verdict.VERIFIED else tenant.age(night),
     )

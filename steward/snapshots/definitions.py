@@ -24,7 +24,8 @@ VOLATILE = (
     "index.version.",
     "index.history.uuid",
     "index.resize.",
-    "index.routing.allocation.initial_recovery.",
+    # Not taken over by the restore: they would move the copy, leave it unassigned, or delete it.
+    "index.routing.allocation.",
     "index.lifecycle.",
 )
 OVERRIDDEN = ("index.number_of_replicas", "index.auto_expand_replicas", "index.blocks.write", "index.refresh_interval")

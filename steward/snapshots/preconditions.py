@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from steward.errors import BadInput, StewardError
 
@@ -25,6 +25,19 @@ def check_clocks(offsets: Mapping[str, float], most_seconds: float) -> None:
         raise ClockSkew(
             f"the clock of {name} is {offset:+.1f} s off ours; at most {most_seconds:g} s is allowed",
             hint="let NTP mend it on the host that is wrong; ages and retention are computed from these clocks",
+        )
+
+
+class ClusterFull(StewardError):
+    """Elasticsearch has made indices read-only because a disk is full."""
+
+
+def check_not_full(blocked: Sequence[str]) -> None:
+    """*blocked*: indices that the flood stage made read-only."""
+    if blocked:
+        raise ClusterFull(
+            f"{len(blocked)} indices are read-only since a disk is full, {blocked[0]} among them",
+            hint="free or enlarge the data nodes' disks; Elasticsearch lifts the block by itself below its watermark",
         )
 
 

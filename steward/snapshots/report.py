@@ -8,6 +8,8 @@ from datetime import date
 from pydantic import AwareDatetime, BaseModel, ConfigDict, computed_field
 
 from steward.errors import StewardError
+from steward.search.names import tenant_of
+from steward.snapshots.content import IndexContent
 from steward.snapshots.findings import Finding
 from steward.snapshots.policy import SnapshotPolicy
 from steward.verdicts import Verdict, combine
@@ -18,26 +20,6 @@ MOST_LISTED = 100
 
 class _Value(BaseModel):
     model_config = ConfigDict(frozen=True)
-
-
-class IndexProof(_Value):
-    """One restored index against its source. Counts are documents."""
-
-    tenant: str
-    index: str
-    documents: int
-    bytes: int
-    """Of raw `_source`."""
-    digest: str
-    """The copy's content digest; docs/content-digest.md says how to recompute it."""
-    unchanged: int
-    attributed: dict[str, int] = {}
-    """Differences with their cause: created, updated, deleted in the window."""
-    undecided: int = 0
-    undecided_ids: list[str] = []
-    findings: list[Finding] = []
-    moment_lost: bool = False
-    """A point in time was lost, or the proof itself failed: a new snapshot can still prove the night."""
 
 
 class TenantProof(_Value):
@@ -51,6 +33,21 @@ class TenantProof(_Value):
     """The digests of its indices, joined by a space where it has several."""
     proof_age_nights: int | None = None
     """Nights since its last VERIFIED proof, 0 for tonight; None: never proved."""
+
+
+class CopyDigest(_Value):
+    """The content of one restored index, as the evidence names it."""
+
+    index: str
+    algorithm: str
+    digest: str
+    """Lower-case hex; docs/content-digest.md says how to recompute it."""
+
+    @staticmethod
+    def of(content: IndexContent) -> CopyDigest:
+        """From `ALGORITHM:DOCUMENTS:HEX`, as the proof writes it."""
+        algorithm, _, digest = content.digest.split(":")
+        return CopyDigest(index=content.index, algorithm=algorithm, digest=digest)
 
 
 class Stage(_Value):
@@ -80,6 +77,7 @@ class SnapshotReport(_Value):
     rto_seconds: float | None = None
     """Seconds that restoring tonight's tenants took, from the first byte to searchable shards."""
     tenants: list[TenantProof] = []
+    copies: list[CopyDigest] = []
     findings: list[Finding] = []
     findings_total: int = 0
     attributed: dict[str, int] = {}
@@ -91,12 +89,20 @@ class SnapshotReport(_Value):
     expired: dict[str, str] = {}
     error: str | None = None
     """Why the night could not be proved, when a step failed."""
+    moment_lost: bool = False
+    """The proof failed, not the snapshot: a new attempt may succeed."""
 
     @computed_field
     @property
     def undecided_ppm(self) -> float:
         """Undecided documents per million compared; 0 where none were compared (the verdict is then UNKNOWN)."""
         return round(1e6 * self.undecided / self.documents, 1) if self.documents else 0.0
+
+    def not_cleared(self, error: StewardError) -> SnapshotReport:
+        """This report, with what could not be removed said; never VERIFIED then, so that nothing is deleted."""
+        verdict = Verdict.UNKNOWN if self.verdict is Verdict.VERIFIED else self.verdict
+        said = f"what the attempt made could not be removed: {error}"
+        return self.model_copy(update={"verdict": verdict, "error": f"{self.error}\n{said}" if self.error else said})
 
     @property
     def oldest_proof_nights(self) -> int | None:
@@ -118,24 +124,17 @@ class SnapshotNotVerified(StewardError):
 
 
 def assess_night(
-    policy: SnapshotPolicy, proofs: Sequence[IndexProof], findings: Sequence[Finding], planned: Iterable[str]
+    policy: SnapshotPolicy, contents: Sequence[IndexContent], findings: Sequence[Finding], planned: Iterable[str]
 ) -> Verdict:
-    """The night's verdict. *planned*: the tenants that were to be proved; *findings*: all that is no index's own.
+    """The night's verdict. *planned*: the tenants that were to be proved; *findings*: all that is no content's own.
 
     VERIFIED needs every planned tenant compared, nothing refuted or unknown, and no more undecidable documents than
     the policy bears.
     """
-    documents, undecided = sum(p.documents for p in proofs), sum(p.undecided for p in proofs)
-    verdicts = [finding.verdict for finding in findings]
-    verdicts += [assess_index(proof) for proof in proofs]
-    if set(planned) - {proof.tenant for proof in proofs} or not documents:
+    documents, undecided = sum(each.documents for each in contents), sum(each.undecided for each in contents)
+    verdicts = [finding.verdict for finding in findings] + [each.verdict for each in contents]
+    if set(planned) - {tenant_of(each.index) for each in contents} or not documents:
         verdicts.append(Verdict.UNKNOWN)
     if undecided * 1e6 > policy.undecided_ppm * documents:
         verdicts.append(Verdict.UNKNOWN)
     return combine(verdicts)
-
-
-def assess_index(proof: IndexProof) -> Verdict:
-    """The verdict on one index's contents."""
-    verdicts = [finding.verdict for finding in proof.findings]
-    return combine(verdicts) if verdicts else (Verdict.UNKNOWN if proof.moment_lost else Verdict.VERIFIED)

@@ -4,10 +4,10 @@ from datetime import UTC, date, datetime
 import pytest
 
 from steward.snapshots.certificate import render_certificate, tenant_table
+from steward.snapshots.content import IndexContent
 from steward.snapshots.findings import refuted, unknown
 from steward.snapshots.policy import SnapshotPolicy
 from steward.snapshots.report import (
-    IndexProof,
     SnapshotNotVerified,
     SnapshotReport,
     Stage,
@@ -20,15 +20,8 @@ POLICY = SnapshotPolicy(undecided_ppm=1000)
 
 
 def proof(**changes):
-    parts = {
-        "tenant": "acme",
-        "index": "tenant-acme-000001",
-        "documents": 1000,
-        "bytes": 9,
-        "digest": "d",
-        "unchanged": 1000,
-    }
-    return IndexProof.model_validate(parts | changes)
+    parts = {"index": "tenant-acme-000001", "documents": 1000, "bytes": 9, "digest": "a:1000:d", "unchanged": 1000}
+    return IndexContent.model_validate(parts | changes)
 
 
 def report(**changes):

@@ -1,0 +1,94 @@
+"""The step that closes every operation: a signed statement of what was found, whatever it was."""
+
+from __future__ import annotations
+
+from pydantic import JsonValue
+
+from steward.evidence.statements import Artifact, Statement, artifact_of
+from steward.evidence.store import EvidenceRef, record
+from steward.settings import load
+from steward.snapshots.policy import SnapshotPolicy
+from steward.snapshots.report import SnapshotReport
+from steward.verdicts import Verdict
+from tasks.steps import step
+
+OPERATION = "nightly-snapshot"
+CLAIM = "each restored index equals its source at the snapshot's moment, document by document, with its definitions"
+
+
+@step("record evidence", run_name="record evidence {report.snapshot}")
+def record_evidence(policy: SnapshotPolicy, report: SnapshotReport) -> EvidenceRef:
+    """Sign the night's statement and keep it in both stores; the same report again changes nothing."""
+    return record(load(), night_statement(policy, report))
+
+
+def night_statement(policy: SnapshotPolicy, report: SnapshotReport) -> Statement:
+    """The statement of one attempt at one night. Durations are whole milliseconds: evidence holds no floats."""
+    asked = artifact_of("policy", policy.model_dump(mode="json"))
+    return Statement(
+        operation=OPERATION,
+        subject=report.cluster,
+        period=str(report.night),
+        attempt=report.attempt,
+        verdict=report.verdict,
+        claim=CLAIM,
+        artifacts=tuple(_copies(report)) or (asked,),
+        inputs=(asked,),
+        figures=_figures(report),
+        findings=tuple(_findings(report)),
+        started=report.started_at,
+        finished=report.ended_at,
+    )
+
+
+def _copies(report: SnapshotReport) -> list[Artifact]:
+    return [
+        Artifact(f"{report.repository}/{report.snapshot}/{proof.index}", {proof.algorithm: proof.digest})
+        for proof in report.copies
+        if proof.digest
+    ]
+
+
+def _figures(report: SnapshotReport) -> dict[str, JsonValue]:
+    return {
+        "snapshot": report.snapshot,
+        "snapshot_begun": report.taken_at.isoformat() if report.taken_at else None,
+        "documents": report.documents,
+        "attributed": dict(report.attributed),
+        "undecided": report.undecided,
+        "undecided_ids": list(report.undecided_ids),
+        "findings_total": report.findings_total,
+        "golden_matches": dict(report.golden_matches),
+        "rpo_milliseconds": _milliseconds(report.rpo_seconds),
+        "rto_milliseconds": _milliseconds(report.rto_seconds),
+        "expired": dict(report.expired),
+        "tenants": [
+            {
+                "tenant": tenant.tenant,
+                "verdict": tenant.verdict,
+                "documents": tenant.documents,
+                "proof_age_nights": tenant.proof_age_nights,
+            }
+            for tenant in report.tenants
+        ],
+        "stages": [
+            {
+                "name": stage.name,
+                "milliseconds": _milliseconds(stage.seconds),
+                "bytes": stage.bytes,
+                "documents": stage.documents,
+            }
+            for stage in report.stages
+        ],
+    }
+
+
+def _findings(report: SnapshotReport) -> list[JsonValue]:
+    found: list[JsonValue] = [finding.model_dump(mode="json") for finding in report.findings]
+    if report.error:
+        found.append({"verdict": Verdict.UNKNOWN, "subject": report.snapshot, "fact": report.error})
+    return found
+
+
+def _milliseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else round(1000 * seconds)

@@ -1,0 +1,143 @@
+"""The checks of a night: what was restored against what the source held. They read, and change nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import cast
+from uuid import UUID
+
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+
+from steward.clients.elasticsearch import open_search
+from steward.clients.postgres import connect
+from steward.operations import nights
+from steward.operations.nights import Night
+from steward.settings import load
+from steward.snapshots import capture
+from steward.snapshots.api import SearchApi
+from steward.snapshots.checked import Checked
+from steward.snapshots.definitions import compare_indices
+from steward.snapshots.definitions import compare_templates as template_findings
+from steward.snapshots.findings import Finding
+from steward.snapshots.global_state import plan_additions, restore_global_state, take_away
+from steward.snapshots.golden import Searched, compare_hits, disputed, find_documents, find_hits
+from steward.snapshots.moments import Moments, keep_open
+from steward.snapshots.policy import GoldenQuery, SnapshotPolicy
+from steward.snapshots.proof import Progress, prove
+from steward.snapshots.report import Stage
+from steward.snapshots.restoring import Restored
+from steward.snapshots.taking import SnapshotTaken
+from tasks.snapshots import RESTORE, SNAPSHOT
+from tasks.steps import step
+
+
+@step("compare contents", run_name="compare contents of {restored.snapshot}")
+def compare_contents(policy: SnapshotPolicy, before: Moments, taken: SnapshotTaken, restored: Restored) -> Checked:
+    """Every document of the copies against both points in time; differences are attributed, or refute."""
+    started = time.monotonic()
+    # The union is Prefect's: called outside a coroutine it answers at once.
+    progress = cast(
+        "UUID",
+        create_progress_artifact(
+            0.0, key="snapshot-progress", description=f"comparing {len(restored.indices)} indices"
+        ),
+    )
+
+    def show(done: int, of: int) -> None:
+        update_progress_artifact(artifact_id=progress, progress=100 * done / of)
+
+    settings = load()
+    with (
+        open_search(settings, policy.cluster, SNAPSHOT) as source,
+        open_search(settings, policy.scratch_cluster, RESTORE) as scratch,
+    ):
+        # Earlier batches may have taken longer than a point in time lives unused.
+        keep_open(source, before)
+        keep_open(source, taken.moments)
+        report = prove(source, scratch, before, restored, taken.moments, progress=_paced(show))
+    show(1, 1)
+    documents = sum(each.documents for each in report.indices)
+    return Checked(stage=_stage("compare contents", started, documents), contents=report.indices)
+
+
+@step("compare definitions", run_name="compare definitions of {restored.snapshot}")
+def compare_definitions(policy: SnapshotPolicy, attempt: Night, restored: Restored) -> Checked:
+    """Mappings, settings and aliases of the copies against those captured around the snapshot."""
+    started = time.monotonic()
+    with open_search(load(), policy.scratch_cluster, RESTORE) as scratch, connect(load()) as db:
+        before, after = nights.expectations(db, attempt)
+        copies = capture.capture_definitions(scratch, f"{restored.prefix}*").indices
+    named = {name.removeprefix(restored.prefix): copy for name, copy in copies.items()}
+    findings = compare_indices(before, after, named, set(restored.indices))
+    return Checked(stage=_stage("compare definitions", started), findings=findings)
+
+
+@step("compare templates", run_name="compare templates of {attempt.snapshot}")
+def compare_templates(policy: SnapshotPolicy, attempt: Night) -> Checked:
+    """Templates in the snapshot's global state, restored on the scratch cluster and taken away again."""
+    started, settings = time.monotonic(), load()
+    with connect(settings) as db:
+        before, after = nights.expectations(db, attempt)
+        with (
+            open_search(settings, policy.cluster, SNAPSHOT) as source,
+            open_search(settings, policy.scratch_cluster, RESTORE) as scratch,
+        ):
+            additions = plan_additions(source, scratch)
+            nights.note_additions(db, attempt, additions)
+            restored = restore_global_state(scratch, policy.repository, attempt.snapshot)
+            take_away(scratch, additions)
+    return Checked(stage=_stage("compare templates", started), findings=template_findings(before, after, restored))
+
+
+@step("golden queries", run_name="golden queries of {restored.snapshot}")
+def run_golden_queries(policy: SnapshotPolicy, before: Moments, restored: Restored) -> Checked:
+    """Every golden query on both sides, shard by shard: the same documents must be found."""
+    started, settings, matches = time.monotonic(), load(), dict.fromkeys((q.name for q in policy.golden_queries), 0)
+    findings: list[Finding] = []
+    with (
+        open_search(settings, policy.cluster, SNAPSHOT) as source,
+        open_search(settings, policy.scratch_cluster, RESTORE) as scratch,
+    ):
+        for here, there in _shards(before, restored):
+            for query in policy.golden_queries:
+                found, differing = _compare_query(source, scratch, here, there, query)
+                matches[query.name] += found
+                findings += differing
+    return Checked(stage=_stage("golden queries", started), findings=findings, golden_matches=matches)
+
+
+def _shards(before: Moments, restored: Restored) -> Iterator[tuple[Searched, Searched]]:
+    """Each restored shard, at the source's first point in time and in the copy."""
+    for moment in before.moments:
+        if moment.index in restored.indices:
+            here = Searched(index=moment.index, shard=moment.shard, point_in_time=moment.pit)
+            yield here, Searched(index=f"{restored.prefix}{moment.index}", shard=moment.shard)
+
+
+def _compare_query(
+    source: SearchApi, scratch: SearchApi, here: Searched, there: Searched, query: GoldenQuery
+) -> tuple[int, list[Finding]]:
+    original, copy = find_hits(source, here, query.query), find_hits(scratch, there, query.query)
+    subject = f"{here.index}[{here.shard}] golden query {query.name}"
+    if not (ids := disputed(original, copy)):
+        return len(original.found), []
+    held, restored = find_documents(source, here, ids), find_documents(scratch, there, ids)
+    return len(original.found), compare_hits(subject, ids, held, restored)
+
+
+def _stage(name: str, started: float, documents: int | None = None) -> Stage:
+    return Stage(name=name, seconds=round(time.monotonic() - started, 3), documents=documents)
+
+
+def _paced(show: Progress, every_seconds: float = 2.0) -> Progress:
+    """*show*, called at most every so often: each call is a request to Prefect's server."""
+    last = time.monotonic()
+
+    def paced(done: int, of: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= every_seconds:
+            last = time.monotonic()
+            show(done, of)
+
+    return paced

@@ -1,0 +1,3 @@
+from tests.nights import fresh, ground
+
+__all__ = ["fresh", "ground"]

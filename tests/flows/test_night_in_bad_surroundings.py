@@ -1,0 +1,125 @@
+"""A night whose surroundings are wrong: a clear error with a hint, UNKNOWN, nothing touched and nothing deleted."""
+
+import socket
+import tomllib
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import tomli_w
+
+import flows.nightly_snapshot as night_flow
+from replica import certificates, faults, inventory
+from steward.clients.elasticsearch import open_search
+from steward.clients.postgres import connect
+from steward.operations import nights
+from steward.settings import VARIABLE
+from steward.snapshots.report import SnapshotNotVerified
+from steward.verdicts import Verdict
+from tasks import snapshots as acts
+
+TONIGHT = datetime.now(UTC).date()
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """What stays away is not waited for: the waiting is Prefect's, and costs a minute a test."""
+    for name in ("check_preconditions", "record_evidence"):
+        monkeypatch.setattr(night_flow, name, getattr(night_flow, name).with_options(retries=0))
+
+
+@pytest.fixture
+def changed(replica, monkeypatch, tmp_path, fresh, impatient):
+    """Let the night run under changed settings: `changed(lambda settings: …)`."""
+
+    def change(how):
+        found = tomllib.loads(inventory.settings_file(replica).read_text())
+        how(found)
+        (tmp_path / "settings.toml").write_text(tomli_w.dumps(found))
+        monkeypatch.setenv(VARIABLE, str(tmp_path / "settings.toml"))
+
+    return change
+
+
+@pytest.fixture
+def older(fresh, settings):
+    """A VERIFIED night of forty days ago, by the record, that a VERIFIED night would expire."""
+    report = night_flow.nightly_snapshot(fresh, TONIGHT - timedelta(days=1))
+    yield report.snapshot
+    with open_search(settings, fresh.cluster, "snapshot") as source:
+        held = source.request("GET", f"/_snapshot/{fresh.repository}/nightly-*")["snapshots"]
+    assert [each["snapshot"] for each in held] == [report.snapshot], "something was taken or deleted"
+
+
+def closed_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def said_by(policy, settings):
+    with pytest.raises(SnapshotNotVerified) as raised:
+        night_flow.nightly_snapshot(policy, TONIGHT)
+    assert raised.value.verdict is Verdict.UNKNOWN
+    with connect(settings) as db:
+        report = nights.history(db, policy.cluster)[0]
+    assert (report.verdict, report.expired) == (Verdict.UNKNOWN, {})
+    assert "HINT:" in report.error
+    return report.error
+
+
+def test_a_wrong_ca_is_named(older, changed, fresh, settings, tmp_path):
+    foreign = certificates.authority(tmp_path / "foreign")
+    changed(lambda found: found["search"]["production"].update(ca_file=str(foreign)))
+    assert "the certificate of cluster production was not accepted" in said_by(fresh, settings)
+
+
+def test_a_wrong_password_is_named_and_not_repeated(older, changed, fresh, settings, tmp_path):
+    (tmp_path / "wrong").write_text("not-the-password")
+    users = {"username": "snapshot", "password": f"file:{tmp_path / 'wrong'}"}
+    changed(lambda found: found["search"]["production"]["users"].update(snapshot=users))
+    said = said_by(fresh, settings)
+    assert "refused user 'snapshot'" in said
+    assert "not-the-password" not in said
+
+
+def test_a_cluster_that_is_away_is_named(older, changed, fresh, settings):
+    away = [f"https://127.0.0.1:{closed_port()}"]
+    changed(lambda found: found["search"]["production"].update(hosts=away))
+    assert "cluster production does not answer" in said_by(fresh, settings)
+
+
+def test_a_scratch_cluster_that_is_away_is_named(older, changed, fresh, settings):
+    away = [f"https://127.0.0.1:{closed_port()}"]
+    changed(lambda found: found["search"]["scratch"].update(hosts=away))
+    assert "cluster scratch does not answer" in said_by(fresh, settings)
+
+
+def test_an_object_store_that_is_away_fails_the_run_after_the_verdict_is_kept(older, changed, fresh, settings):
+    changed(lambda found: found["objects"].update(endpoint=f"http://127.0.0.1:{closed_port()}"))
+    with pytest.raises(Exception, match=r"127\.0\.0\.1"):
+        night_flow.nightly_snapshot(fresh, TONIGHT)
+    with connect(settings) as db:
+        report = nights.history(db, fresh.cluster)[0]
+    assert report.verdict is Verdict.UNKNOWN
+    assert "HINT:" in report.error
+
+
+def test_a_clock_more_than_a_minute_off_is_named(older, fresh, impatient, settings, monkeypatch):
+    real = acts.time.time
+    monkeypatch.setattr(acts.time, "time", lambda: real() + 120)
+    assert "s off ours; at most 60 s is allowed" in said_by(fresh, settings)
+
+
+def test_a_scratch_disk_without_room_is_named_before_the_snapshot_is_taken(
+    older, fresh, impatient, settings, monkeypatch
+):
+    monkeypatch.setattr(acts.capture, "disks", lambda _: {"scratch": (100 << 30, 5 << 30)})
+    assert "node scratch has room for 0 bytes below its flood stage" in said_by(fresh, settings)
+
+
+def test_a_scratch_disk_that_fills_up_says_nothing_against_the_snapshot(fresh, replica, settings):
+    with faults.filled(replica.state, "scratch"), pytest.raises(SnapshotNotVerified) as raised:
+        night_flow.nightly_snapshot(fresh, TONIGHT)
+    assert raised.value.verdict is Verdict.UNKNOWN
+    # Once there is room again, the same night is proved: what the full disk left was removed.
+    assert night_flow.nightly_snapshot(fresh, TONIGHT).verdict is Verdict.VERIFIED

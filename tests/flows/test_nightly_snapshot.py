@@ -1,0 +1,117 @@
+"""The whole night on real servers, run as the worker runs it, without the worker."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from demo.tenants import largest_tenants
+from demo.writers import writing
+from flows.nightly_snapshot import nightly_snapshot
+from steward.clients.elasticsearch import open_search
+from steward.clients.postgres import connect
+from steward.errors import BadInput, StewardError
+from steward.evidence.store import list_statements
+from steward.operations import nights
+from steward.snapshots.report import SnapshotNotVerified
+from steward.verdicts import Verdict
+from tests.nights import DOCUMENTS
+
+TONIGHT = datetime.now(UTC).date()
+
+
+def snapshots(settings, policy):
+    with open_search(settings, policy.cluster, "snapshot") as source:
+        return [s["snapshot"] for s in source.request("GET", f"/_snapshot/{policy.repository}/nightly-*")["snapshots"]]
+
+
+def statement(settings, attempt):
+    with connect(settings) as db:
+        found = list_statements(db, "nightly-snapshot", period=str(TONIGHT))
+    return next(each for each in found if each.attempt == attempt)
+
+
+def unproved(policy, night=TONIGHT):
+    """The error of a night that must end UNKNOWN."""
+    with pytest.raises(SnapshotNotVerified) as raised:
+        nightly_snapshot(policy, night)
+    assert raised.value.verdict is Verdict.UNKNOWN
+    return str(raised.value)
+
+
+def last_report(settings, policy):
+    with connect(settings) as db:
+        return nights.history(db, policy.cluster)[0]
+
+
+def test_a_night_under_live_writes_is_verified_and_proves_every_tenant(fresh, settings):
+    with writing(settings, largest_tenants(2), rate=200):
+        report = nightly_snapshot(fresh, TONIGHT)
+    assert report.verdict is Verdict.VERIFIED
+    assert [tenant.verdict for tenant in report.tenants if tenant.verdict] == [Verdict.VERIFIED] * 2
+    assert all(tenant.proof_age_nights == 0 and tenant.digest for tenant in report.tenants if tenant.verdict)
+    assert report.documents >= DOCUMENTS
+    assert set(report.golden_matches) == {"full text", "keyword"}
+    assert report.rto_seconds > 0
+    assert snapshots(settings, fresh) == [report.snapshot]
+    assert statement(settings, report.attempt).verdict is Verdict.VERIFIED
+
+
+def test_a_verified_night_is_not_taken_twice(fresh, settings):
+    first = nightly_snapshot(fresh, TONIGHT)
+    assert nightly_snapshot(fresh, TONIGHT) == first
+    assert snapshots(settings, fresh) == [first.snapshot]
+
+
+def test_small_batches_prove_the_same_tenants_one_after_the_other(fresh):
+    report = nightly_snapshot(fresh.model_copy(update={"restore_bytes": 4 << 20}), TONIGHT)
+    assert report.verdict is Verdict.VERIFIED
+    assert len([t for t in report.tenants if t.verdict is Verdict.VERIFIED]) == 2
+
+
+def test_the_previous_verified_snapshot_measures_the_rpo_and_outlives_an_unknown_night(fresh, settings):
+    yesterday = nightly_snapshot(fresh, TONIGHT - timedelta(days=1))
+    unproved(fresh.model_copy(update={"tenants": ["nobody"]}))
+    assert snapshots(settings, fresh) == [yesterday.snapshot]
+    tonight = nightly_snapshot(fresh, TONIGHT)
+    assert tonight.rpo_seconds == pytest.approx((tonight.taken_at - yesterday.taken_at).total_seconds())
+    assert sorted(snapshots(settings, fresh)) == sorted([yesterday.snapshot, tonight.snapshot])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"tenants": ["nobody"]}, "unknown tenant 'nobody'"),
+        ({"repository": "weekly"}, "unknown repository 'weekly'"),
+        ({"cluster": "elsewhere"}, "unknown search cluster 'elsewhere'"),
+        ({"restore_bytes": 1 << 20}, "the policy restores at most 1,048,576"),
+    ],
+)
+def test_bad_input_is_unknown_before_anything_is_touched(fresh, settings, change, said):
+    policy = fresh.model_copy(update=change)
+    assert said in unproved(policy)
+    assert snapshots(settings, fresh) == []
+    assert said in last_report(settings, policy).error
+    assert "HINT:" in last_report(settings, policy).error
+
+
+def test_an_undecidable_share_above_the_bound_is_unknown(fresh, settings):
+    with writing(settings, largest_tenants(2), rate=400):
+        try:
+            report = nightly_snapshot(fresh.model_copy(update={"undecided_ppm": 0}), TONIGHT)
+        except SnapshotNotVerified:
+            report = last_report(settings, fresh)
+    assert report.verdict is (Verdict.UNKNOWN if report.undecided else Verdict.VERIFIED)
+
+
+def test_a_night_out_of_reach_is_refused(fresh):
+    with pytest.raises(BadInput, match="has not come"):
+        nightly_snapshot(fresh, TONIGHT + timedelta(days=2))
+
+
+def test_two_runs_of_one_cluster_exclude_each_other(fresh, settings):
+    with (
+        connect(settings) as db,
+        nights.exclusive(db, f"nightly-snapshot/{fresh.cluster}"),
+        pytest.raises(StewardError, match="another run is at work"),
+    ):
+        nightly_snapshot(fresh, TONIGHT)

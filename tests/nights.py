@@ -1,0 +1,54 @@
+"""Ground for tests of whole nights: two tenants with real documents, and a record without nights."""
+
+import pytest
+
+from demo.seeding import seed
+from demo.tenants import largest_tenants
+from flows.onboard_tenant import OnboardRequest, onboard_tenant
+from flows.provision_search import ProvisionRequest, provision_search
+from replica import inventory
+from steward.clients.elasticsearch import open_search
+from steward.clients.postgres import connect
+from steward.migrations.apply import migrate
+from steward.settings import load
+from steward.snapshots import capture
+from steward.snapshots.policy import SnapshotPolicy
+
+DOCUMENTS = 4_000
+
+
+def lay_ground(settings):
+    """A migrated database, a provisioned cluster, two tenants with documents; the policy of their nights."""
+    migrate(settings)
+    provision_search(ProvisionRequest(apply=True))
+    tenants = largest_tenants(2)
+    for tenant in tenants:
+        onboard_tenant(OnboardRequest(tenant=tenant.name))
+    seed(settings, tenants, DOCUMENTS)
+    return SnapshotPolicy(tenants=[tenant.name for tenant in tenants])
+
+
+@pytest.fixture(scope="session")
+def ground(replica):
+    """Laid once a test run: onboarding and loading take longer than a night."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in inventory.environment(replica).items():
+            patch.setenv(name, value)
+        return lay_ground(load())
+
+
+@pytest.fixture
+def fresh(in_replica, settings, ground):
+    """The policy of a cluster that has had no night yet."""
+    forget_nights(settings, ground)
+    return ground
+
+
+def forget_nights(settings, policy):
+    """As on a cluster that has had no night yet. Evidence stays: it is append-only."""
+    with connect(settings) as db:
+        db.execute("delete from steward.snapshot_nights")
+        db.execute("delete from steward.tenant_proofs")
+    with open_search(settings, policy.cluster, "snapshot") as source:
+        held = source.request("GET", f"/_snapshot/{policy.repository}/*")["snapshots"]
+        capture.delete_snapshots(source, policy.repository, [each["snapshot"] for each in held])

@@ -1,0 +1,116 @@
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from steward.errors import BadInput
+from steward.snapshots.checked import Attempt, Checked, Plan, add_stages, assemble_report, unproved_report
+from steward.snapshots.content import IndexContent
+from steward.snapshots.errors import PointInTimeLost
+from steward.snapshots.findings import refuted
+from steward.snapshots.planning import TenantSize
+from steward.snapshots.policy import GoldenQuery, SnapshotPolicy
+from steward.snapshots.report import Stage
+from steward.snapshots.trend import draw_trend
+from steward.verdicts import Verdict
+
+AT = datetime(2025, 7, 31, 1, 30, tzinfo=UTC)
+NIGHT = AT.date()
+POLICY = SnapshotPolicy(golden_queries=[GoldenQuery(name="q", query={"match_all": {}})])
+ATTEMPT = Attempt(cluster="production", night=NIGHT, attempt=1, snapshot="nightly-2025-07-31-1", started_at=AT)
+
+
+def size(name, proved=None):
+    return TenantSize(tenant=name, indices=[f"tenant-{name}-000001"], bytes=5, proved=proved)
+
+
+def proof(name, **changes):
+    parts = {"documents": 10, "bytes": 99, "digest": f"a:10:d-{name}", "unchanged": 10}
+    return IndexContent.model_validate({"index": f"tenant-{name}-000001"} | parts | changes)
+
+
+def report(proofs, *, findings=(), matches=None, tenants=("acme", "bolt"), planned=("acme", "bolt"), previous=None):
+    sizes = [size(name, NIGHT - timedelta(days=3)) for name in tenants]
+    plan = Plan(tenants=sizes, batches=[[each for each in sizes if each.tenant in planned]])
+    checks = [
+        Checked(stage=Stage(name="restore", seconds=2.5)),
+        Checked(stage=Stage(name="compare contents", seconds=1, documents=20), contents=list(proofs)),
+        Checked(
+            stage=Stage(name="golden queries", seconds=1),
+            findings=list(findings),
+            golden_matches={"q": 7} if matches is None else matches,
+        ),
+    ]
+    return assemble_report(
+        POLICY, ATTEMPT, plan, checks, taken_at=AT, previous_at=previous, ended_at=AT + timedelta(minutes=1)
+    )
+
+
+def by_tenant(made):
+    return {tenant.tenant: tenant for tenant in made.tenants}
+
+
+def test_a_night_whose_every_part_was_proved_is_verified_with_its_figures():
+    made = report([proof("acme", attributed={"created": 2}), proof("bolt")], previous=AT - timedelta(days=1))
+    assert made.verdict is Verdict.VERIFIED
+    assert (made.documents, made.attributed, made.rto_seconds, made.rpo_seconds) == (20, {"created": 2}, 2.5, 86400)
+    assert {name: t.proof_age_nights for name, t in by_tenant(made).items()} == {"acme": 0, "bolt": 0}
+    assert [copy.digest for copy in made.copies] == ["d-acme", "d-bolt"]
+
+
+def test_a_tenant_that_a_batch_forgot_turns_the_night_unknown():
+    made = report([proof("acme")])
+    assert made.verdict is Verdict.UNKNOWN
+    assert by_tenant(made)["bolt"].verdict is Verdict.UNKNOWN
+    assert by_tenant(made)["bolt"].proof_age_nights == 3
+
+
+def test_a_finding_counts_against_the_tenant_whose_index_it_names():
+    made = report([proof("acme"), proof("bolt")], findings=[refuted("tenant-bolt-000001[0] golden query q", "lost")])
+    assert made.verdict is Verdict.REFUTED
+    assert {name: t.verdict for name, t in by_tenant(made).items()} == {
+        "acme": Verdict.VERIFIED,
+        "bolt": Verdict.REFUTED,
+    }
+
+
+def test_a_rotated_night_names_the_age_of_what_it_did_not_prove():
+    made = report([proof("acme")], planned=("acme",))
+    assert made.verdict is Verdict.VERIFIED
+    assert by_tenant(made)["bolt"].verdict is None
+    assert made.oldest_proof_nights == 3
+
+
+def test_a_golden_query_without_a_hit_turns_the_night_unknown():
+    assert report([proof("acme"), proof("bolt")], matches={"q": 0}).verdict is Verdict.UNKNOWN
+    assert report([proof("acme"), proof("bolt")], matches={}).verdict is Verdict.UNKNOWN
+
+
+def test_batches_of_one_stage_add_up():
+    stages = [Stage(name="a", seconds=1, bytes=2), Stage(name="b", seconds=1), Stage(name="a", seconds=2, bytes=3)]
+    assert add_stages(stages) == [Stage(name="a", seconds=3, bytes=5), Stage(name="b", seconds=1)]
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "again"),
+    [
+        (BadInput("no such thing", hint="do this"), "no such thing\nHINT: do this", False),
+        (PointInTimeLost("gone"), "gone", True),
+        (RuntimeError("password=hunter2"), "RuntimeError: see the run's log", False),
+    ],
+)
+def test_a_failed_night_is_unknown_and_repeats_only_words_that_are_ours(error, said, again):
+    made = unproved_report(POLICY, ATTEMPT, error, AT)
+    assert (made.verdict, made.error, made.moment_lost) == (Verdict.UNKNOWN, said, again)
+
+
+def test_what_could_not_be_cleared_is_said_and_never_verified():
+    made = report([proof("acme"), proof("bolt")]).not_cleared(BadInput("scratch is away"))
+    assert made.verdict is Verdict.UNKNOWN
+    assert "could not be removed: scratch is away" in made.error
+    bad = report([proof("acme", findings=[refuted("d", "missing")]), proof("bolt")])
+    assert bad.not_cleared(BadInput("away")).verdict is Verdict.REFUTED
+
+
+def test_the_trend_is_a_picture_of_its_own():
+    nights = [report([proof("acme"), proof("bolt")]).model_copy(update={"night": date(2025, 7, day)}) for day in (1, 2)]
+    assert draw_trend(nights).startswith("data:image/png;base64,iVBOR")
