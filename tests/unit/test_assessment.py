@@ -95,7 +95,7 @@ def night_of(seed: int, counted: bool = True) -> Night:
 SEEDS = st.integers(0, 2**32)
 NIGHTS = SEEDS.map(night_of)
 STAMPED_NIGHTS = SEEDS.map(lambda seed: night_of(seed, counted=False))
-many = settings(max_examples=300, deadline=None)
+many = settings(max_examples=150, deadline=None)
 
 
 @many

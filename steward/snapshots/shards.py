@@ -1,0 +1,124 @@
+"""What a shard's primary says of its sequence numbers: the figures that bound a point in time and a commit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from steward.snapshots.api import SearchApi, in_request_lines
+from steward.snapshots.assessment import Commit
+from steward.snapshots.errors import CheckpointBehind, IndexNotFound, PrimaryUnsteady
+
+NOT_FOUND = 404
+#: Seconds for replicas to confirm what the primary has. They lag by milliseconds; a minute means that one hangs.
+CONFIRM_SECONDS = 60
+POLL_SECONDS = 0.02
+
+STATS = (
+    "/_stats/docs?level=shards&filter_path=indices.*.shards.*.seq_no,indices.*.shards.*.routing,"
+    "indices.*.shards.*.commit.user_data"
+)
+METADATA = "?filter_path=metadata.indices.*.primary_terms,metadata.indices.*.settings.index.uuid"
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Shard:
+    """One shard of one index."""
+
+    index: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.index}[{self.number}]"
+
+
+class Primary(NamedTuple):
+    """A started primary. `commit` is that of its last commit; `uuid` its index's."""
+
+    max_seq_no: int
+    global_checkpoint: int
+    term: int
+    node: str
+    commit: Commit
+    uuid: str
+
+
+def primaries(api: SearchApi, indices: Iterable[str], only: AbstractSet[Shard] | None = None) -> dict[Shard, Primary]:
+    """Every started primary of *indices* (of *only*, where given). IndexNotFound, PrimaryUnsteady where one lacks."""
+    names = list(indices)
+    found = started_primaries(api, names)
+    expected = {shard for shard in terms(api, names) if only is None or shard in only}
+    if missing := sorted(expected - found.keys()) or sorted(set(only or ()) - expected):
+        raise PrimaryUnsteady(
+            f"{missing[0]} has no started primary ({len(missing)} of {len(expected)} shards)",
+            hint="wait for the cluster's health to be yellow or green, then run again",
+        )
+    return {shard: found[shard] for shard in expected}
+
+
+def started_primaries(api: SearchApi, indices: Iterable[str]) -> dict[Shard, Primary]:
+    """The primaries of *indices* that are started now; what is missing is not an error."""
+    found: dict[Shard, Primary] = {}
+    for names in in_request_lines(indices):
+        stats = api.request("GET", f"/{names}{STATS}&ignore_unavailable=true").get("indices", {})
+        known = _metadata(api, f"{names}", "&ignore_unavailable=true")
+        for index, facts in stats.items():
+            for number, copies in facts["shards"].items():
+                primary = next((copy for copy in copies if _is_started_primary(copy)), None)
+                if primary is not None and index in known:
+                    found[Shard(index, int(number))] = _primary(primary, known[index], number)
+    return found
+
+
+def terms(api: SearchApi, indices: Iterable[str]) -> dict[Shard, int]:
+    """The primary term of every shard that *indices* are made of, started or not."""
+    found: dict[Shard, int] = {}
+    for names in in_request_lines(indices):
+        known = _metadata(api, names, "")
+        if absent := set(names.split(",")) - known.keys():
+            raise IndexNotFound(
+                f"index {min(absent)} does not exist", hint="it was deleted or made anew since it was listed; run again"
+            )
+        found |= {Shard(i, int(n)): term for i, facts in known.items() for n, term in facts["primary_terms"].items()}
+    return found
+
+
+def await_global_checkpoint(api: SearchApi, wanted: Mapping[Shard, Primary]) -> None:
+    """Until every in-sync copy holds what *wanted*'s primaries had: then no failover can lose it."""
+    deadline = time.monotonic() + CONFIRM_SECONDS
+    late = set(wanted)
+    while True:
+        now = primaries(api, sorted({shard.index for shard in late}), late)
+        late = {shard for shard in late if now[shard].global_checkpoint < wanted[shard].max_seq_no}
+        if not late:
+            return
+        if time.monotonic() > deadline:
+            raise CheckpointBehind(
+                f"the global checkpoint of {min(late)} stayed below {wanted[min(late)].max_seq_no:,} for {CONFIRM_SECONDS} s",
+                hint="a replica does not confirm: look at its node and at the shard's recovery, then run again",
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def _metadata(api: SearchApi, names: str, query: str) -> dict[str, Any]:
+    answer = api.request("GET", f"/_cluster/state/metadata/{names}{METADATA}{query}", ok=(NOT_FOUND,))
+    return answer.get("metadata", {}).get("indices", {})
+
+
+def _is_started_primary(copy: Mapping[str, Any]) -> bool:
+    return bool(copy["routing"]["primary"]) and copy["routing"]["state"] == "STARTED"
+
+
+def _primary(copy: Mapping[str, Any], index: Mapping[str, Any], number: str) -> Primary:
+    commit = copy["commit"]["user_data"]
+    return Primary(
+        max_seq_no=copy["seq_no"]["max_seq_no"],
+        global_checkpoint=copy["seq_no"]["global_checkpoint"],
+        term=index["primary_terms"][number],
+        node=copy["routing"]["node"],
+        commit=Commit(int(commit["local_checkpoint"]), int(commit["max_seq_no"])),
+        uuid=index["settings"]["index"]["uuid"],
+    )
