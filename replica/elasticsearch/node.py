@@ -46,6 +46,8 @@ def main() -> int:
 def _started(arguments: argparse.Namespace) -> Any:
     name = arguments.config.resolve().parent.name
     options = archive.recording(arguments.record) if arguments.record else archive.options(arguments.home)
+    # The variable that Elasticsearch's own launcher reads: further options of the virtual machine, which win.
+    options += os.environ.get("ES_JAVA_OPTS", "").split()
     try:
         java.start(arguments.home, arguments.config.parent, arguments.heap_megabytes, options)
         return _node(arguments.home, arguments.config)
