@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from replica.secrets import place_once
 from replica.server import Place, Server
 from replica.servers.prefect import api_url, auth_string
+from replica.supervision import QUIET
 
 
 def settings_file(place: Place) -> Path:
@@ -30,6 +31,7 @@ def environment_file(place: Place) -> Path:
 def environment(place: Place) -> dict[str, str]:
     """The same as a mapping, for a process that tests or demos start."""
     return {
+        **QUIET,
         "STEWARD_SETTINGS": str(settings_file(place)),
         "PREFECT_API_URL": api_url(place),
         "PREFECT_API_AUTH_STRING": auth_string(place),

@@ -93,8 +93,7 @@ class _Start:
             with contextlib.suppress(TimeoutError):
                 pending[0].exception(timeout=_REMIND_SECONDS)
                 continue
-            reasons = "; ".join(f"{name}: {reason}" for name, reason in sorted(self._waiting.items()))
-            self._tell(f"… still waiting for {reasons}" if reasons else "… still preparing")
+            self._tell(f"… still waiting for {_grouped(dict(self._waiting))}")
 
     def _tell(self, text: str) -> None:
         self._say(f"{time.monotonic() - self._began:6.1f} s  {text}")
@@ -112,8 +111,10 @@ class _Start:
             self._waiting.pop(server.name, None)
 
     def _bring_up(self, server: Server) -> str:
+        self._waiting[server.name] = "preparing"
         server.prepare(self._place)
         for needed in needs(server, proxied=self._place.proxied):
+            self._waiting[server.name] = f"needs {needed}"
             if self._done[needed].exception():
                 raise _NeedsFailed(server.name, f"it needs {needed}, which failed")
         with self._reloading:
@@ -177,6 +178,14 @@ class _Start:
             said if said and not words.strip() else f"it ended: {diagnosis.last_words(words)}",
             hint=diagnosis.cause(f"{said}\n{words}"),
         )
+
+
+def _grouped(waiting: dict[str, str]) -> str:
+    """As in `es-1, es-2 (why); prefect (why)`: servers that wait for the same reason are told together."""
+    reasons: dict[str, list[str]] = {}
+    for name, reason in sorted(waiting.items()):
+        reasons.setdefault(reason, []).append(name)
+    return "; ".join(f"{', '.join(names)} ({reason})" for reason, names in reasons.items())
 
 
 class _NeedsFailed(DidNotStart):

@@ -29,6 +29,10 @@ _ANSWER_SECONDS = 60
 _START_SECONDS = 15
 
 
+#: What keeps Prefect's SDK from reporting its use; the server's own analytics have a setting of their own.
+QUIET = {"DO_NOT_TRACK": "1"}
+
+
 class ProcessState(IntEnum):
     """Supervisor's own states of a program."""
 
@@ -221,7 +225,7 @@ def _assignment(key: str, value: str) -> str:
 def _environment(state: Path) -> dict[str, str]:
     """What every server inherits: nothing of the caller's shell that could change how it works."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR") if name in os.environ}
-    return {**kept, "LANG": "C.UTF-8", "TZ": "UTC", TAG: str(state)}
+    return {**kept, **QUIET, "LANG": "C.UTF-8", "TZ": "UTC", TAG: str(state)}
 
 
 def _process(row: dict[str, Any]) -> Process:
