@@ -23,7 +23,7 @@ def record_evidence(policy: SnapshotPolicy, report: SnapshotReport) -> EvidenceR
 
 
 def night_statement(policy: SnapshotPolicy, report: SnapshotReport) -> Statement:
-    """The statement of one attempt at one night. Durations are whole milliseconds: evidence holds no floats."""
+    """The statement of one attempt at one night. Durations are whole milliseconds, which every reader parses alike."""
     asked = artifact_of("policy", policy.model_dump(mode="json"))
     return Statement(
         operation=OPERATION,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prefect.artifacts import create_image_artifact, create_markdown_artifact, create_table_artifact
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.events import emit_event
 
 from steward.clients.postgres import connect
@@ -20,7 +20,7 @@ def publish(report: SnapshotReport) -> None:
     create_markdown_artifact(render_certificate(report), key="snapshot-certificate", description=_summary(report))
     if report.tenants:
         create_table_artifact(tenant_table(report), key="snapshot-tenants", description=_summary(report))
-    _publish_trend(report)
+    _publish_history(report)
     emit_event(
         event=f"steward.snapshot.{report.verdict.lower()}",
         resource={"prefect.resource.id": f"steward.snapshot.{report.cluster}"},
@@ -36,7 +36,7 @@ def publish(report: SnapshotReport) -> None:
     )
 
 
-def _publish_trend(report: SnapshotReport) -> None:
+def _publish_history(report: SnapshotReport) -> None:
     try:
         with connect(load()) as connection:
             past = nights.history(connection, report.cluster)
@@ -47,8 +47,9 @@ def _publish_trend(report: SnapshotReport) -> None:
 
     tonight = [] if any(p.snapshot == report.snapshot for p in past) else [report]
     reports = [*tonight, *past]
-    create_image_artifact(draw_trend(reports), key="snapshot-trend", description="Past nights: duration and verdict")
-    create_markdown_artifact(render_history(reports), key="snapshot-history", description="Past nights, newest first")
+    # In markdown: an image artifact would print the picture's data beside it as a link.
+    shown = f"![past nights: duration, documents, verdict]({draw_trend(reports)})\n\n{render_history(reports)}"
+    create_markdown_artifact(shown, key="snapshot-history", description="Past nights, newest first")
 
 
 def _summary(report: SnapshotReport) -> str:
