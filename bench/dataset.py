@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
+from importlib.resources import files
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -60,11 +62,12 @@ def _unique(service: str, document: Document) -> Document:
     return Document(f"{service}:{document.id}", document.routing, document.source)
 
 
-def make_tenants(settings: Settings, template: dict[str, object]) -> None:
+def make_tenants(settings: Settings, tenants: Iterable[TenantName]) -> None:
     """Their indices and aliases, from the index template of production."""
+    template = files("deployments.elasticsearch").joinpath("tenant_template.json").read_text()
     with open_search(settings, "production", "provision") as client:
-        client.request("PUT", "/_index_template/tenant", template)
-        for name in names():
+        client.request("PUT", "/_index_template/tenant", json.loads(template))
+        for name in tenants:
             aliases = {name.alias: {"is_write_index": True}}
             client.request("PUT", f"/{name.first_index}", {"aliases": aliases})
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 from elasticsearch import Elasticsearch, helpers
 
@@ -28,14 +29,20 @@ def digests(client: Elasticsearch, index: str) -> dict[tuple[str, str | None], b
     }
 
 
-def compare(
-    source: Elasticsearch, scratch: Elasticsearch, indices: Iterable[str], prefix: str, workers: int = 1
-) -> int:
-    """How many documents of *indices* differ from those of their copies; *workers* indices at a time."""
+class Seen(NamedTuple):
+    """What a comparison came to."""
 
-    def differing(index: str) -> int:
+    documents: int
+    differing: int
+
+
+def compare(source: Elasticsearch, scratch: Elasticsearch, indices: Iterable[str], prefix: str, workers: int) -> Seen:
+    """*indices* against their copies, *workers* of them at a time."""
+
+    def one(index: str) -> Seen:
         ours, theirs = digests(source, index), digests(scratch, prefix + index)
-        return len(ours.items() ^ theirs.items())
+        return Seen(len(theirs), len(ours.items() ^ theirs.items()))
 
     with ThreadPoolExecutor(workers) as pool:
-        return sum(pool.map(differing, indices))
+        found = list(pool.map(one, indices))
+    return Seen(sum(each.documents for each in found), sum(each.differing for each in found))

@@ -33,6 +33,8 @@ def _snapshot(options: argparse.Namespace) -> int:
     from demo.snapshot import play  # noqa: PLC0415
     from demo.stage import open_stage  # noqa: PLC0415
 
+    # Told to stop, it still ends the writers that it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     stage = open_stage(options.state)
     verdict = play(stage, largest_tenants(options.tenants), options.documents, options.rate, options.seconds)
     return 0 if verdict is Verdict.VERIFIED else 1

@@ -27,7 +27,7 @@ WORDS = 50
 #: Requests a second at most; each carries as many writes of one tenant as the rate asks for.
 REQUESTS = 20
 #: Writes in one request at most: after a stall the lost time is caught up in bursts, not in one flood.
-BURST = 100
+BURST = 200
 #: Seconds before the next request when a node is away or full.
 PAUSE = 0.5
 TOO_MANY_REQUESTS = 429

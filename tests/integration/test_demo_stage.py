@@ -1,0 +1,62 @@
+import pytest
+
+from demo.runs import start
+from demo.snapshot import PROVISION, RunFailed, onboard, prepare, read_certificate, run
+from demo.stage import open_stage
+from demo.tenants import Tenant
+from replica.errors import NotAReplica
+from steward.clients.elasticsearch import open_search
+from steward.errors import BadInput
+from steward.search.names import TenantName
+
+
+@pytest.fixture(scope="module")
+def stage(replica):
+    found = open_stage(replica.state)
+    prepare(found)
+    return found
+
+
+def test_preparing_twice_is_harmless(stage):
+    prepare(stage)
+
+
+def test_an_onboarded_tenant_has_its_alias_and_its_line_of_progress(stage, capsys):
+    tenant = Tenant("demo-stage", "sqs")
+    try:
+        onboard(stage, [tenant])
+        with open_search(stage.settings, "production", "provision") as client:
+            assert client.request("GET", f"/_alias/{tenant.alias}")
+    finally:
+        with open_search(stage.settings, "production", "provision") as client:
+            client.request("DELETE", f"/{TenantName(tenant.name).first_index}", ok=(404,))
+    said = capsys.readouterr().out
+    assert "demo-stage: VERIFIED, searchable after" in said
+    assert "1 tenants onboarded" in said
+
+
+def test_a_run_through_the_worker_is_followed_step_by_step(stage, capsys):
+    ended = run(stage, PROVISION, {"request": {"apply": False}})
+    assert ended.state.is_completed()
+    assert "compare production" in capsys.readouterr().out
+
+
+def test_a_run_that_fails_is_told_with_its_reason(stage):
+    with pytest.raises(RunFailed, match="unknown search cluster"):
+        run(stage, PROVISION, {"request": {"cluster": "nowhere"}})
+
+
+def test_a_run_without_a_certificate_is_never_taken_for_one_that_has_it(stage):
+    ended = run(stage, PROVISION, {"request": {"apply": False}})
+    with pytest.raises(RunFailed, match="without a certificate"):
+        read_certificate(stage, ended)
+
+
+def test_a_deployment_that_is_not_there_is_named(stage):
+    with stage.prefect() as client, pytest.raises(BadInput, match="there is no deployment nightly/none"):
+        start(client, "nightly/none", {})
+
+
+def test_a_folder_that_is_no_replica_is_refused(tmp_path):
+    with pytest.raises(NotAReplica):
+        open_stage(tmp_path)
