@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict
@@ -11,7 +10,6 @@ from pydantic import BaseModel, ConfigDict
 from steward.snapshots.assessment import Assessment, Change, Standing
 from steward.snapshots.digests import ContentDigest
 from steward.snapshots.findings import Finding, refuted, unknown
-from steward.snapshots.lockstep import Named
 from steward.verdicts import Verdict, combine
 
 #: Documents named of one index; their numbers are always exact.
@@ -88,21 +86,17 @@ class IndexTally:
     total: int = 0
     moment_lost: bool = False
 
-    def note(self, subject: str, named: Iterable[Named]) -> None:
-        """What was said of each document of shard *subject*."""
-        for document, assessment in named:
-            if document is not None:
-                self.counts[assessment] += 1
-            if (
-                assessment.standing in UNDECIDED
-                and document is not None
-                and len(self.undecided_ids) < MOST_UNDECIDED_IDS
-            ):
+    def note(self, shard: str, document: str | None, assessment: Assessment) -> None:
+        """What was decided of one document, or of the shard itself."""
+        subject = shard if document is None else f"{shard} _id {document}"
+        if document is not None:
+            self.counts[assessment] += 1
+            if assessment.standing in UNDECIDED and len(self.undecided_ids) < MOST_UNDECIDED_IDS:
                 self.undecided_ids.append(document)
-            elif assessment.standing is Standing.REFUTED:
-                self.refute(f"{subject} _id {document}" if document is not None else subject, assessment.reason)
-            elif assessment.standing is Standing.UNSOUND:
-                self.lose(f"{subject} _id {document}" if document is not None else subject, assessment.reason)
+        if assessment.standing is Standing.REFUTED:
+            self.refute(subject, assessment.reason)
+        elif assessment.standing is Standing.UNSOUND:
+            self.lose(subject, assessment.reason)
 
     def refute(self, subject: str, fact: str) -> None:
         """A fact against the copy."""

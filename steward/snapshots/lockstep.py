@@ -6,7 +6,6 @@ sequence numbers still live, because a document whose `_seq_no` did not change d
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -172,8 +171,3 @@ def _overflow(walk: Walk) -> Iterator[Named]:
     for document, (p0, r, _) in walk.differing.items():
         if certainly_refuted(p0, r, walk.bounds.before.complete):
             yield document, Assessment(Standing.REFUTED, "differs from PIT0, which would have shown it")
-
-
-def count(named: list[Named]) -> Counter[Assessment]:
-    """How many documents each assessment is of."""
-    return Counter(assessment for _, assessment in named)

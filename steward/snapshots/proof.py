@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from steward.errors import StewardError
 from steward.snapshots.api import SearchApi, in_request_lines
-from steward.snapshots.assessment import Bounds
+from steward.snapshots.assessment import Assessment, Bounds
 from steward.snapshots.content import ContentReport, IndexContent, IndexTally
 from steward.snapshots.lockstep import MOST_DIFFERING, Tally, Views, Walk, judge, ranges
 from steward.snapshots.moments import Moment, Moments
@@ -30,6 +30,9 @@ KEEP = "30m"
 Progress = Callable[[int, int], None]
 """Told how many sequence numbers have been compared, and of how many."""
 
+Decided = Callable[[Shard, str | None, Assessment], None]
+"""Told of every document that differs between the views, and what was decided. None: the shard itself."""
+
 
 def prove(
     source: SearchApi,
@@ -42,6 +45,7 @@ def prove(
     workers: int = WORKERS,
     most_differing: int = MOST_DIFFERING,
     progress: Progress = lambda _done, _of: None,
+    decided: Decided = lambda _shard, _document, _assessment: None,
 ) -> ContentReport:
     """Compare every index of *restored* with the points in time before and after its snapshot.
 
@@ -50,7 +54,7 @@ def prove(
     leave the others' proof alone.
     """
     started = time.monotonic()
-    proof = _Proof(source, scratch, moments0, restored, moments1, internal_versions, most_differing)
+    proof = _Proof(source, scratch, moments0, restored, moments1, internal_versions, most_differing, decided)
     with ThreadPoolExecutor(workers) as pool:
         jobs = proof.jobs()
         total, done = sum(high - low + 1 for job in jobs for low, high in job.spans), 0
@@ -84,6 +88,7 @@ class _Proof:
     m1: Moments
     internal_versions: bool
     most_differing: int
+    decided: Decided
     unread: set[str] = field(default_factory=set[str])
     """Indices whose copy was not read to its end, so that it has no digest."""
 
@@ -118,7 +123,9 @@ class _Proof:
             tally.unchanged += each.unchanged
         if job.walk.overflowing:
             self.unread.add(job.shard.index)
-        tally.note(str(job.shard), judge(job.walk, walked))
+        for document, assessment in judge(job.walk, walked):
+            self.decided(job.shard, document, assessment)
+            tally.note(str(job.shard), document, assessment)
 
     def reports(self) -> list[IndexContent]:
         """One an index, in the order of the restore."""
