@@ -7,13 +7,13 @@ from prefect.client.orchestration import get_client
 from prefect.utilities.callables import parameter_schema
 
 from flows.onboard_tenant import OnboardRequest, onboard_tenant
-from flows.provision_search import ProvisionRequest, provision_search
 from replica.elasticsearch import api
 from replica.elasticsearch.clusters import HAND, PRODUCTION
 from replica.server import Place
 from steward.search.errors import BadTenantName, TenantNotSearchable
 from steward.verdicts import Verdict
 from tests.flows.prefect_server import artifact, recording_in
+from tests.provisioning import provision
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def hand(in_replica: Place) -> Generator[api.Api]:
     """The replica's own hand on a provisioned cluster; the tenants of a test are gone after it."""
     hand = api.connect(in_replica, PRODUCTION, "es-1", HAND)
     with recording_in(in_replica):
-        provision_search(ProvisionRequest(apply=True))
+        provision()
         yield hand
     for index in hand.call("GET", "/tenant-fl-*/_alias"):
         hand.call("DELETE", f"/{index}", timeout_seconds=30)
@@ -59,7 +59,7 @@ def test_a_tenant_that_is_not_as_promised_ends_the_run_failed(hand):
     mapping = {"properties": {"documentation": {"type": "keyword"}}}
     hand.call("PUT", "/_index_template/tenant", {"index_patterns": ["tenant-*"], "template": {"mappings": mapping}})
     hand.call("PUT", "/tenant-fl-old-000001", {}, timeout_seconds=30)
-    provision_search(ProvisionRequest(apply=True))
+    provision()
     with pytest.raises(TenantNotSearchable) as refuted:
         onboard_tenant(OnboardRequest(tenant="fl-old"))
     assert any("properties.documentation.type" in finding for finding in refuted.value.findings)

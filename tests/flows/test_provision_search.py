@@ -19,6 +19,7 @@ from steward.search.provisioning import Part
 from steward.settings import Settings
 from steward.verdicts import Verdict
 from tests.flows.prefect_server import artifact, recording_in
+from tests.provisioning import provision
 
 BUCKET = "steward-search-snapshots"
 
@@ -31,7 +32,7 @@ def server(in_replica: Place) -> Generator[Place]:
 
 @pytest.fixture
 def provisioned(server: Place) -> Place:
-    provision_search(ProvisionRequest(apply=True))
+    provision()
     return server
 
 
@@ -62,7 +63,6 @@ def test_looking_shows_the_difference_and_leaves_it(provisioned):
     assert [(each.part, each.name) for each in report.remaining] == [(Part.ROLE, "steward_snapshot")]
     assert "cluster: also has all" in artifact("search-provisioning-plan")
     assert (configuration.folder(provisioned, "es-2") / "roles.yml").read_text() == before
-    provision_search(ProvisionRequest(apply=True))
 
 
 def test_applying_puts_it_right_and_reads_it_back(provisioned):

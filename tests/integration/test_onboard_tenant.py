@@ -18,19 +18,17 @@ from steward.search.names import TenantName
 from steward.search.onboarding import Proof
 from steward.search.searchability import MARKER
 from tasks import search as tasks
-
-CLUSTER = "production"
+from tests.provisioning import CLUSTER, provision
 
 
 @pytest.fixture
 def hand(in_replica: Place) -> Generator[api.Api]:
     """The replica's own hand on a provisioned cluster; the tenants of a test are gone after it."""
-    tasks.put_roles.fn(CLUSTER, "fs")
-    tasks.put_template.fn(CLUSTER, "fs")
-    yield api.connect(in_replica, PRODUCTION, "es-1", HAND)
-    remaining = api.connect(in_replica, PRODUCTION, "es-1", HAND).call("GET", "/tenant-ob-*/_alias")
-    for index in remaining:
-        api.connect(in_replica, PRODUCTION, "es-1", HAND).call("DELETE", f"/{index}", timeout_seconds=30)
+    provision()
+    hand = api.connect(in_replica, PRODUCTION, "es-1", HAND)
+    yield hand
+    for index in hand.call("GET", "/tenant-ob-*/_alias"):
+        hand.call("DELETE", f"/{index}", timeout_seconds=30)
 
 
 def onboard(tenant: str) -> tuple[tuple[str, ...], Proof]:

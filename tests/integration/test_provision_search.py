@@ -32,8 +32,8 @@ from steward.search.roles import production_roles
 from steward.search.rolestores import FileRoles
 from steward.settings import Settings
 from tasks import search as tasks
+from tests.provisioning import CLUSTER, provision
 
-CLUSTER = "production"
 # The filtered settings, which the server never lists: those that the replica's own nodes are started with.
 CERTIFICATES = {"key", "certificate", "certificate_authorities", "supported_protocols", "client_authentication"}
 
@@ -51,7 +51,7 @@ def hand(replica: Place) -> api.Api:
 
 @pytest.fixture
 def provisioned(in_replica: Place) -> Place:
-    apply()
+    provision()
     return in_replica
 
 
