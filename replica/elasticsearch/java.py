@@ -66,5 +66,5 @@ def start(home: Path, folder: Path, heap_megabytes: int, further: list[str]) -> 
     except (OSError, RuntimeError) as error:
         raise JavaMissing(
             f"cannot load Java from {library}: {error}",
-            hint="install the shared library that it names; memory for the heap must be free too",
+            hint="install the shared library that is named, mend the option, or free memory for the heap",
         ) from error
