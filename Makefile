@@ -51,7 +51,6 @@ lint: setup  ## style, types, import rules, rendered files
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 	$(BIN)/python -m deployments.elasticsearch render --check
-	$(BIN)/python -m deployments.prefect
 
 format: $(VENV)/.made  ## let the formatter write
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
@@ -59,8 +58,11 @@ format: $(VENV)/.made  ## let the formatter write
 bench-snapshot: setup  ## speed, memory and growth of the proof (N= documents); last line JSON
 	@$(BIN)/python -m bench.snapshot $(if $(N),--documents $(N))
 
-drill-snapshot: setup  ## kill the night at seeded points and let a rerun finish it (N= kills); last line JSON
-	@$(BIN)/python -m bench.drill_snapshot $(if $(N),--cases $(N))
+drill-snapshot: setup  ## kill the night at seeded points and let the next run finish it (N= kills); last line JSON
+	@$(BIN)/python -m tests.drills killed-night --cases $(or $(N),18)
+
+drill-clean-runs: setup  ## prove snapshots under live writes, again and again (N= runs); last line JSON
+	@$(BIN)/python -m tests.drills clean-runs --cases $(or $(N),20)
 
 clean:  ## stop the replica and remove its state, keep .venv
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m replica clean; fi

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+import flows.nightly_snapshot as night_flow
 from demo.tenants import largest_tenants
 from demo.writers import writing
 from flows.nightly_snapshot import nightly_snapshot
@@ -12,6 +13,7 @@ from steward.clients.postgres import connect
 from steward.errors import BadInput, StewardError
 from steward.evidence.store import list_statements
 from steward.operations import nights
+from steward.snapshots.moments import close_points_in_time
 from steward.snapshots.report import SnapshotNotVerified
 from steward.verdicts import Verdict
 from tests.nights import DOCUMENTS
@@ -115,3 +117,43 @@ def test_two_runs_of_one_cluster_exclude_each_other(fresh, settings):
         pytest.raises(StewardError, match="another run is at work"),
     ):
         nightly_snapshot(fresh, TONIGHT)
+
+
+def test_a_lost_point_in_time_is_cured_by_a_second_snapshot(fresh, settings, monkeypatch):
+    take = night_flow.create_snapshot
+    lost = []
+
+    def take_and_lose(policy, attempt, before):
+        taken = take(policy, attempt, before)
+        if not lost:
+            lost.extend(before.pits)
+            with open_search(settings, policy.cluster, "snapshot") as source:
+                close_points_in_time(source, before.pits)
+        return taken
+
+    monkeypatch.setattr(night_flow, "create_snapshot", take_and_lose)
+    report = nightly_snapshot(fresh, TONIGHT)
+    assert lost
+    assert (report.verdict, report.attempt) == (Verdict.VERIFIED, 2)
+    assert snapshots(settings, fresh) == [report.snapshot]
+    first = f"nightly-{TONIGHT}-1"
+    assert report.expired == {first: f"superseded by {report.snapshot}, a later attempt at the same night"}
+
+
+def test_a_finding_refutes_the_night_names_the_document_and_expires_nothing(fresh, settings, monkeypatch):
+    restore = night_flow.restore_batch
+
+    def restore_and_damage(policy, attempt, batch):
+        restored = restore(policy, attempt, batch)
+        with open_search(settings, policy.scratch_cluster, "restore") as scratch:
+            copy = next(iter(restored.uuids))
+            scratch.request("DELETE", f"/{copy}/_alias/*")
+        return restored
+
+    monkeypatch.setattr(night_flow, "restore_batch", restore_and_damage)
+    with pytest.raises(SnapshotNotVerified, match=r"alias tenant-\S+ is lost") as raised:
+        nightly_snapshot(fresh, TONIGHT)
+    assert raised.value.verdict is Verdict.REFUTED
+    report = last_report(settings, fresh)
+    assert {tenant.verdict for tenant in report.tenants if tenant.verdict} == {Verdict.VERIFIED, Verdict.REFUTED}
+    assert statement(settings, report.attempt).verdict is Verdict.REFUTED

@@ -1,0 +1,48 @@
+"""Long drills by their own command: `python -m tests.drills NAME --cases N`. The last line is JSON."""
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+DRILLS = {
+    "killed-night": "test_killed_night.py",
+    "clean-runs": "test_clean_runs.py",
+    "damage": "test_damaged_restore.py",
+}
+
+
+class Count:
+    """Counts what ran. A drill that ran nothing has not passed."""
+
+    def __init__(self) -> None:
+        self.passed = self.failed = 0
+
+    def pytest_runtest_logreport(self, report):
+        self.passed += report.when == "call" and report.passed
+        self.failed += report.failed
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m tests.drills", description=__doc__)
+    parser.add_argument("name", choices=DRILLS)
+    parser.add_argument("--cases", type=int, required=True, help="how many, at least 1")
+    parser.add_argument("--seed", type=int, default=20250731, help="which ones; the same seed draws the same")
+    parser.add_argument("--replica", type=Path, help="use the replica there instead of one of the drill's own")
+    asked = parser.parse_args()
+    os.environ |= {"STEWARD_DRILL_CASES": str(asked.cases), "STEWARD_DRILL_SEED": str(asked.seed)}
+    options = ["--replica", str(asked.replica)] if asked.replica else []
+    count, started = Count(), time.monotonic()
+    path = Path(__file__).with_name(DRILLS[asked.name])
+    code = pytest.main(["-v", "-s", "--timeout=1800", str(path), *options], plugins=[count])
+    figures = {"drill": asked.name, "seed": asked.seed, "cases": count.passed + count.failed, "failed": count.failed}
+    print(json.dumps(figures | {"seconds": round(time.monotonic() - started)}))
+    return int(code or not count.passed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
