@@ -71,7 +71,7 @@ def refusal(state: str, settings: Mapping[str, Any], source: Mapping[str, Any]) 
         return "index.disable_sequence_numbers: its _seq_no cannot order operations; block writes while it is snapshot"
     if kind == "synthetic" or (mode in REBUILDING_MODES and kind != "stored"):
         return "its _source is synthetic: what is read is rebuilt, so equal bytes prove nothing about what was stored"
-    if kind == "disabled" or str(source.get("enabled", "true")) == "false":
+    if kind == "disabled" or str(source.get("enabled", "true")).lower() == "false":
         return "its _source is disabled: there is no content to compare"
     if source.get("excludes") or source.get("includes"):
         return "its _source is stored in part: fields left out cannot be compared"

@@ -78,7 +78,7 @@ class Night:
 
 
 def night_of(seed: int, counted: bool = True) -> Night:
-    random = Random(seed)  # noqa: S311  histories, not keys
+    random = Random(seed)
     timeline = continued(random, [], term=1, counted=counted)
     # PIT1 first, then backwards: A0 in AR in A1, each with the bounds that the proof measures.
     a1, complete1 = cut(random, timeline, frozenset(range(len(timeline))), -1)
@@ -185,7 +185,7 @@ def test_a_true_copy_is_never_refuted_when_a_primary_rolled_operations_back(seed
     """The old primary's operations above what a replica has are rolled back; the new one writes others in their
     place. The snapshot's commit is of either.
     """
-    random = Random(seed)  # noqa: S311  histories, not keys
+    random = Random(seed)
     old = continued(random, [], term=1)
     ceiling0 = random.randint(-1, len(old) - 1)
     kept = random.randint(ceiling0, len(old) - 1)
