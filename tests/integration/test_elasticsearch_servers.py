@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from replica.elasticsearch import configuration, home
+from replica.elasticsearch import archive, configuration, home
 from replica.elasticsearch.api import Api, Refused, connect
 from replica.elasticsearch.clusters import HAND, PRODUCTION, SCRATCH
 from replica.ports import choose
@@ -212,6 +212,19 @@ def test_settling_again_leaves_a_registered_repository_alone(replica):
     before = hand.call("GET", "/_snapshot/nightly")
     ELASTICSEARCH[0].settle(replica)
     assert hand.call("GET", "/_snapshot/nightly") == before
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_the_archive_for_fast_starts_is_one_that_java_accepts(replica, tmp_path, fits):
+    """By default Java goes on without an archive that does not fit, and nobody would notice; AOTMode=on makes it refuse."""
+    laid_out = home.path(replica.cache)
+    options = [*archive.options(laid_out), "-XX:AOTMode=on", *([] if fits else ["-XX:-UseCompressedOops"])]
+    program = "import sys; from pathlib import Path; from replica.elasticsearch import java; "
+    program += "java.start(Path(sys.argv[1]), Path(sys.argv[2]), 64, sys.argv[3:]); print('accepted')"
+    command = [sys.executable, "-c", program, str(laid_out), str(tmp_path), *options]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    assert len(options) >= 2
+    assert ("accepted" in done.stdout) is fits, done.stderr
 
 
 def test_a_node_stops_cleanly_when_told_to(alone):
