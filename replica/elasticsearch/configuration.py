@@ -98,6 +98,8 @@ def _discovery(place: Place, cluster: Cluster) -> dict[str, Any]:
         return {"discovery.type": "single-node"}
     return {
         "discovery.seed_hosts": [f"127.0.0.1:{place.port(node, 'transport')}" for node in cluster.nodes],
+        # Kept after the first start too: an emptied node alone is no majority of three, so it founds no second cluster,
+        # and a replica that was killed before its first election can still hold it.
         "cluster.initial_master_nodes": list(cluster.nodes),
     }
 

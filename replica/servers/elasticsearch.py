@@ -32,7 +32,10 @@ class ElasticsearchNode(Server):
 
     def install(self, cache: Path) -> None:
         """The home from its locked jars, and the archive for fast starts."""
-        archive.ensure(home.ensure(cache))
+        laid_out = home.ensure(cache)
+        # Once a cluster and not once a node: where it cannot be recorded, each attempt costs half a minute.
+        if self._is_first():
+            archive.ensure(laid_out)
 
     def prepare(self, place: Place) -> None:
         """Configuration, certificates and users; roles only where there are none."""
