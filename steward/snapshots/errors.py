@@ -18,7 +18,11 @@ class SearchIncomplete(Unproven):
 
 
 class PrimaryUnsteady(Unproven):
-    """A shard has no started primary, or it moved while its bounds were read."""
+    """A shard has no started primary that stays where it is."""
+
+
+class PrimaryMoved(PrimaryUnsteady):
+    """It moved while its bounds were read: reading them again may do."""
 
 
 class CheckpointBehind(Unproven):

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from pydantic import BaseModel, ConfigDict
@@ -13,14 +14,22 @@ from pydantic import BaseModel, ConfigDict
 from steward.snapshots.api import SearchApi, in_request_lines
 from steward.snapshots.assessment import Edge
 from steward.snapshots.eligibility import IndexFacts, examine_indices
-from steward.snapshots.errors import PrimaryUnsteady, RefreshIncomplete
+from steward.snapshots.errors import PrimaryMoved, RefreshIncomplete
 from steward.snapshots.shards import NOT_FOUND, Primary, Shard, await_global_checkpoint, primaries
 
 #: Points in time opened at once; each takes a round trip and next to no work.
 OPENERS = 4
+#: Attempts that a moving primary may cost; then the cluster is too unsteady to be proved.
+MOVES_BORNE = 4
 
 OnOpened = Callable[[list[str]], None]
 """Told the ids of points in time at once when they are open, so that a caller can record what it must close."""
+
+
+@dataclass(frozen=True)
+class _Opening:
+    keep: str
+    told: OnOpened
 
 
 class Moment(BaseModel):
@@ -102,20 +111,32 @@ def open_moment(
     names = [name for name, known in facts.items() if known.refused is None]
     if not names:
         return Moments(indices=facts)
+    opening, moves = _Opening(keep, on_opened), 0
+    while True:
+        try:
+            return Moments(moments=_attempt(api, names, only, opening, hold=hold), indices=facts)
+        except PrimaryMoved:
+            if (moves := moves + 1) > MOVES_BORNE:
+                raise
+
+
+def _attempt(
+    api: SearchApi, names: list[str], only: AbstractSet[Shard] | None, opening: _Opening, *, hold: bool
+) -> list[Moment]:
     began, began_monotonic = time.time(), time.monotonic()
     before = primaries(api, names, only)
     # A point in time shows the last refresh, and a refresh only what has arrived: without this wait and refresh
     # tens of thousands of operations were missing from it, each a false refutation.
     await_global_checkpoint(api, before)
     _refresh(api, sorted({shard.index for shard in before}))
-    pits = _open_all(api, before, keep, on_opened)
+    pits = _open_all(api, before, opening)
     try:
         after = _confirmed(api, names, before, hold=hold)
     except BaseException:
         close_points_in_time(api, pits.values())
         raise
     ended, ended_monotonic = time.time(), time.monotonic()
-    moments = [
+    return [
         Moment(
             index=shard.index,
             shard=shard.number,
@@ -131,7 +152,6 @@ def open_moment(
         )
         for shard, primary in sorted(before.items())
     ]
-    return Moments(moments=moments, indices=facts)
 
 
 def close_points_in_time(api: SearchApi, pits: Iterable[str]) -> None:
@@ -160,7 +180,7 @@ def _confirmed(
         await_global_checkpoint(api, after)
     moved = [s for s, p in before.items() if (p.term, p.node, p.uuid) != (after[s].term, after[s].node, after[s].uuid)]
     if moved:
-        raise PrimaryUnsteady(
+        raise PrimaryMoved(
             f"the primary of {min(moved)} moved while points in time were opened ({len(moved)} shards)",
             hint="a new attempt will do once the cluster has settled",
         )
@@ -177,11 +197,11 @@ def _refresh(api: SearchApi, indices: Iterable[str]) -> None:
             )
 
 
-def _open_all(api: SearchApi, shards: Mapping[Shard, Primary], keep: str, on_opened: OnOpened) -> dict[Shard, str]:
+def _open_all(api: SearchApi, shards: Mapping[Shard, Primary], opening: _Opening) -> dict[Shard, str]:
     def open_one(shard: Shard) -> str:
         # On the primary: its bounds are the ones that were read.
         preference = f"_shards:{shard.number}|_only_nodes:{shards[shard].node}"
-        query = urlencode({"keep_alive": keep, "preference": preference})
+        query = urlencode({"keep_alive": opening.keep, "preference": preference})
         return api.request("POST", f"/{shard.index}/_pit?{query}")["id"]
 
     opened: dict[Shard, str] = {}
@@ -189,7 +209,7 @@ def _open_all(api: SearchApi, shards: Mapping[Shard, Primary], keep: str, on_ope
         try:
             for shard, pit in zip(shards, pool.map(open_one, shards), strict=True):
                 opened[shard] = pit
-                on_opened([pit])
+                opening.told([pit])
         except BaseException:
             close_points_in_time(api, opened.values())
             raise

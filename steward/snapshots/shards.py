@@ -16,6 +16,9 @@ NOT_FOUND = 404
 #: Seconds for replicas to confirm what the primary has. They lag by milliseconds; a minute means that one hangs.
 CONFIRM_SECONDS = 60
 POLL_SECONDS = 0.02
+#: A primary that relocates, as it may after an index was made, is started again in a second or a few.
+SETTLE_SECONDS = 60
+SETTLE_POLL_SECONDS = 0.25
 
 STATS = (
     "/_stats/docs?level=shards&filter_path=indices.*.shards.*.seq_no,indices.*.shards.*.routing,"
@@ -47,16 +50,24 @@ class Primary(NamedTuple):
 
 
 def primaries(api: SearchApi, indices: Iterable[str], only: AbstractSet[Shard] | None = None) -> dict[Shard, Primary]:
-    """Every started primary of *indices* (of *only*, where given). IndexNotFound, PrimaryUnsteady where one lacks."""
+    """Every primary of *indices* (of *only*, where given), awaited until it is started and stays where it is.
+
+    Raises IndexNotFound, and PrimaryUnsteady where one does not start in its time.
+    """
     names = list(indices)
-    found = started_primaries(api, names)
-    expected = {shard for shard in terms(api, names) if only is None or shard in only}
-    if missing := sorted(expected - found.keys()) or sorted(set(only or ()) - expected):
-        raise PrimaryUnsteady(
-            f"{missing[0]} has no started primary ({len(missing)} of {len(expected)} shards)",
-            hint="wait for the cluster's health to be yellow or green, then run again",
-        )
-    return {shard: found[shard] for shard in expected}
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while True:
+        found = started_primaries(api, names)
+        known = terms(api, names).keys()
+        expected = known if only is None else set(only)
+        if not (missing := expected - (found.keys() & known)):
+            return {shard: found[shard] for shard in expected}
+        if time.monotonic() > deadline:
+            raise PrimaryUnsteady(
+                f"{min(missing)} has no started primary ({len(missing)} of {len(expected)} shards)",
+                hint="wait until the cluster's health is green and nothing relocates, then run again",
+            )
+        time.sleep(SETTLE_POLL_SECONDS)
 
 
 def started_primaries(api: SearchApi, indices: Iterable[str]) -> dict[Shard, Primary]:

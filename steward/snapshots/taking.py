@@ -11,7 +11,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict
 
 from steward.snapshots.api import SearchApi
-from steward.snapshots.errors import PrimaryUnsteady, SnapshotIncomplete, SnapshotNameTaken, SnapshotSlow
+from steward.snapshots.errors import SnapshotIncomplete, SnapshotNameTaken, SnapshotSlow
 from steward.snapshots.moments import Moments, OnOpened, keep_open, open_moment
 from steward.snapshots.shards import NOT_FOUND, Shard
 
@@ -22,9 +22,6 @@ UNDER_WAY = frozenset({"INIT", "STARTED", "IN_PROGRESS"})
 TIMEOUT_SECONDS = 4 * 3600.0
 #: Points in time are used this often, so that an upload of hours does not let them expire.
 KEEP_OPEN_SECONDS = 300.0
-#: A primary may move just while PIT1 is opened. A later PIT1 is as sound, only wider.
-MOVES_BORNE = 5
-MOVE_SECONDS = 1.0
 
 
 class SnapshotTaken(BaseModel):
@@ -126,16 +123,11 @@ class _Taking:
         """PIT1 of each shard once its stage has left INIT: then its commit is made, and no upload need be awaited."""
         touch = every(KEEP_OPEN_SECONDS, lambda: keep_open(self.api, self.m0, self.keep))
         wanted = set(self.m0.by_shard)
-        m1, moves = Moments(), 0
+        m1 = Moments()
         while waiting := wanted - m1.by_shard.keys():
             status = _status(self.api, self.path)
             if ready := committed_shards(status) & waiting:
-                try:
-                    m1 = m1.joined(self._open(ready))
-                except PrimaryUnsteady:
-                    if (moves := moves + 1) > MOVES_BORNE:
-                        raise
-                    time.sleep(MOVE_SECONDS)
+                m1 = m1.joined(self._open(ready))
             elif status and status["state"] not in UNDER_WAY:
                 # An index deleted meanwhile never begins; whether that is right, the caller's expectations say.
                 break
