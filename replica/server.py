@@ -6,6 +6,7 @@ Explicitly subclass `Server`; its defaults (`data`, `settings`, `settle`) then c
 from __future__ import annotations
 
 import math
+import sysconfig
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,13 @@ from replica import certificates, secrets
 
 class NotReady(Exception):
     """A probe failed; the text is the reason in words. Waiting may cure it."""
+
+
+def python() -> str:
+    """The interpreter of this installation, under one name whoever asks: `sys.executable` is `…/python` for `python -m`
+    and `…/python3` for pytest, and a program whose command changed would be started anew.
+    """
+    return str(Path(sysconfig.get_path("scripts")) / "python")
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,8 @@ from steward.errors import BadInput
 
 Say = Callable[[str], None]
 
-_POLL_SECONDS = 0.2
+# Each probe of four starting nodes costs processor time that they need themselves.
+_POLL_SECONDS = 0.5
 _REMIND_SECONDS = 10
 # How long a server that has a process but does not answer is waited for before it is started anew.
 # As long as a cluster's node may take to join again, so that its peers are not started anew for its absence.

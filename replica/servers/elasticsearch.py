@@ -6,7 +6,6 @@ TLS 1.3 on HTTP and transport, X-Pack security, users of the file realm with one
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 from replica.elasticsearch import api, archive, configuration, home
 from replica.elasticsearch.clusters import HAND, PRODUCTION, SCRATCH, Cluster
-from replica.server import NotReady, Place, Program, Server
+from replica.server import NotReady, Place, Program, Server, python
 
 REPOSITORY = "nightly"
 # 400 MB carried every drill and 100,000s of documents; four nodes then stay under 3 GB resident.
@@ -43,7 +42,7 @@ class ElasticsearchNode(Server):
 
     def program(self, place: Place) -> Program:
         """A virtual machine of its own for every node: one can be killed or frozen alone."""
-        command = [sys.executable, "-m", "replica.elasticsearch.node", str(home.path(place.cache))]
+        command = [python(), "-m", "replica.elasticsearch.node", str(home.path(place.cache))]
         command += [str(configuration.folder(place, self.name)), f"--heap-megabytes={_HEAP_MEGABYTES}"]
         return Program(command, directory=place.folder(self.name))
 

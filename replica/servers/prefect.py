@@ -6,11 +6,10 @@ import base64
 import http
 import http.client
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
-from replica.server import NotReady, Place, Program, Server
+from replica.server import NotReady, Place, Program, Server, python
 
 _USER = "steward"
 
@@ -29,7 +28,7 @@ class PrefectServer(Server):
 
     def program(self, place: Place) -> Program:
         """The command of Prefect itself; its secrets travel in the environment, which only this user can read."""
-        return Program([sys.executable, "-m", "prefect", "server", "start"], _environment(place), directory=Path("/"))
+        return Program([python(), "-m", "prefect", "server", "start"], _environment(place), directory=Path("/"))
 
     def probe(self, place: Place) -> str:
         """An authenticated query that reaches the database, not the health call that answers before it can."""

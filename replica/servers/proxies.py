@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from replica.selection import PROXIES
-from replica.server import NotReady, Place, Program, Server
+from replica.server import NotReady, Place, Program, Server, python
 
 
 class Proxies(Server):
@@ -31,7 +30,7 @@ class Proxies(Server):
 
     def program(self, place: Place) -> Program:
         """The proxy itself."""
-        return Program([sys.executable, "-m", "replica.proxy", str(place.folder(self.name) / "routes.json")])
+        return Program([python(), "-m", "replica.proxy", str(place.folder(self.name) / "routes.json")])
 
     def probe(self, place: Place) -> str:
         """Asks for the faults in force."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-import sys
 from typing import Any
 
-from replica.server import NotReady, Place, Program, Server
+from replica.server import NotReady, Place, Program, Server, python
 from replica.servers.prefect import api_url, ask, auth_string
 from replica.state import checkout
 
@@ -29,7 +28,7 @@ class Worker(Server):
 
     def program(self, place: Place) -> Program:
         """Polls each second: the default of ten makes up most of the wait from a run's creation to its start."""
-        command = [sys.executable, "-m", "prefect", "worker", "start", "--type", "process", "--pool", POOL]
+        command = [python(), "-m", "prefect", "worker", "start", "--type", "process", "--pool", POOL]
         environment = {
             "STEWARD_SETTINGS": str(place.state / "settings.toml"),
             "PREFECT_API_URL": api_url(place),

@@ -1,11 +1,12 @@
 import configparser
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
 
 from replica.errors import KeeperFailed, NotRunning
-from replica.server import Program
+from replica.server import Program, python
 from replica.supervision import Keeper, render
 
 
@@ -43,3 +44,9 @@ def test_without_a_supervisor_nothing_runs_and_commands_say_so(tmp_path):
     assert keeper.processes() == {}
     with pytest.raises(NotRunning, match="no supervisor answers"):
         keeper.shut_down()
+
+
+def test_programs_run_by_this_interpreter_under_one_name():
+    """Whatever called `up`: a changed command would start every server anew."""
+    assert Path(python()).samefile(sys.executable)
+    assert Path(python()).name == "python"
