@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+import certifi
 import msgspec
 from elastic_transport import JsonSerializer, Serializer, Transport, TransportError
 from elasticsearch import ApiError, Elasticsearch
@@ -112,7 +113,8 @@ def _connect(cluster: str, described: SearchCluster, username: str, password: st
     elasticsearch = Elasticsearch(
         described.hosts,
         basic_auth=(username, password),
-        ssl_context=_trust(cluster, described.ca_file),
+        # By path, not as a context: given a context, the transport would add certifi's authorities to it.
+        ca_certs=_checked_ca(cluster, described.ca_file),
         serializers={RAW_JSON: _Undecoded(), VENDOR_JSON: JsonSerializer()},
         request_timeout=REQUEST_TIMEOUT_SECONDS,
     )
@@ -120,12 +122,15 @@ def _connect(cluster: str, described: SearchCluster, username: str, password: st
     return SearchClient(cluster, username, described.hosts, elasticsearch, login)
 
 
-def _trust(cluster: str, ca_file: Path | None) -> ssl.SSLContext:
+def _checked_ca(cluster: str, ca_file: Path | None) -> str:
+    """The path of the only authorities to trust; BadInput where it holds none."""
+    path = ca_file or ssl.get_default_verify_paths().cafile or certifi.where()
     try:
-        return ssl.create_default_context(cafile=ca_file)
+        ssl.create_default_context(cafile=path)
     except OSError as error:
         # A missing file and one without a certificate are both OSErrors here (ssl.SSLError is one).
         raise BadInput(
-            f"ca_file of cluster {cluster} is not usable: {ca_file}: {error.strerror or error}",
+            f"ca_file of cluster {cluster} is not usable: {path}: {error.strerror or error}",
             hint="let it name the PEM file of the CA that issued the nodes' certificates",
         ) from None
+    return str(path)
