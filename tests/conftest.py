@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from replica import inventory, start, state, stop
@@ -17,6 +19,8 @@ from replica.server import Place
 from replica.servers import SERVERS
 from steward.errors import StewardError
 from steward.settings import Settings, load
+
+_PREFIX = "steward-test-"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,21 +35,34 @@ def _up(folder: Path) -> Place:
         pytest.fail(f"the replica did not start\n{error}", pytrace=False)
 
 
+def _remove(folder: Path) -> None:
+    if (folder / "replica" / state.MARKER).exists():
+        stop.down(folder / "replica", SERVERS, [])
+    shutil.rmtree(folder)
+
+
+def _remove_abandoned() -> None:
+    """End the replicas of test runs that were killed before they could: their folders name the pid of their run."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
+        pid = folder.name.removeprefix(_PREFIX).partition("-")[0]
+        if folder.stat().st_uid == os.geteuid() and pid.isdigit() and not psutil.pid_exists(int(pid)):
+            _remove(folder)
+
+
 @pytest.fixture(scope="session")
 def replica(request: pytest.FixtureRequest) -> Generator[Place]:
     """The replica of this test run, every server up. A test that damages a server mends it again."""
     if named := request.config.getoption("--replica"):
         yield _up(named.absolute())
         return
+    _remove_abandoned()
     # Not pytest's own temporary folder: it is closed to the user that PostgreSQL runs as when this runs as root.
-    folder = Path(tempfile.mkdtemp(prefix="steward-test-"))
+    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
     folder.chmod(0o711)
     try:
         yield _up(folder / "replica")
     finally:
-        if (folder / "replica" / state.MARKER).exists():
-            stop.down(folder / "replica", SERVERS, [])
-        shutil.rmtree(folder)
+        _remove(folder)
 
 
 @pytest.fixture

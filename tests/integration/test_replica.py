@@ -25,7 +25,7 @@ SERVER = {server.name: server for server in SERVERS}
 
 @pytest.fixture(scope="module")
 def home():
-    folder = Path(tempfile.mkdtemp(prefix="steward-test-"))
+    folder = Path(tempfile.mkdtemp(prefix="steward-small-"))
     folder.chmod(0o711)
     try:
         yield folder / "small"
