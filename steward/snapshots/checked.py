@@ -21,7 +21,7 @@ from steward.snapshots.report import (
     SnapshotReport,
     Stage,
     TenantProof,
-    assess_night,
+    find_gaps,
 )
 from steward.verdicts import Verdict, combine
 
@@ -100,6 +100,7 @@ def assemble_report(
     matches = _sum(checked.golden_matches for checked in checks)
     findings = [finding for checked in checks for finding in checked.findings]
     findings += assess_matches({query.name: matches.get(query.name, 0) for query in policy.golden_queries})
+    findings += find_gaps(policy, contents, plan.planned)
     every = [finding for each in contents for finding in each.findings] + findings
     return SnapshotReport(
         cluster=policy.cluster,
@@ -107,7 +108,7 @@ def assemble_report(
         snapshot=attempt.snapshot,
         night=attempt.night,
         attempt=attempt.attempt,
-        verdict=assess_night(policy, contents, findings, plan.planned),
+        verdict=combine([finding.verdict for finding in findings] + [each.verdict for each in contents]),
         started_at=attempt.started_at,
         ended_at=ended_at,
         taken_at=taken_at,

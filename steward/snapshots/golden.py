@@ -13,7 +13,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from steward.snapshots.api import SearchApi
-from steward.snapshots.errors import SearchIncomplete
+from steward.snapshots.capture import NOT_FOUND
+from steward.snapshots.errors import PointInTimeLost, SearchIncomplete
 from steward.snapshots.findings import Finding, refuted, unknown
 
 MOST_HITS = 1_000
@@ -98,7 +99,12 @@ def _search(client: SearchApi, where: Searched, body: dict[str, Any]) -> dict[st
         path = "/_search?allow_partial_search_results=false"
     else:
         path = f"/{where.index}/_search?preference=_shards:{where.shard}&allow_partial_search_results=false"
-    answer = client.request("POST", path, request)
+    answer = client.request("POST", path, request, ok=(NOT_FOUND,))
+    if "error" in answer:
+        raise PointInTimeLost(
+            f"the point in time on {where.index}[{where.shard}] is gone, or its index is",
+            hint="its node left or it expired; a new attempt takes a new snapshot",
+        )
     if answer["timed_out"] or answer["_shards"]["failed"]:
         raise SearchIncomplete(
             f"a search on {where.index}[{where.shard}] answered in part only", hint="look at the cluster's health"

@@ -10,9 +10,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, computed_field
 from steward.errors import StewardError
 from steward.search.names import tenant_of
 from steward.snapshots.content import IndexContent
-from steward.snapshots.findings import Finding
+from steward.snapshots.findings import Finding, unknown
 from steward.snapshots.policy import SnapshotPolicy
-from steward.verdicts import Verdict, combine
+from steward.verdicts import Verdict
 
 MOST_LISTED = 100
 """Findings and undecided ids listed by name; their numbers are always exact."""
@@ -123,18 +123,17 @@ class SnapshotNotVerified(StewardError):
         self.verdict = report.verdict
 
 
-def assess_night(
-    policy: SnapshotPolicy, contents: Sequence[IndexContent], findings: Sequence[Finding], planned: Iterable[str]
-) -> Verdict:
-    """The night's verdict. *planned*: the tenants that were to be proved; *findings*: all that is no content's own.
-
-    VERIFIED needs every planned tenant compared, nothing refuted or unknown, and no more undecidable documents than
-    the policy bears.
-    """
+def find_gaps(policy: SnapshotPolicy, contents: Sequence[IndexContent], planned: Iterable[str]) -> list[Finding]:
+    """What keeps a night without other findings from being VERIFIED. *planned*: the tenants that were to be proved."""
     documents, undecided = sum(each.documents for each in contents), sum(each.undecided for each in contents)
-    verdicts = [finding.verdict for finding in findings] + [each.verdict for each in contents]
-    if set(planned) - {tenant_of(each.index) for each in contents} or not documents:
-        verdicts.append(Verdict.UNKNOWN)
-    if undecided * 1e6 > policy.undecided_ppm * documents:
-        verdicts.append(Verdict.UNKNOWN)
-    return combine(verdicts)
+    compared = {tenant_of(each.index) for each in contents}
+    gaps = [
+        unknown(f"tenant {name}", "was to be proved tonight, and was not") for name in planned if name not in compared
+    ]
+    if not documents:
+        gaps.append(unknown("the night", "no document was compared, so nothing is proved"))
+    elif undecided * 1e6 > policy.undecided_ppm * documents:
+        share = 1e6 * undecided / documents
+        fact = f"{share:,.0f} documents per million are undecidable without the writers' log; {policy.undecided_ppm:,} are borne"
+        gaps.append(unknown("the night", fact))
+    return gaps

@@ -1,18 +1,16 @@
 import pickle
 from datetime import UTC, date, datetime
 
-import pytest
-
 from steward.snapshots.certificate import render_certificate, tenant_table
 from steward.snapshots.content import IndexContent
-from steward.snapshots.findings import refuted, unknown
+from steward.snapshots.findings import refuted
 from steward.snapshots.policy import SnapshotPolicy
 from steward.snapshots.report import (
     SnapshotNotVerified,
     SnapshotReport,
     Stage,
     TenantProof,
-    assess_night,
+    find_gaps,
 )
 from steward.verdicts import Verdict
 
@@ -40,32 +38,30 @@ def report(**changes):
     return SnapshotReport.model_validate(parts | changes)
 
 
-def test_a_night_is_verified_when_all_that_was_planned_was_compared_and_equal():
-    assert assess_night(POLICY, [proof()], [], ["acme"]) is Verdict.VERIFIED
+def gaps(proofs, planned):
+    return [(each.verdict, each.subject, each.fact) for each in find_gaps(POLICY, proofs, planned)]
 
 
-@pytest.mark.parametrize(
-    ("proofs", "findings", "planned"),
-    [
-        ([], [], []),
-        ([proof()], [], ["acme", "bolt"]),
-        ([proof(documents=0, unchanged=0)], [], ["acme"]),
-        ([proof(undecided=2)], [], ["acme"]),
-        ([proof(moment_lost=True)], [], ["acme"]),
-        ([proof()], [unknown("q", "matched nothing")], ["acme"]),
-    ],
-)
-def test_whatever_was_not_checked_is_unknown(proofs, findings, planned):
-    assert assess_night(POLICY, proofs, findings, planned) is Verdict.UNKNOWN
+def test_a_night_in_which_all_that_was_planned_was_compared_has_no_gap():
+    assert gaps([proof()], ["acme"]) == []
 
 
-def test_undecided_documents_within_the_bound_are_borne():
-    assert assess_night(POLICY, [proof(undecided=1)], [], ["acme"]) is Verdict.VERIFIED
+def test_a_tenant_that_was_planned_and_not_compared_is_a_gap():
+    assert gaps([proof()], ["acme", "bolt"]) == [
+        (Verdict.UNKNOWN, "tenant bolt", "was to be proved tonight, and was not")
+    ]
 
 
-def test_one_refuted_document_refutes_the_night_though_others_are_unknown():
-    bad = proof(findings=[refuted("d1", "missing")])
-    assert assess_night(POLICY, [bad, proof(moment_lost=True)], [], ["acme"]) is Verdict.REFUTED
+def test_a_night_that_compared_no_document_proves_nothing():
+    for proofs in ([], [proof(documents=0, unchanged=0)]):
+        assert [verdict for verdict, _, fact in gaps(proofs, []) if "no document" in fact] == [Verdict.UNKNOWN]
+
+
+def test_undecided_documents_are_borne_up_to_the_bound_and_not_beyond():
+    assert gaps([proof(undecided=1)], ["acme"]) == []
+    [(verdict, _, fact)] = gaps([proof(undecided=2)], ["acme"])
+    assert verdict is Verdict.UNKNOWN
+    assert fact.startswith("2,000 documents per million are undecidable")
 
 
 def test_the_certificate_holds_its_verdict_on_a_line_and_fits_forty_lines():
