@@ -21,7 +21,7 @@ from replica.selection import PROXIES, needs, select
 from replica.server import NotReady, Place, Server
 from replica.state import exclusive, lay
 from replica.supervision import Keeper
-from steward.errors import BadInput
+from steward.errors import BadInput, StewardError
 
 Say = Callable[[str], None]
 
@@ -103,8 +103,9 @@ class _Start:
         try:
             health = self._bring_up(server)
         except Exception as error:  # noqa: BLE001 -- a thread's error is handed to whoever waits for the server
-            self._tell(f"{server.name:<9} FAILED: {error}")
-            self._done[server.name].set_exception(error)
+            told = error if isinstance(error, StewardError) else _in_words(server, error)
+            self._tell(f"{server.name:<9} FAILED: {told.message}")
+            self._done[server.name].set_exception(told)
         else:
             self._tell(f"{server.name:<9} {health}")
             self._done[server.name].set_result(None)
@@ -179,6 +180,14 @@ class _Start:
             said if said and not words.strip() else f"it ended: {diagnosis.last_words(words)}",
             hint=diagnosis.cause(f"{said}\n{words}"),
         )
+
+
+def _in_words(server: Server, error: Exception) -> DidNotStart:
+    """A full disk met while preparing, a refused statement while settling: the same kind of error as all the others."""
+    words = f"{type(error).__name__}: {error}"
+    told = DidNotStart(server.name, words, hint=diagnosis.cause(words))
+    told.__cause__ = error
+    return told
 
 
 def _grouped(waiting: dict[str, str]) -> str:

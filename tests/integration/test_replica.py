@@ -1,5 +1,6 @@
 """The replica's core on a small replica of its own: PostgreSQL and the fault proxy, up in two seconds."""
 
+import errno
 import json
 import os
 import signal
@@ -246,6 +247,16 @@ def test_a_server_that_cannot_start_says_its_own_last_words(small):
             start.up(small.state, SERVERS, ["postgres"])
     finally:
         version.write_text("18\n")
+
+
+def test_a_full_disk_met_while_preparing_is_told_as_one(small, monkeypatch):
+    def prepare(place):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(place.folder("postgres")))
+
+    monkeypatch.setattr(SERVER["postgres"], "prepare", prepare)
+    with pytest.raises(DidNotStart, match="No space left on device") as caught:
+        start.up(small.state, SERVERS, ["postgres"])
+    assert "the disk is full" in caught.value.hint
 
 
 def test_the_replica_comes_up_again_after_the_machine_crashed(small):
