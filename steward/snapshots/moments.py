@@ -100,21 +100,25 @@ def open_moment(
     only: AbstractSet[Shard] | None = None,
     keep: str = "30m",
     on_opened: OnOpened = lambda _: None,
+    known: Mapping[str, IndexFacts] | None = None,
 ) -> Moments:
     """Open a point in time on every shard of *indices* (of *only*, where given), kept for *keep* after each use.
 
     *hold*: wait until all that it shows is on every in-sync copy, so that a commit made afterwards holds it too.
-    An index that cannot be proved gets no point in time; its facts say why. Raises IndexNotFound, PrimaryUnsteady,
-    CheckpointBehind, RefreshIncomplete; what was opened before that is closed.
+    *known*: the indices' facts, where they were read already. An index that cannot be proved gets no point in time; its
+    facts say why. Raises IndexNotFound, PrimaryUnsteady, CheckpointBehind, RefreshIncomplete; what was opened before
+    that is closed.
     """
-    facts = examine_indices(api, indices)
-    names = [name for name, known in facts.items() if known.refused is None]
+    facts = {name: known[name] for name in indices} if known else examine_indices(api, indices)
+    names = [name for name, each in facts.items() if each.refused is None]
     if not names:
         return Moments(indices=facts)
     opening, moves = _Opening(keep, on_opened), 0
     while True:
         try:
-            return Moments(moments=_attempt(api, names, only, opening, hold=hold), indices=facts)
+            moments, uuids = _attempt(api, names, only, opening, hold=hold)
+            facts |= {name: facts[name].model_copy(update={"uuid": uuid}) for name, uuid in uuids.items()}
+            return Moments(moments=moments, indices=facts)
         except PrimaryMoved:
             if (moves := moves + 1) > MOVES_BORNE:
                 raise
@@ -122,7 +126,8 @@ def open_moment(
 
 def _attempt(
     api: SearchApi, names: list[str], only: AbstractSet[Shard] | None, opening: _Opening, *, hold: bool
-) -> list[Moment]:
+) -> tuple[list[Moment], dict[str, str]]:
+    """The moments, and the UUIDs that their indices had."""
     began, began_monotonic = time.time(), time.monotonic()
     before = primaries(api, names, only)
     # A point in time shows the last refresh, and a refresh only what has arrived: without this wait and refresh
@@ -136,7 +141,7 @@ def _attempt(
         close_points_in_time(api, pits.values())
         raise
     ended, ended_monotonic = time.time(), time.monotonic()
-    return [
+    moments = [
         Moment(
             index=shard.index,
             shard=shard.number,
@@ -152,6 +157,7 @@ def _attempt(
         )
         for shard, primary in sorted(before.items())
     ]
+    return moments, {shard.index: primary.uuid for shard, primary in before.items()}
 
 
 def close_points_in_time(api: SearchApi, pits: Iterable[str]) -> None:

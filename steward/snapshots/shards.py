@@ -57,8 +57,11 @@ def primaries(api: SearchApi, indices: Iterable[str], only: AbstractSet[Shard] |
     names = list(indices)
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
-        found = started_primaries(api, names)
-        known = terms(api, names).keys()
+        found, known = _read(api, names)
+        if absent := set(names) - {shard.index for shard in known}:
+            raise IndexNotFound(
+                f"index {min(absent)} does not exist", hint="it was deleted or made anew since it was listed; run again"
+            )
         expected = known if only is None else set(only)
         if not (missing := expected - (found.keys() & known)):
             return {shard: found[shard] for shard in expected}
@@ -72,38 +75,45 @@ def primaries(api: SearchApi, indices: Iterable[str], only: AbstractSet[Shard] |
 
 def started_primaries(api: SearchApi, indices: Iterable[str]) -> dict[Shard, Primary]:
     """The primaries of *indices* that are started now; what is missing is not an error."""
+    return _read(api, indices)[0]
+
+
+def _read(api: SearchApi, indices: Iterable[str]) -> tuple[dict[Shard, Primary], set[Shard]]:
+    """The started primaries, and every shard that the indices which exist are made of."""
     found: dict[Shard, Primary] = {}
+    every: set[Shard] = set()
     for names in in_request_lines(indices):
-        stats = api.request("GET", f"/{names}{STATS}&ignore_unavailable=true").get("indices", {})
-        known = _metadata(api, f"{names}", "&ignore_unavailable=true")
-        for index, facts in stats.items():
-            for number, copies in facts["shards"].items():
-                primary = next((copy for copy in copies if _is_started_primary(copy)), None)
-                if primary is not None and index in known:
-                    found[Shard(index, int(number))] = _primary(primary, known[index], number)
-    return found
+        copies = _started(api, names)
+        known = _metadata(api, names)
+        every |= {Shard(index, int(number)) for index, facts in known.items() for number in facts["primary_terms"]}
+        found |= {
+            shard: _primary(copy, known[shard.index], shard.number) for shard, copy in copies.items() if shard in every
+        }
+    return found, every
 
 
-def terms(api: SearchApi, indices: Iterable[str]) -> dict[Shard, int]:
-    """The primary term of every shard that *indices* are made of, started or not."""
-    found: dict[Shard, int] = {}
-    for names in in_request_lines(indices):
-        known = _metadata(api, names, "")
-        if absent := set(names.split(",")) - known.keys():
-            raise IndexNotFound(
-                f"index {min(absent)} does not exist", hint="it was deleted or made anew since it was listed; run again"
-            )
-        found |= {Shard(i, int(n)): term for i, facts in known.items() for n, term in facts["primary_terms"].items()}
-    return found
+def _started(api: SearchApi, names: str) -> dict[Shard, dict[str, Any]]:
+    """What started primaries say of themselves."""
+    stats = api.request("GET", f"/{names}{STATS}&ignore_unavailable=true").get("indices", {})
+    return {
+        Shard(index, int(number)): copy
+        for index, facts in stats.items()
+        for number, copies in facts["shards"].items()
+        for copy in copies
+        if copy["routing"]["primary"] and copy["routing"]["state"] == "STARTED"
+    }
 
 
 def await_global_checkpoint(api: SearchApi, wanted: Mapping[Shard, Primary]) -> None:
     """Until every in-sync copy holds what *wanted*'s primaries had: then no failover can lose it."""
     deadline = time.monotonic() + CONFIRM_SECONDS
-    late = set(wanted)
+    late = dict(wanted)
     while True:
-        now = primaries(api, sorted({shard.index for shard in late}), late)
-        late = {shard for shard in late if now[shard].global_checkpoint < wanted[shard].max_seq_no}
+        # One request a turn: what is written between a commit and PIT1 cannot always be decided, so this must be fast.
+        now: dict[Shard, dict[str, Any]] = {}
+        for names in in_request_lines(sorted({shard.index for shard in late})):
+            now |= _started(api, names)
+        late = {s: p for s, p in late.items() if s not in now or now[s]["seq_no"]["global_checkpoint"] < p.max_seq_no}
         if not late:
             return
         if time.monotonic() > deadline:
@@ -114,21 +124,17 @@ def await_global_checkpoint(api: SearchApi, wanted: Mapping[Shard, Primary]) -> 
         time.sleep(POLL_SECONDS)
 
 
-def _metadata(api: SearchApi, names: str, query: str) -> dict[str, Any]:
-    answer = api.request("GET", f"/_cluster/state/metadata/{names}{METADATA}{query}", ok=(NOT_FOUND,))
-    return answer.get("metadata", {}).get("indices", {})
+def _metadata(api: SearchApi, names: str) -> dict[str, Any]:
+    path = f"/_cluster/state/metadata/{names}{METADATA}&ignore_unavailable=true"
+    return api.request("GET", path, ok=(NOT_FOUND,)).get("metadata", {}).get("indices", {})
 
 
-def _is_started_primary(copy: Mapping[str, Any]) -> bool:
-    return bool(copy["routing"]["primary"]) and copy["routing"]["state"] == "STARTED"
-
-
-def _primary(copy: Mapping[str, Any], index: Mapping[str, Any], number: str) -> Primary:
+def _primary(copy: Mapping[str, Any], index: Mapping[str, Any], number: int) -> Primary:
     commit = copy["commit"]["user_data"]
     return Primary(
         max_seq_no=copy["seq_no"]["max_seq_no"],
         global_checkpoint=copy["seq_no"]["global_checkpoint"],
-        term=index["primary_terms"][number],
+        term=index["primary_terms"][str(number)],
         node=copy["routing"]["node"],
         commit=Commit(int(commit["local_checkpoint"]), int(commit["max_seq_no"])),
         uuid=index["settings"]["index"]["uuid"],

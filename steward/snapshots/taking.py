@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 from urllib.parse import quote
 
@@ -18,6 +20,8 @@ from steward.snapshots.shards import NOT_FOUND, Shard
 #: Fast while PIT1 is to be opened, because what is written between the commit and PIT1 cannot always be decided.
 EAGER_SECONDS = 0.05
 PATIENT_SECONDS = 0.5
+#: Groups of shards whose PIT1 is opened at the same time.
+OPENERS = 4
 UNDER_WAY = frozenset({"INIT", "STARTED", "IN_PROGRESS"})
 TIMEOUT_SECONDS = 4 * 3600.0
 #: Points in time are used this often, so that an upload of hours does not let them expire.
@@ -118,26 +122,47 @@ class _Taking:
     keep: str
     on_opened: OnOpened
     deadline: float
+    lock: Lock = field(default_factory=Lock)
 
     def open_after_commits(self) -> Moments:
         """PIT1 of each shard once its stage has left INIT: then its commit is made, and no upload need be awaited."""
         touch = every(KEEP_OPEN_SECONDS, lambda: keep_open(self.api, self.m0, self.keep))
         wanted = set(self.m0.by_shard)
+        begun: set[Shard] = set()
+        futures: list[Future[Moments]] = []
+        # Each group at once and beside the others: what is written until its PIT1 is open cannot always be decided.
+        with ThreadPoolExecutor(OPENERS) as pool:
+            while waiting := wanted - begun:
+                status = _status(self.api, self.path)
+                if ready := committed_shards(status) & waiting:
+                    begun |= ready
+                    futures.append(pool.submit(self._open, ready))
+                elif status and status["state"] not in UNDER_WAY:
+                    # An index deleted meanwhile never begins; whether that is right, the caller's expectations say.
+                    break
+                else:
+                    self._wait(EAGER_SECONDS, touch)
         m1 = Moments()
-        while waiting := wanted - m1.by_shard.keys():
-            status = _status(self.api, self.path)
-            if ready := committed_shards(status) & waiting:
-                m1 = m1.joined(self._open(ready))
-            elif status and status["state"] not in UNDER_WAY:
-                # An index deleted meanwhile never begins; whether that is right, the caller's expectations say.
-                break
-            else:
-                self._wait(EAGER_SECONDS, touch)
+        for future in futures:
+            m1 = m1.joined(future.result())
         return m1
 
     def _open(self, shards: set[Shard]) -> Moments:
         names = sorted({shard.index for shard in shards})
-        return open_moment(self.api, names, hold=False, only=shards, keep=self.keep, on_opened=self.on_opened)
+        return open_moment(
+            self.api,
+            names,
+            hold=False,
+            only=shards,
+            keep=self.keep,
+            on_opened=self.told,
+            known=self.m0.indices,
+        )
+
+    def told(self, pits: list[str]) -> None:
+        """One at a time: the caller's record need not be safe for threads."""
+        with self.lock:
+            self.on_opened(pits)
 
     def finished(self, m1: Moments) -> dict[str, Any]:
         """What the repository says of it once it has ended in SUCCESS."""
