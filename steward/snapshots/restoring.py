@@ -21,12 +21,15 @@ TIMEOUT_SECONDS = 4 * 3600.0
 PREFIX = re.compile(r"[a-z0-9][a-z0-9-]{0,80}")
 #: Of the source's settings these are not taken over: they would delete the copy, move it, or leave it unassigned.
 NOT_TAKEN_OVER = ["index.lifecycle.*", "index.routing.allocation.*"]
-#: What Lucene and the blob store call damage. Everything else that stops a restore is the scratch cluster's affair.
+#: What Lucene and the blob store throw where the repository's bytes are at fault. Anything else that stops a restore, a
+#: full disk say, is the scratch cluster's affair and says nothing against the snapshot.
 DAMAGE = re.compile(
-    r"Corrupt|checksum|footer|NoSuchFile|FileNotFound|BlobNotFound|truncat|EOFException|IndexFormat"
-    r"|XContentParse|parse|missing blob|codec|NotFound|malformed|IndexShardRestoreFailed",
-    re.IGNORECASE,
+    r"CorruptIndexException|IndexFormatToo\w+Exception|CorruptStateException|NoSuchFileException|FileNotFoundException"
+    r"|EOFException|XContentParseException|XContentEOFException|JsonParseException|SnapshotMissingException"
 )
+#: A full disk cuts files short, and a file cut short looks corrupt.
+NO_ROOM = re.compile(r"No space left|File too large|Disk quota|not enough space", re.IGNORECASE)
+CAUSE = re.compile(r"(?:^|; nested: |Caused by: |failure )([\w.$]+(?:Exception|Error)\b[^\n]*)")
 
 
 class RestoredShard(BaseModel):
@@ -209,9 +212,20 @@ def _failed_shards(api: SearchApi, copies: Sequence[str], prefix: str) -> Iterab
                 yield FailedShard(
                     index=row["index"].removeprefix(prefix),
                     shard=int(row["shard"]),
-                    reason=reason[:500],
-                    damaged=bool(DAMAGE.search(reason)),
+                    reason=root_cause(reason),
+                    damaged=is_damage(reason),
                 )
+
+
+def root_cause(reason: str) -> str:
+    """The innermost exception of an unassigned shard's story, which is a Java stack of some 20 kB."""
+    return (CAUSE.findall(reason) or [reason])[-1][:300]
+
+
+def is_damage(reason: str) -> bool:
+    """Whether a shard's failure is the repository's fault, by the exceptions that caused it."""
+    causes = " ".join(CAUSE.findall(reason))
+    return bool(DAMAGE.search(causes)) and not NO_ROOM.search(reason)
 
 
 def _earlier_attempts(api: SearchApi, repository: str, snapshot: str, copies: Sequence[str]) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Clean runs under live writes: no false alarm, and every attribution agrees with the writers' own log.
 
-`CLEAN_RUNS` says how many (3 by default, seeded; `make drill-clean N=20` runs 20).
+`CLEAN_RUNS` says how many: 3 by default, 20 by `make drill-clean-runs`.
 """
 
 import json
