@@ -1,6 +1,6 @@
 """Clean runs under live writes: no false alarm, and every attribution agrees with the writers' own log.
 
-`CLEAN_RUNS` says how many: 3 by default, 20 by `make drill-clean-runs`.
+`STEWARD_DRILL_CASES` says how many: 3 by default, 20 by `make drill-clean-runs`.
 """
 
 import json
@@ -23,7 +23,8 @@ from steward.snapshots.restoring import drop_restored, restore
 from steward.snapshots.taking import take_snapshot
 from steward.verdicts import Verdict
 
-RUNS = int(os.environ.get("CLEAN_RUNS", "3"))
+CASES = int(os.environ.get("STEWARD_DRILL_CASES", "3"))
+SEED = int(os.environ.get("STEWARD_DRILL_SEED", "20250731"))
 RATE = 240
 DOCUMENTS = 3_000
 TENANTS = [Tenant("clean-runs-ssm", "ssm"), Tenant("clean-runs-ecs", "ecs")]
@@ -56,12 +57,12 @@ def seeded(settings, clients):
         provision.request("DELETE", f"/{index}", ok=(404,))
 
 
-def one_run(settings, clients, name):
+def one_run(settings, clients, name, seed):
     """One snapshot under writes, and what was decided of each document that differs."""
     _, source, scratch = clients
     opened, decided, restored = [], [], None
     try:
-        with writing(settings, TENANTS, rate=RATE) as log:
+        with writing(settings, TENANTS, rate=RATE, seed=seed) as log:
             m0 = open_moment(source, INDICES, on_opened=opened.extend)
             taken = take_snapshot(
                 source, "nightly", name, INDICES, m0, {"run": name}, include_global_state=False, on_opened=opened.extend
@@ -77,21 +78,19 @@ def one_run(settings, clients, name):
             drop_restored(scratch, restored.uuids)
 
 
-@pytest.mark.timeout(180 * max(RUNS, 3))
-def test_clean_runs_under_writes_raise_no_alarm_and_attribute_what_the_writers_did(settings, clients, seeded):
-    attributed, undecided, documents, checked = Counter(), 0, 0, 0
-    for run in range(RUNS):
-        entries, m0, restored, m1, report, decided = one_run(settings, clients, f"clean-{os.getpid()}-{run}")
-        assert report.findings == []
-        assert report.verdict is Verdict.VERIFIED
-        assert all(index.digest and index.documents > DOCUMENTS // 10 for index in report.indices)
-        checked += check_against_log(entries, m0, restored, m1, decided)
-        for index in report.indices:
-            attributed.update(index.attributed)
-            undecided += index.undecided
-            documents += index.documents
-    assert checked == sum(attributed.values()) > 20 * RUNS
-    print(f"\n{RUNS} clean runs: attributed {dict(attributed)}, undecided {undecided} of {documents:,} documents")  # noqa: T201  the figures are what the runs are for
+@pytest.mark.parametrize("case", range(CASES))
+def test_a_clean_run_under_writes_raises_no_alarm_and_attributes_what_the_writers_did(settings, clients, seeded, case):
+    name = f"clean-{os.getpid()}-{case}"
+    entries, m0, restored, m1, report, decided = one_run(settings, clients, name, SEED + case)
+    assert report.findings == []
+    assert report.verdict is Verdict.VERIFIED
+    assert all(index.digest and index.documents > DOCUMENTS // 10 for index in report.indices)
+    attributed = Counter()
+    for index in report.indices:
+        attributed.update(index.attributed)
+    assert check_against_log(entries, m0, restored, m1, decided) == sum(attributed.values()) > 20
+    undecided, documents = (sum(getattr(i, name) for i in report.indices) for name in ("undecided", "documents"))
+    print(f"\nattributed {dict(attributed)}, undecided {undecided} of {documents:,} documents")  # noqa: T201  the figures are what the runs are for
 
 
 def check_against_log(entries, m0, restored, m1, decided):
