@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from elastic_transport.client_utils import DEFAULT
+import certifi
 from elasticsearch import Elasticsearch
 
 from steward.settings import Settings, read_secret
@@ -14,8 +14,7 @@ def connect(settings: Settings) -> Elasticsearch:
     user = cluster.users["tenants"]
     return Elasticsearch(
         cluster.hosts,
-        # Without a file of its own, what the machine trusts.
-        ca_certs=str(cluster.ca_file) if cluster.ca_file else DEFAULT,
+        ca_certs=str(cluster.ca_file or certifi.where()),
         basic_auth=(user.username, read_secret(user.password)),
         request_timeout=30,
         # A retried write may be a write done twice: what became of it is the caller's to say.

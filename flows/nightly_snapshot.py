@@ -9,12 +9,10 @@ a new snapshot; killed after it, the next run finishes what remains and comes to
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from typing import Annotated
 
 from prefect import flow
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
-from pydantic import Field
 
 from steward.errors import StewardError
 from steward.operations.nights import Night
@@ -44,16 +42,18 @@ from tasks.snapshots import (
     restore_batch,
 )
 
-ScheduledNight = Annotated[
-    date | None, Field(title="Night", description="UTC date of the night; empty: the one this run was scheduled for")
-]
 # One frozen policy: the form's defaults.
 TONIGHT = SnapshotPolicy()
 
 
 @flow(name="nightly-snapshot", flow_run_name="{policy.cluster}", timeout_seconds=4 * 3600, persist_result=False)
-def nightly_snapshot(policy: SnapshotPolicy = TONIGHT, night: ScheduledNight = None) -> SnapshotReport:
-    """Snapshot the cluster's tenants, restore them elsewhere, and prove that nothing is lost."""
+def nightly_snapshot(policy: SnapshotPolicy = TONIGHT, night: date | None = None) -> SnapshotReport:
+    """Snapshot the cluster's tenants, restore them elsewhere, and prove that nothing is lost.
+
+    Args:
+        policy: What is proved, how, and how long it is kept.
+        night: The UTC date of the night; empty: the one that this run was scheduled for.
+    """
     night = check_night(night or _scheduled_night(), datetime.now(UTC).date())
     with one_night_at_a_time(policy.cluster):
         report = find_verdict(policy, night) or prove_night(policy, night)
@@ -95,7 +95,7 @@ def _prove(policy: SnapshotPolicy, attempt: Night, plan: Plan) -> SnapshotReport
     taken = create_snapshot(policy, attempt, before)
     checks = [check_index_set(policy, attempt, taken)]
     for batch in plan.batches:
-        restored = restore_batch(policy, attempt, batch)
+        restored = restore_batch(policy, attempt, before.joined(taken.moments), batch)
         checks += [
             Checked(stage=Stage(name="restore", seconds=restored.seconds, bytes=restored.bytes)),
             compare_contents(policy, before, taken, restored),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import JsonValue
 
+from steward.evidence.provenance import CodeVersion
 from steward.evidence.statements import Artifact, Statement, artifact_of
 from steward.evidence.store import EvidenceRef, record
 from steward.settings import load
@@ -38,6 +39,8 @@ def night_statement(policy: SnapshotPolicy, report: SnapshotReport) -> Statement
         findings=tuple(_findings(report)),
         started=report.started_at,
         finished=report.ended_at,
+        code=CodeVersion.model_validate(report.code),
+        host=report.host,
     )
 
 

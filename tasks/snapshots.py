@@ -11,6 +11,7 @@ from functools import partial
 from steward.clients.elasticsearch import open_search
 from steward.clients.postgres import Connection, connect
 from steward.clients.s3 import open_evidence_bucket
+from steward.evidence.provenance import code_version, host_class
 from steward.operations import nights
 from steward.operations.nights import Leftovers, Night
 from steward.settings import load
@@ -19,13 +20,13 @@ from steward.snapshots.checked import Checked, Plan
 from steward.snapshots.definitions import compare_index_set
 from steward.snapshots.expiry import plan_expiry
 from steward.snapshots.global_state import Additions, take_away
-from steward.snapshots.moments import Moments, close_points_in_time, open_moment
+from steward.snapshots.moments import Moments, close_points_in_time, keep_open, open_moment
 from steward.snapshots.planning import TenantSize, plan_batches, plan_tenants
 from steward.snapshots.policy import SnapshotPolicy, restore_prefix, snapshot_name
 from steward.snapshots.preconditions import check_clocks, check_disk, check_not_full, check_repository
 from steward.snapshots.report import SnapshotReport, Stage
 from steward.snapshots.restoring import Restored, drop_restored, restore
-from steward.snapshots.taking import SnapshotTaken, take_snapshot
+from steward.snapshots.taking import KEEP_OPEN_SECONDS, SnapshotTaken, every, take_snapshot
 from steward.verdicts import Verdict
 from tasks.steps import step
 
@@ -170,13 +171,19 @@ def check_index_set(policy: SnapshotPolicy, attempt: Night, taken: SnapshotTaken
 
 
 @step("restore", run_name="restore {attempt.snapshot}")
-def restore_batch(policy: SnapshotPolicy, attempt: Night, batch: Sequence[TenantSize]) -> Restored:
-    """Restore one batch on the scratch cluster, under names of this attempt; or find it restored."""
+def restore_batch(policy: SnapshotPolicy, attempt: Night, held: Moments, batch: Sequence[TenantSize]) -> Restored:
+    """Restore one batch on the scratch cluster, under names of this attempt; *held* stays open however long it takes."""
     indices = [index for tenant in batch for index in tenant.indices]
     prefix = restore_prefix(attempt.night, attempt.attempt)
-    with open_search(load(), policy.scratch_cluster, RESTORE) as scratch, connect(load()) as db:
+    settings = load()
+    with connect(settings) as db:
         nights.note_prefix(db, attempt, prefix)
-        return restore(scratch, policy.repository, attempt.snapshot, indices, prefix)
+    with (
+        open_search(settings, policy.cluster, SNAPSHOT) as source,
+        open_search(settings, policy.scratch_cluster, RESTORE) as scratch,
+    ):
+        touch = every(KEEP_OPEN_SECONDS, lambda: keep_open(source, held))
+        return restore(scratch, policy.repository, attempt.snapshot, indices, prefix, on_poll=touch)
 
 
 @step("drop restored", run_name="drop copies of {restored.snapshot}")
@@ -208,6 +215,7 @@ def previous_snapshot_at(policy: SnapshotPolicy, night: date) -> datetime | None
 @step("keep verdict", run_name="keep verdict of {report.snapshot}")
 def keep_verdict(policy: SnapshotPolicy, report: SnapshotReport) -> SnapshotReport:
     """Keep the report, with what may expire, before anything is deleted: a rerun then finishes this and no other."""
+    report = report.model_copy(update={"code": code_version().model_dump(), "host": host_class()})
     with connect(load()) as db:
         if report.verdict is Verdict.VERIFIED:
             report = report.model_copy(update={"expired": _plan_expiry(policy, report, db)})

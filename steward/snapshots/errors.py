@@ -51,7 +51,3 @@ class IndexNotFound(StewardError):
 
 class CopyInTheWay(StewardError):
     """On the scratch cluster an index of the copy's name exists that was not restored from this snapshot."""
-
-
-class CopyReplaced(Unproven):
-    """A restored index was deleted or made anew since: what is there now is not what was restored."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date
+from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, computed_field
 
@@ -89,6 +90,9 @@ class SnapshotReport(_Value):
     expired: dict[str, str] = {}
     error: str | None = None
     """Why the night could not be proved, when a step failed."""
+    code: dict[str, Any] = {}
+    host: str = ""
+    """The code that came to this verdict and the kind of machine it ran on: a later run that only signs it is another."""
     moment_lost: bool = False
     """The proof failed, not the snapshot: a new attempt may succeed."""
 

@@ -143,8 +143,8 @@ def test_a_lost_point_in_time_is_cured_by_a_second_snapshot(fresh, settings, mon
 def test_a_finding_refutes_the_night_names_the_document_and_expires_nothing(fresh, settings, monkeypatch):
     restore = night_flow.restore_batch
 
-    def restore_and_damage(policy, attempt, batch):
-        restored = restore(policy, attempt, batch)
+    def restore_and_damage(policy, attempt, held, batch):
+        restored = restore(policy, attempt, held, batch)
         with open_search(settings, policy.scratch_cluster, "restore") as scratch:
             copy = next(iter(restored.uuids))
             scratch.request("DELETE", f"/{copy}/_alias/*")
