@@ -13,6 +13,7 @@ from steward.clients.postgres import connect
 from steward.errors import BadInput, StewardError
 from steward.evidence.store import list_statements
 from steward.operations import nights
+from steward.snapshots import capture
 from steward.snapshots.moments import close_points_in_time
 from steward.snapshots.report import SnapshotNotVerified
 from steward.verdicts import Verdict
@@ -64,10 +65,21 @@ def test_a_verified_night_is_not_taken_twice(fresh, settings):
     assert snapshots(settings, fresh) == [first.snapshot]
 
 
-def test_small_batches_prove_the_same_tenants_one_after_the_other(fresh):
-    report = nightly_snapshot(fresh.model_copy(update={"restore_bytes": 4 << 20}), TONIGHT)
+def test_small_batches_prove_the_same_tenants_one_after_the_other(fresh, settings, monkeypatch):
+    with open_search(settings, fresh.cluster, "snapshot") as source:
+        held = [t.bytes for t in capture.tenant_sizes(source, fresh.indices, {}) if t.tenant in fresh.tenants]
+    # Room for either, not for both.
+    policy = fresh.model_copy(update={"restore_bytes": max(held) + min(held) // 2})
+    restore, batches = night_flow.restore_batch, []
+
+    def restore_and_note(policy, attempt, moments, batch):
+        batches.append([tenant.tenant for tenant in batch])
+        return restore(policy, attempt, moments, batch)
+
+    monkeypatch.setattr(night_flow, "restore_batch", restore_and_note)
+    report = nightly_snapshot(policy, TONIGHT)
     assert report.verdict is Verdict.VERIFIED
-    assert len([t for t in report.tenants if t.verdict is Verdict.VERIFIED]) == 2
+    assert sorted(batches) == sorted([name] for name in fresh.tenants)
 
 
 def test_the_previous_verified_snapshot_measures_the_rpo_and_outlives_an_unknown_night(fresh, settings):
@@ -85,7 +97,8 @@ def test_the_previous_verified_snapshot_measures_the_rpo_and_outlives_an_unknown
         ({"tenants": ["nobody"]}, "unknown tenant 'nobody'"),
         ({"repository": "weekly"}, "unknown repository 'weekly'"),
         ({"cluster": "elsewhere"}, "unknown search cluster 'elsewhere'"),
-        ({"restore_bytes": 1 << 20}, "the policy restores at most 1,048,576"),
+        # Below what the form allows, so that two small tenants are too large for it.
+        ({"restore_bytes": 1_000}, "the policy restores at most 1,000"),
     ],
 )
 def test_bad_input_is_unknown_before_anything_is_touched(fresh, settings, change, said):
