@@ -29,6 +29,8 @@ BOTH = pytest.mark.parametrize(("cluster", "node"), [(PRODUCTION, "es-2"), (SCRA
 def index(replica):
     """An index with one document, made by the replica's own hand."""
     hand = connect(replica, PRODUCTION, "es-1", HAND)
+    # Made by name: where the cluster is provisioned already, no write makes a tenant's index.
+    hand.call("PUT", f"/{INDEX}", timeout_seconds=60)
     hand.call("PUT", f"/{INDEX}/_doc/1?refresh=true", {"text": "confidential"}, timeout_seconds=60)
     yield INDEX
     hand.call("DELETE", f"/{INDEX}", timeout_seconds=60)
