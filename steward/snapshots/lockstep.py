@@ -6,6 +6,7 @@ sequence numbers still live, because a document whose `_seq_no` did not change d
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -100,11 +101,13 @@ class Walk:
     def _sort_out(self, zero: list[Document], back: list[Document], alive: set[int], tally: Tally) -> None:
         copies = {document._seq_no: document for document in back}  # noqa: SLF001  the wire's name
         originals = {document._seq_no: document for document in zero}  # noqa: SLF001
+        # A sound shard has one document a number. Of two in the copy neither may hide behind the other.
+        single = Counter(document._seq_no for document in back)  # noqa: SLF001
         tally.contradictions += sorted(alive - originals.keys())
-        steady = {n for n in alive if n in originals and copies.get(n) == originals[n]}
+        steady = {n for n in alive if n in originals and copies.get(n) == originals[n] and single[n] == 1}
         tally.unchanged += len(steady)
         self._keep(BEFORE, (document for n, document in originals.items() if n not in steady))
-        self._keep(COPY, (document for n, document in copies.items() if n not in steady))
+        self._keep(COPY, (document for document in back if document._seq_no not in steady))  # noqa: SLF001
         self._keep(AFTER, (document for n, document in originals.items() if n in alive and n not in steady))
 
     def _in_window(self, low: int, high: int, pace: Pace, tally: Tally) -> int:

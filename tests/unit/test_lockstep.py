@@ -129,3 +129,13 @@ def test_pages_are_sized_by_bytes():
     assert pace.size == lockstep.LEAST_PAGE
     pace.learn(span=1_000, documents=500, weight=500 * 700)
     assert (pace.size, pace.width) == (lockstep.PAGE_BYTES // 700, 8 * 100)
+
+
+def test_a_document_cannot_hide_behind_another_of_the_same_number():
+    originals = [document(0, "a"), document(1, "b")]
+    bounds = Bounds(Edge(1, 1, 1), Commit(1, 1), Edge(1, 1, 1), counted=False)
+    for extra in ([document(1, "x"), document(1, "b")], [document(1, "b"), document(1, "x")]):
+        walk = Walk(Views(Memory(originals), Memory([document(0, "a"), *extra]), Memory(originals)), bounds)
+        said = dict(judge(walk, [walk.walk(0, 1)]))
+        assert said["x"].standing is Standing.REFUTED
+        assert said["b"].reason == "unchanged"
