@@ -16,6 +16,9 @@ from steward.verdicts import Verdict
 # Told apart by people who see no red and green, too (Okabe and Ito's palette).
 COLOURS = {Verdict.VERIFIED: "#009e73", Verdict.REFUTED: "#d55e00", Verdict.UNKNOWN: "#e69f00"}
 
+#: The first nights leave room for a week of them: one bar across the page says nothing.
+FEWEST_BARS = 7
+
 
 def draw_trend(reports: Sequence[SnapshotReport]) -> str:
     """A PNG as a data URI, so that the page showing it needs no other server. *reports*: any order, at least one."""
@@ -27,6 +30,7 @@ def draw_trend(reports: Sequence[SnapshotReport]) -> str:
     seconds = [(night.ended_at - night.started_at).total_seconds() for night in nights]
     left.bar(range(len(nights)), seconds, color=[COLOURS[night.verdict] for night in nights], width=0.7)
     left.set_xticks(range(len(nights)), labels, rotation=45 if len(nights) > 10 else 0, fontsize=8)  # noqa: PLR2004  so that dates do not touch
+    left.set_xlim(-0.6, max(len(nights), FEWEST_BARS) - 0.4)
     left.set_ylabel("seconds, whole night")
     right = left.twinx()
     right.plot(range(len(nights)), [night.documents for night in nights], "o-", color="#444", linewidth=1, markersize=3)
