@@ -6,6 +6,7 @@ TLS 1.3 on HTTP and transport, X-Pack security, users of the file realm with one
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -44,7 +45,9 @@ class ElasticsearchNode(Server):
         """A virtual machine of its own for every node: one can be killed or frozen alone."""
         command = [python(), "-m", "replica.elasticsearch.node", str(home.path(place.cache))]
         command += [str(configuration.folder(place, self.name)), f"--heap-megabytes={_HEAP_MEGABYTES}"]
-        return Program(command, directory=place.folder(self.name))
+        # The one variable of Elasticsearch's own launcher that is passed on: a bench asks for the second compiler by it.
+        chosen = {name: os.environ[name] for name in ("ES_JAVA_OPTS",) if name in os.environ}
+        return Program(command, environment=chosen, directory=place.folder(self.name))
 
     def probe(self, place: Place) -> str:
         """Health, asked at this very node as the monitoring user over verified TLS."""
