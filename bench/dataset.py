@@ -68,8 +68,9 @@ def make_tenants(settings: Settings, tenants: Iterable[TenantName]) -> None:
     with open_search(settings, "production", "provision") as client:
         client.request("PUT", "/_index_template/tenant", json.loads(template))
         for name in tenants:
-            aliases = {name.alias: {"is_write_index": True}}
-            client.request("PUT", f"/{name.first_index}", {"aliases": aliases})
+            # Without replicas, which only loading would notice: points in time are opened on primaries.
+            body = {"aliases": {name.alias: {"is_write_index": True}}, "settings": {"number_of_replicas": 0}}
+            client.request("PUT", f"/{name.first_index}", body)
 
 
 def load(settings: Settings, start: int, stop: int) -> int:

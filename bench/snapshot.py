@@ -1,6 +1,6 @@
 """Speed, memory and growth of the proof of a snapshot, beside its rival; and clean runs under live writes.
 
-    python -m bench.snapshot [--documents N] [--only compare growth flow clean] [--rounds 2] [--runs 20]
+    python -m bench.snapshot [--documents N] [--only compare growth flow clean] [--rounds 3] [--runs 20]
 
 Real documents, real servers of its own, one in a hundred documents deleted. Progress goes to standard error; the last
 line of standard output is JSON:
@@ -28,7 +28,7 @@ from typing import Any
 
 from bench import dataset
 from bench.clean import clean_runs
-from bench.compare import Times, time_all, time_proof
+from bench.compare import THREADED, Times, time_all, time_proof
 from bench.flow_run import FlowFigures, run_flow
 from bench.ground import Ground, ground, progress
 from bench.night import restored_copy
@@ -70,7 +70,7 @@ def ratios(times: Times) -> dict[str, Any]:
     return {
         "digest_docs_per_second": round(times.documents / times.median("proof")),
         "helpers_scan_ratio": round(times.ratio("rival"), 2),
-        "helpers_scan_threads_ratio": round(times.ratio("rival with threads"), 2),
+        "helpers_scan_threads_ratio": round(times.ratio(THREADED), 2),
         "drain_ratio": round(times.ratio("drain"), 2),
         "rounds": len(times.rounds["proof"]),
     }
@@ -137,7 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only", nargs="+", choices=PARTS, default=list(DEFAULT), help="parts to run (default: all but clean)"
     )
-    parser.add_argument("--rounds", type=int, default=2, help="of all contenders, of which the median")
+    parser.add_argument("--rounds", type=int, default=3, help="of all contenders, of which the median")
     parser.add_argument("--runs", type=int, default=20, help="clean runs")
     return parser
 
