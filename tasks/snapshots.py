@@ -17,7 +17,7 @@ from steward.operations.nights import Leftovers, Night
 from steward.settings import load
 from steward.snapshots import capture
 from steward.snapshots.checked import Checked, Plan
-from steward.snapshots.definitions import compare_index_set
+from steward.snapshots.definitions import compare_index_set, find_closed
 from steward.snapshots.expiry import plan_expiry
 from steward.snapshots.global_state import Additions, take_away
 from steward.snapshots.moments import Moments, close_points_in_time, keep_open, open_moment
@@ -161,11 +161,11 @@ def create_snapshot(policy: SnapshotPolicy, attempt: Night, before: Moments) -> 
 
 @step("capture what the snapshot holds")
 def check_index_set(policy: SnapshotPolicy, attempt: Night, taken: SnapshotTaken) -> Checked:
-    """Keep the definitions as they are after the snapshot; findings on indices that vanished before it."""
+    """Keep the definitions as they are after the snapshot; findings on what it lacks or cannot show."""
     with open_search(load(), policy.cluster, SNAPSHOT) as source, connect(load()) as db:
         nights.keep_expectations(db, attempt, "after", capture.capture_definitions(source, policy.indices))
         before, _ = nights.expectations(db, attempt)
-    findings = compare_index_set(before, set(taken.indices))
+    findings = compare_index_set(before, set(taken.indices)) + find_closed(before, policy.tenants)
     seconds = taken.ended_at - taken.started_at
     return Checked(stage=Stage(name="snapshot", seconds=seconds, bytes=taken.incremental_bytes), findings=findings)
 

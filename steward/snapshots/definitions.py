@@ -7,12 +7,13 @@ restored as it was; one that changed in the window may be restored as at either 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from steward.snapshots.findings import Finding, refuted
+from steward.search.names import tenant_of
+from steward.snapshots.findings import Finding, refuted, unknown
 
 Json = Any
 
@@ -29,6 +30,10 @@ VOLATILE = (
     "index.lifecycle.",
 )
 OVERRIDDEN = ("index.number_of_replicas", "index.auto_expand_replicas", "index.blocks.write", "index.refresh_interval")
+
+
+#: Elasticsearch puts it on an index when it is closed.
+CLOSED = "index.verified_before_close"
 
 
 class IndexDefinition(BaseModel):
@@ -69,6 +74,15 @@ def compare_index_set(before: Definitions, snapshot_indices: set[str]) -> list[F
     return [
         refuted(name, "held by the cluster before the snapshot, absent from it")
         for name in sorted(before.indices.keys() - snapshot_indices)
+    ]
+
+
+def find_closed(held: Definitions, tenants: Collection[str]) -> list[Finding]:
+    """Closed indices of *tenants* (of all, where it is empty): no search reads them, so they cannot be compared."""
+    return [
+        unknown(name, "is closed, so it cannot be compared: open it, or delete what is no longer wanted")
+        for name, index in sorted(held.indices.items())
+        if index.settings.get(CLOSED) == "true" and (not tenants or tenant_of(name) in tenants)
     ]
 
 

@@ -118,6 +118,17 @@ def test_an_undecidable_share_above_the_bound_is_unknown(fresh, settings):
     assert report.verdict is (Verdict.UNKNOWN if report.undecided else Verdict.VERIFIED)
 
 
+def test_a_closed_index_is_never_green(fresh, settings):
+    index = "tenant-closed-one-000001"
+    with open_search(settings, fresh.cluster, "provision") as provision:
+        provision.request("PUT", f"/{index}")
+        provision.request("POST", f"/{index}/_close")
+        try:
+            assert f"{index}: is closed" in unproved(fresh.model_copy(update={"tenants": []}))
+        finally:
+            provision.request("DELETE", f"/{index}")
+
+
 def test_a_night_out_of_reach_is_refused(fresh):
     with pytest.raises(BadInput, match="has not come"):
         nightly_snapshot(fresh, TONIGHT + timedelta(days=2))

@@ -6,6 +6,7 @@ from steward.snapshots.definitions import (
     compare_index_set,
     compare_indices,
     compare_templates,
+    find_closed,
 )
 from steward.verdicts import Verdict
 
@@ -76,6 +77,14 @@ def test_an_index_that_vanished_before_the_snapshot_is_found():
     before = Definitions(indices={NAME: definition(), "tenant-b-000001": definition()}, templates={})
     [finding] = compare_index_set(before, {NAME})
     assert finding.subject == "tenant-b-000001"
+
+
+def test_a_closed_index_is_unknown_since_nothing_can_read_it():
+    closed = definition(settings=definition().settings | {"index.verified_before_close": "true"})
+    held = Definitions(indices={NAME: closed, "tenant-bolt-000001": definition()}, templates={})
+    [finding] = find_closed(held, [])
+    assert (finding.verdict, finding.subject) == (Verdict.UNKNOWN, NAME)
+    assert find_closed(held, ["bolt"]) == []
 
 
 def test_a_mapping_that_grew_in_the_window_may_be_restored_as_at_either_end_or_between():
