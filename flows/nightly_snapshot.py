@@ -75,13 +75,14 @@ def prove_night(policy: SnapshotPolicy, night: date) -> SnapshotReport:
 
 def _attempt(policy: SnapshotPolicy, night: date) -> SnapshotReport:
     attempt = begin_attempt(policy, night)
+    checks: list[Checked] = []
     try:
         plan = check_preconditions(policy, night)
         clear_dead_attempts(policy, attempt)
-        report = _prove(policy, attempt, plan)
+        report = _prove(policy, attempt, plan, checks)
     except Exception as error:  # noqa: BLE001  whatever stopped it, the night has a verdict, and the evidence says why
         get_run_logger().exception("attempt %s failed", attempt.attempt)
-        report = unproved_report(policy, attempt, error, datetime.now(UTC))
+        report = unproved_report(policy, attempt, error, checks, datetime.now(UTC))
     try:
         clear_attempt(policy, attempt)
     except StewardError as error:
@@ -89,19 +90,18 @@ def _attempt(policy: SnapshotPolicy, night: date) -> SnapshotReport:
     return report
 
 
-def _prove(policy: SnapshotPolicy, attempt: Night, plan: Plan) -> SnapshotReport:
+def _prove(policy: SnapshotPolicy, attempt: Night, plan: Plan, checks: list[Checked]) -> SnapshotReport:
+    # Each check is added as it ends: what it found stands, whatever becomes of the next.
     capture_expectations(policy, attempt)
     before = open_points_in_time(policy, attempt, plan)
     taken = create_snapshot(policy, attempt, before)
-    checks = [check_index_set(policy, attempt, taken)]
+    checks.append(check_index_set(policy, attempt, taken))
     for batch in plan.batches:
         restored = restore_batch(policy, attempt, before.joined(taken.moments), batch)
-        checks += [
-            Checked(stage=Stage(name="restore", seconds=restored.seconds, bytes=restored.bytes)),
-            compare_contents(policy, before, taken, restored),
-            compare_definitions(policy, attempt, restored),
-            run_golden_queries(policy, before, restored),
-        ]
+        checks.append(Checked(stage=Stage(name="restore", seconds=restored.seconds, bytes=restored.bytes)))
+        checks.append(compare_contents(policy, before, taken, restored))
+        checks.append(compare_definitions(policy, attempt, restored))
+        checks.append(run_golden_queries(policy, before, restored))
         drop_batch(policy, restored)
     checks.append(compare_templates(policy, attempt))
     return assemble_report(

@@ -99,7 +99,7 @@ def run_golden_queries(policy: SnapshotPolicy, before: Moments, restored: Restor
         open_search(settings, policy.cluster, SNAPSHOT) as source,
         open_search(settings, policy.scratch_cluster, RESTORE) as scratch,
     ):
-        for here, there in _shards(before, restored):
+        for here, there in _shards(scratch, before, restored):
             for query in policy.golden_queries:
                 found, differing = _compare_query(source, scratch, here, there, query)
                 matches[query.name] += found
@@ -107,12 +107,18 @@ def run_golden_queries(policy: SnapshotPolicy, before: Moments, restored: Restor
     return Checked(stage=_stage("golden queries", started), findings=findings, golden_matches=matches)
 
 
-def _shards(before: Moments, restored: Restored) -> Iterator[tuple[Searched, Searched]]:
-    """Each restored shard, at the source's first point in time and in the copy."""
+def _shards(scratch: SearchApi, before: Moments, restored: Restored) -> Iterator[tuple[Searched, Searched]]:
+    """Each shard that was restored and still is, at the source's first point in time and in the copy.
+
+    What is missing is a finding of the comparison of contents; asking it here would end the night without a verdict.
+    """
+    there = capture.restored_indices(scratch, restored.prefix)
+    whole = {shard.key for shard in restored.shards} - {(failed.index, failed.shard) for failed in restored.failed}
     for moment in before.moments:
-        if moment.index in restored.indices:
+        copy = f"{restored.prefix}{moment.index}"
+        if moment.key in whole and copy in there:
             here = Searched(index=moment.index, shard=moment.shard, point_in_time=moment.pit)
-            yield here, Searched(index=f"{restored.prefix}{moment.index}", shard=moment.shard)
+            yield here, Searched(index=copy, shard=moment.shard)
 
 
 def _compare_query(

@@ -64,25 +64,37 @@ class Attempt(BaseModel):
 
 
 def unproved_report(
-    policy: SnapshotPolicy, attempt: Attempt, error: BaseException, ended_at: datetime
+    policy: SnapshotPolicy, attempt: Attempt, error: BaseException, checks: Sequence[Checked], ended_at: datetime
 ) -> SnapshotReport:
     """The report on a night that a step's error ended: UNKNOWN, with the error's own words where they are ours.
 
-    Other exceptions are named by type only: their texts are nobody's promise to hold no secret.
+    REFUTED all the same where an earlier check had refuted: no later error takes that back. Exceptions that are not
+    ours are named by type only: their texts are nobody's promise to hold no secret.
     """
     said = str(error) if isinstance(error, StewardError) else f"{type(error).__name__}: see the run's log"
+    found = _findings(checks)
+    refuted = any(finding.verdict is Verdict.REFUTED for finding in found)
     return SnapshotReport(
         cluster=policy.cluster,
         repository=policy.repository,
         snapshot=attempt.snapshot,
         night=attempt.night,
         attempt=attempt.attempt,
-        verdict=Verdict.UNKNOWN,
+        verdict=Verdict.REFUTED if refuted else Verdict.UNKNOWN,
         started_at=attempt.started_at,
         ended_at=ended_at,
+        findings=found[:MOST_LISTED],
+        findings_total=len(found),
+        stages=add_stages(checked.stage for checked in checks),
         error=said,
-        moment_lost=isinstance(error, Unproven),
+        moment_lost=isinstance(error, Unproven) and not refuted,
     )
+
+
+def _findings(checks: Sequence[Checked]) -> list[Finding]:
+    """All findings, those that refute first."""
+    contents = [finding for checked in checks for each in checked.contents for finding in each.findings]
+    return sorted(contents + [finding for checked in checks for finding in checked.findings], key=lambda f: f.verdict)
 
 
 def assemble_report(
@@ -102,13 +114,14 @@ def assemble_report(
     findings += assess_matches({query.name: matches.get(query.name, 0) for query in policy.golden_queries})
     findings += find_gaps(policy, contents, plan.planned)
     every = [finding for each in contents for finding in each.findings] + findings
+    verdict = combine([finding.verdict for finding in findings] + [each.verdict for each in contents])
     return SnapshotReport(
         cluster=policy.cluster,
         repository=policy.repository,
         snapshot=attempt.snapshot,
         night=attempt.night,
         attempt=attempt.attempt,
-        verdict=combine([finding.verdict for finding in findings] + [each.verdict for each in contents]),
+        verdict=verdict,
         started_at=attempt.started_at,
         ended_at=ended_at,
         taken_at=taken_at,
@@ -123,7 +136,8 @@ def assemble_report(
         undecided_ids=[document for each in contents for document in each.undecided_ids][:MOST_LISTED],
         documents=sum(each.documents for each in contents),
         golden_matches=matches,
-        moment_lost=any(each.moment_lost for each in contents),
+        # What is refuted stays so: a new snapshot would say nothing of this one.
+        moment_lost=verdict is not Verdict.REFUTED and any(each.moment_lost for each in contents),
         stages=add_stages(checked.stage for checked in checks),
     )
 

@@ -45,7 +45,8 @@ def plan_expiry(
 ) -> ExpiryPlan:
     """What may go after *tonight*, whose verdict is *verdict*.
 
-    - Superseded: an earlier attempt at tonight's night, now that tonight is VERIFIED.
+    - Superseded: an earlier attempt at tonight's night, now that tonight is VERIFIED; a REFUTED one stays until it
+      expires, for whoever looks into it.
     - Expired: older than *retention_days*, and not the newest VERIFIED one.
     """
     known = sorted(snapshots, key=lambda snapshot: snapshot.taken_at)
@@ -59,8 +60,9 @@ def plan_expiry(
         if snapshot.name in {tonight, newest.name}:
             continue
         # Earlier ones only: a dead attempt that wakes late must not delete the snapshot of the one that replaced it.
-        if snapshot.night == this.night and snapshot.taken_at < this.taken_at:
+        earlier = snapshot.night == this.night and snapshot.taken_at < this.taken_at
+        if earlier and snapshot.verdict is not Verdict.REFUTED:
             delete[snapshot.name] = f"superseded by {tonight}, a later attempt at the same night"
-        elif snapshot.night != this.night and snapshot.taken_at < limit:
+        elif snapshot.night < this.night and snapshot.taken_at < limit:
             delete[snapshot.name] = f"older than {retention_days} days"
     return ExpiryPlan(delete=delete)

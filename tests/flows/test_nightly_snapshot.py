@@ -1,5 +1,6 @@
 """The whole night on real servers, run as the worker runs it, without the worker."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,6 +9,7 @@ import flows.nightly_snapshot as night_flow
 from demo.tenants import largest_tenants
 from demo.writers import writing
 from flows.nightly_snapshot import nightly_snapshot
+from replica.elasticsearch import configuration
 from steward.clients.elasticsearch import open_search
 from steward.clients.postgres import connect
 from steward.errors import BadInput, StewardError
@@ -164,20 +166,70 @@ def test_a_lost_point_in_time_is_cured_by_a_second_snapshot(fresh, settings, mon
     assert report.expired == {first: f"superseded by {report.snapshot}, a later attempt at the same night"}
 
 
-def test_a_finding_refutes_the_night_names_the_document_and_expires_nothing(fresh, settings, monkeypatch):
+def lose_alias(scratch, copy):
+    scratch.request("DELETE", f"/{copy}/_alias/*")
+
+
+def change_mapping(scratch, copy):
+    scratch.request("PUT", f"/{copy}/_mapping", {"properties": {"never-there": {"type": "keyword"}}})
+
+
+def change_analyzer(scratch, copy):
+    scratch.request("POST", f"/{copy}/_close")
+    scratch.request("PUT", f"/{copy}/_settings", {"analysis": {"analyzer": {"default": {"type": "keyword"}}}})
+    scratch.request("POST", f"/{copy}/_open?wait_for_active_shards=1")
+
+
+def lose_index(scratch, copy):
+    scratch.request("DELETE", f"/{copy}")
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lose_alias, r"alias tenant-\S+ is lost"),
+        (change_mapping, r"mapping changed: properties.never-there is"),
+        (change_analyzer, r"settings changed: index.analysis.analyzer.default.type is 'keyword', expected absent"),
+        (lose_index, r"expected in the snapshot, not restored"),
+    ],
+)
+def test_a_damaged_copy_refutes_the_night_and_is_named(fresh, settings, monkeypatch, damage, said):
     restore = night_flow.restore_batch
 
     def restore_and_damage(policy, attempt, held, batch):
         restored = restore(policy, attempt, held, batch)
         with open_search(settings, policy.scratch_cluster, "restore") as scratch:
-            copy = next(iter(restored.uuids))
-            scratch.request("DELETE", f"/{copy}/_alias/*")
+            damage(scratch, next(iter(restored.uuids)))
         return restored
 
     monkeypatch.setattr(night_flow, "restore_batch", restore_and_damage)
-    with pytest.raises(SnapshotNotVerified, match=r"alias tenant-\S+ is lost") as raised:
+    with pytest.raises(SnapshotNotVerified) as raised:
         nightly_snapshot(fresh, TONIGHT)
     assert raised.value.verdict is Verdict.REFUTED
     report = last_report(settings, fresh)
+    assert any(re.search(said, str(finding)) for finding in report.findings), report.findings
     assert {tenant.verdict for tenant in report.tenants if tenant.verdict} == {Verdict.VERIFIED, Verdict.REFUTED}
     assert statement(settings, report.attempt).verdict is Verdict.REFUTED
+    assert report.expired == {}
+
+
+def test_a_damaged_blob_in_the_repository_refutes_the_night(fresh, replica, settings, monkeypatch):
+    restore, damaged = night_flow.restore_batch, {}
+
+    def damage_and_restore(policy, attempt, held, batch):
+        blobs = [each for each in configuration.repository(replica).rglob("__*") if each.is_file()]
+        blob = max(blobs, key=lambda each: each.stat().st_size)
+        damaged[blob] = blob.read_bytes()
+        half = len(damaged[blob]) // 2
+        blob.write_bytes(damaged[blob][:half] + bytes([damaged[blob][half] ^ 1]) + damaged[blob][half + 1 :])
+        return restore(policy, attempt, held, batch)
+
+    monkeypatch.setattr(night_flow, "restore_batch", damage_and_restore)
+    try:
+        with pytest.raises(SnapshotNotVerified) as raised:
+            nightly_snapshot(fresh, TONIGHT)
+    finally:
+        for blob, content in damaged.items():
+            blob.write_bytes(content)
+    assert raised.value.verdict is Verdict.REFUTED
+    assert any("tenant-" in each.subject for each in last_report(settings, fresh).findings)

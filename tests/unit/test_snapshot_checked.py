@@ -99,8 +99,16 @@ def test_batches_of_one_stage_add_up():
     ],
 )
 def test_a_failed_night_is_unknown_and_repeats_only_words_that_are_ours(error, said, again):
-    made = unproved_report(POLICY, ATTEMPT, error, AT)
+    made = unproved_report(POLICY, ATTEMPT, error, [], AT)
     assert (made.verdict, made.error, made.moment_lost) == (Verdict.UNKNOWN, said, again)
+
+
+def test_no_later_error_takes_back_what_was_refuted():
+    bad = proof("acme", findings=[refuted("tenant-acme-000001[0] _id 7", "missing")])
+    checks = [Checked(stage=Stage(name="compare contents", seconds=1), contents=[bad])]
+    made = unproved_report(POLICY, ATTEMPT, PointInTimeLost("gone"), checks, AT)
+    assert (made.verdict, made.moment_lost, made.error) == (Verdict.REFUTED, False, "gone")
+    assert [finding.subject for finding in made.findings] == ["tenant-acme-000001[0] _id 7"]
 
 
 def test_what_could_not_be_cleared_is_said_and_never_verified():

@@ -43,6 +43,11 @@ def test_an_earlier_attempt_at_the_same_night_is_superseded_and_a_later_one_neve
     assert list(plan.delete) == [first.name]
 
 
+def test_a_refuted_attempt_at_the_same_night_stays_for_whoever_looks_into_it():
+    bad, good = snapshot(0, Verdict.REFUTED, attempt=1), snapshot(0, None, attempt=2)
+    assert plan_expiry([bad, good], good.name, Verdict.VERIFIED, NOW, 30).delete == {}
+
+
 def test_an_old_night_made_good_late_does_not_delete_the_newest_verified_one():
     late, newest = snapshot(5), snapshot(1)
     plan = plan_expiry([late, newest, snapshot(50)], late.name, Verdict.VERIFIED, NOW, 1)
