@@ -54,7 +54,8 @@ def test_a_night_under_live_writes_is_verified_and_proves_every_tenant(fresh, se
     assert report.verdict is Verdict.VERIFIED
     assert [tenant.verdict for tenant in report.tenants if tenant.verdict] == [Verdict.VERIFIED] * 2
     assert all(tenant.proof_age_nights == 0 and tenant.digest for tenant in report.tenants if tenant.verdict)
-    assert report.documents >= DOCUMENTS
+    # The writers delete, too.
+    assert report.documents > DOCUMENTS * 0.9
     assert set(report.golden_matches) == {"full text", "keyword"}
     assert report.rto_seconds > 0
     assert snapshots(settings, fresh) == [report.snapshot]
@@ -176,7 +177,11 @@ def change_mapping(scratch, copy):
 
 def change_analyzer(scratch, copy):
     scratch.request("POST", f"/{copy}/_close")
-    scratch.request("PUT", f"/{copy}/_settings", {"analysis": {"analyzer": {"default": {"type": "keyword"}}}})
+    scratch.request(
+        "PUT",
+        f"/{copy}/_settings",
+        {"analysis": {"analyzer": {"default": {"type": "standard", "max_token_length": 5}}}},
+    )
     scratch.request("POST", f"/{copy}/_open?wait_for_active_shards=1")
 
 
@@ -189,7 +194,7 @@ def lose_index(scratch, copy):
     [
         (lose_alias, r"alias tenant-\S+ is lost"),
         (change_mapping, r"mapping changed: properties.never-there is"),
-        (change_analyzer, r"settings changed: index.analysis.analyzer.default.type is 'keyword', expected absent"),
+        (change_analyzer, r"settings changed: index.analysis.analyzer.default\.\S+ is '\w+', expected absent"),
         (lose_index, r"expected in the snapshot, not restored"),
     ],
 )
