@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tasks.search import compare_cluster, put_cluster_settings, put_repository, put_roles, put_template
 
 CLUSTER = "production"
@@ -13,3 +15,9 @@ def provision() -> None:
         return
     for put in (put_roles, put_template, put_repository, put_cluster_settings):
         put.fn(CLUSTER, "fs")
+
+
+def written(file: Path) -> tuple[int, int]:
+    """Which file it is and when it was written; not when a node last read it."""
+    status = file.stat()
+    return status.st_ino, status.st_mtime_ns

@@ -18,7 +18,7 @@ from steward.search.names import TenantName
 from steward.search.onboarding import Proof
 from steward.search.searchability import MARKER
 from tasks import search as tasks
-from tests.provisioning import CLUSTER, provision
+from tests.provisioning import CLUSTER, provision, written
 
 
 @pytest.fixture
@@ -53,10 +53,10 @@ def test_a_tenant_is_searchable_within_30_seconds_and_nothing_is_left_behind(han
 def test_the_second_time_nothing_is_made(hand, in_replica):
     onboard("ob-twice")
     files = [configuration.folder(in_replica, node) / "roles.yml" for node in PRODUCTION.nodes]
-    before = [path.stat() for path in files], hand.call("GET", "/tenant-ob-twice")
+    before = [written(path) for path in files], hand.call("GET", "/tenant-ob-twice")
     made, proof = onboard("ob-twice")
     assert (made, proof.findings) == ((), ())
-    assert ([path.stat() for path in files], hand.call("GET", "/tenant-ob-twice")) == before
+    assert ([written(path) for path in files], hand.call("GET", "/tenant-ob-twice")) == before
 
 
 def test_a_tenant_with_documents_gets_none_of_ours(hand):

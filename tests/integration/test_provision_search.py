@@ -32,7 +32,7 @@ from steward.search.roles import production_roles
 from steward.search.rolestores import FileRoles
 from steward.settings import Settings
 from tasks import search as tasks
-from tests.provisioning import CLUSTER, provision
+from tests.provisioning import CLUSTER, provision, written
 
 # The filtered settings, which the server never lists: those that the replica's own nodes are started with.
 CERTIFICATES = {"key", "certificate", "certificate_authorities", "supported_protocols", "client_authentication"}
@@ -85,10 +85,10 @@ def test_every_rendered_setting_is_known_to_the_server(settings):
 
 def test_after_a_change_the_cluster_is_as_described_and_a_second_change_does_nothing(provisioned):
     assert plan().as_described
-    files = {path: path.stat() for path in role_files(provisioned)}
+    files = {path: written(path) for path in role_files(provisioned)}
     template = read_whole_template(provisioned)
     apply()
-    assert {path: path.stat() for path in role_files(provisioned)} == files
+    assert {path: written(path) for path in role_files(provisioned)} == files
     assert read_whole_template(provisioned) | {"modified_date_millis": 0} == template | {"modified_date_millis": 0}
     assert tasks.verify_repository.fn(CLUSTER, "fs") == ("es-1", "es-2", "es-3")
 
