@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from steward.errors import BadInput
 
@@ -80,6 +80,24 @@ class Evidence(_Frozen):
     lock_days: int = Field(default=365, ge=1, description="Object Lock retention in compliance mode")
 
 
+class Operations(_Frozen):
+    """How long a run that says nothing keeps its operation."""
+
+    lease_seconds: float = Field(default=15, gt=0, description="after this without a heartbeat, another run takes over")
+    heartbeat_seconds: float = Field(default=5, gt=0, description="how often a run renews its lease")
+
+    @model_validator(mode="after")
+    def _outlives_heartbeats(self) -> Self:
+        # One lost heartbeat is weather; a lease that ends with it would hand a healthy run's work to another.
+        if self.lease_seconds < 2 * self.heartbeat_seconds:
+            msg = (
+                f"a lease of {self.lease_seconds:g} s ends before the second heartbeat of {self.heartbeat_seconds:g} s; "
+                "expected lease_seconds to be at least twice heartbeat_seconds"
+            )
+            raise ValueError(msg)
+        return self
+
+
 class Settings(_Frozen):
     """Every endpoint that Steward reaches."""
 
@@ -87,6 +105,7 @@ class Settings(_Frozen):
     postgres: Postgres
     objects: ObjectStore
     evidence: Evidence
+    operations: Operations = Operations()
 
     def cluster(self, name: str) -> SearchCluster:
         """The cluster called *name*; BadInput names the ones there are."""

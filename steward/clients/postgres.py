@@ -55,25 +55,40 @@ def connect(settings: Settings, *, statement_timeout_seconds: int = STATEMENT_TI
     The password is read here, from its reference, and kept nowhere. Raises DatabaseUnavailable (transient),
     DatabaseRefused, DatabaseNotMigrated or DatabaseUrlUnusable; the body's other psycopg errors pass as they are.
     """
-    target = _target(settings.postgres.url)
-    connection = _open(target, settings, statement_timeout_seconds)
+    connection = open_connection(settings, statement_timeout_seconds=statement_timeout_seconds)
+    with worded(settings), connection:
+        yield connection
+
+
+@contextmanager
+def worded(settings: Settings) -> Generator[None]:
+    """Raise psycopg's errors of the block as ours, where they are ours to explain; others pass as they are."""
     try:
-        with connection:
-            yield connection
+        yield
     except psycopg.Error as error:
-        if worded := _in_words(error, target):
-            raise worded from error
+        if explained := _in_words(error, _target(settings.postgres.url)):
+            raise explained from error
         raise
 
 
-def _open(target: str, settings: Settings, statement_timeout_seconds: int) -> Connection:
+def open_connection(
+    settings: Settings,
+    *,
+    statement_timeout_seconds: int = STATEMENT_TIMEOUT_SECONDS,
+    tcp_user_timeout_seconds: int = TCP_USER_TIMEOUT_SECONDS,
+    autocommit: bool = False,
+    application_name: str = "steward",
+) -> Connection:
+    """A connection for whoever keeps it: closing it, and wording its errors with `worded`, is theirs."""
+    target = _target(settings.postgres.url)
     try:
         return psycopg.connect(
             settings.postgres.url,
+            autocommit=autocommit,
             password=read_secret(settings.postgres.password),
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
-            application_name="steward",
-            tcp_user_timeout=TCP_USER_TIMEOUT_SECONDS * 1000,
+            application_name=application_name,
+            tcp_user_timeout=tcp_user_timeout_seconds * 1000,
             options=(
                 f"-c statement_timeout={statement_timeout_seconds}s -c lock_timeout={LOCK_TIMEOUT_SECONDS}s "
                 f"-c idle_in_transaction_session_timeout={statement_timeout_seconds}s"
