@@ -1,0 +1,1 @@
+"""What Prefect is told, and whether it listened: `prefect.yaml` and the work pools' templates, checked and read back."""

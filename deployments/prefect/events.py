@@ -1,0 +1,18 @@
+"""The events that a trigger may wait for. A trigger for an event that nobody sends never fires, and nothing says so."""
+
+from __future__ import annotations
+
+#: Sent by the flows.
+SENT = frozenset(
+    {
+        "steward.search.compared",
+        "steward.search.provisioned",
+        "steward.snapshot.refuted",
+        "steward.snapshot.unknown",
+        "steward.snapshot.verified",
+        "steward.tenant.onboarded",
+    }
+)
+#: Sent by people and other systems, to ask for something.
+ASKED = frozenset({"steward.snapshot.requested"})
+KNOWN = SENT | ASKED

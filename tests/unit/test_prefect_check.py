@@ -1,0 +1,200 @@
+"""Prefect drops what it does not know: a limit is then no limit, a trigger fires for everything or never."""
+
+from pathlib import Path
+
+import pytest
+
+from deployments.prefect.__main__ import FILE, main
+from deployments.prefect.checking import check, unusable_cron
+from deployments.prefect.events import SENT
+
+ROOT = Path(__file__).parents[2]
+WELL = """\
+name: steward
+prefect-version: 3.9.1
+pull: []
+
+deployments:
+  - name: look
+    description: Compare and put right.
+    entrypoint: tests.unit.prefect_samples.look
+    tags: [search]
+    work_pool:
+      name: steward
+    parameters:
+      request: {apply: false}
+    schedules:
+      - cron: "30 1 * * *"
+        timezone: UTC
+        slug: nightly
+    triggers:
+      - name: on request
+        description: somebody asked
+        expect: [steward.snapshot.requested]
+"""
+
+
+@pytest.fixture
+def faults(tmp_path):
+    def found(text):
+        path = tmp_path / "prefect.yaml"
+        path.write_text(text)
+        return [str(fault) for fault in check(path)[1]]
+
+    return found
+
+
+def changed(old, new):
+    assert WELL.count(old) == 1, old
+    return WELL.replace(old, new)
+
+
+def test_the_files_of_this_project_are_well_described(capsys):
+    assert main(["check"]) == 0, capsys.readouterr().err
+
+
+def test_a_well_described_file_has_no_fault(faults):
+    assert faults(WELL) == []
+
+
+# Each: what is written instead of what, the line that is named, and words of the message.
+TYPOS = {
+    "a misspelt limit": (
+        "    tags: [search]",
+        "    tags: [search]\n    concurency_limit: 1",
+        10,
+        "no concurrency slots",
+    ),
+    "a limit": ("    tags: [search]", "    tags: [search]\n    concurrency_limit: 1", 10, "no concurrency slots"),
+    "an unknown key": ("    tags: [search]", "    tag: [search]\n    tags: [search]", 9, "did you mean 'tags'?"),
+    "an unknown key of the file": ("pull: []", "pull: []\npush: []", 4, "unknown key 'push'"),
+    "expects for expect": ("        expect: [", "        expects: [", 21, "did you mean 'expect'?"),
+    "an empty trigger": ("[steward.snapshot.requested]", "[]", 21, "saw []"),
+    "an event that nobody sends": (
+        "snapshot.requested]",
+        "snapshot.request]",
+        21,
+        "did you mean 'steward.snapshot.requested'?",
+    ),
+    "a text for a list": ("[steward.snapshot.requested]", "steward.snapshot.requested", 21, "valid list"),
+    "a quoted boolean": (
+        "        description: somebody asked",
+        '        enabled: "no"\n        description: x',
+        20,
+        "saw 'no'",
+    ),
+    "a local time zone": ("timezone: UTC", "timezone: Europe/Berlin", 16, "expected 'UTC'"),
+    "no time zone": ("        timezone: UTC\n", "", 15, "timezone: the key is not there"),
+    "no slug": ("        slug: nightly\n", "", 15, "slug: the key is not there"),
+    "a day that never comes": ('"30 1 * * *"', '"0 0 30 2 *"', 15, "Bad day-of-month"),
+    "a minute too many": ('"30 1 * * *"', '"61 1 * * *"', 15, "'61 1 * * *'"),
+    "seconds in a cron": ('"30 1 * * *"', '"0 30 1 * * *"', 15, "6 fields"),
+    "a random cron": ('"30 1 * * *"', '"R 1 * * *"', 15, "'R 1 * * *'"),
+    "a module that is not there": (
+        "tests.unit.prefect_samples.look",
+        "flows.provision_serch.x",
+        8,
+        "ModuleNotFoundError",
+    ),
+    "a flow that is not there": (
+        "samples.look",
+        "samples.loook",
+        8,
+        "did you mean 'look'?",
+    ),
+    "a file for an entrypoint": (
+        "tests.unit.prefect_samples.look",
+        "tests/unit/prefect_samples.py:look",
+        8,
+        "package.module.flow",
+    ),
+    "a name that is not the flow's": ("- name: look", "- name: provision", 6, "own name 'look'"),
+    "an unknown pool": ("      name: steward", "      name: stewart", 11, "did you mean 'steward'?"),
+    "an unknown parameter": ("request: {apply", "reqest: {apply", 12, "did you mean 'request'?"),
+    "an unknown field of a parameter": ("{apply: false}", "{aply: false}", 12, "aply"),
+    "no description": ("    description: Compare and put right.\n", "", 6, "description: the key is not there"),
+    "no pull": ("pull: []\n", "", 1, "pull: the key is not there"),
+    "a pull step": ("pull: []", "pull: [{git_clone: {}}]", 3, "nothing is pulled"),
+    "another Prefect": ("3.9.1", "3.0.0", 2, "expected the installed"),
+    "a secret by name": (
+        "request: {apply: false}",
+        "request: {apply: false, password: hunter2}",
+        13,
+        "looks like a secret",
+    ),
+    "a secret by shape": ("somebody asked", "see https://u:hunter2@host/", 20, "looks like a secret"),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "line", "words"), TYPOS.values(), ids=TYPOS)
+def test_a_typo_is_told_with_its_line(faults, old, new, line, words):
+    told = faults(changed(old, new))
+    assert any(f"prefect.yaml:{line} " in each and words in each for each in told), told
+    assert "hunter2" not in "".join(told)
+
+
+def test_two_schedules_at_the_same_time_are_refused(faults):
+    again = '      - cron: "30  1 * * *"\n        timezone: UTC\n        slug: again\n'
+    [told] = faults(changed("    triggers:", again + "    triggers:"))
+    assert "prefect.yaml:18" in told
+    assert "saw '30 1 * * *' again, after prefect.yaml:15" in told
+
+
+def test_two_deployments_of_one_name_are_refused(faults):
+    deployment = WELL[WELL.index("  - name:") :]
+    [told] = faults(WELL + deployment)
+    assert "the later one would replace the earlier one" in told
+
+
+def test_a_key_that_stands_twice_is_refused(faults):
+    assert any(
+        "the key stands twice" in each for each in faults(changed("tags: [search]", "tags: [a]\n    tags: [search]"))
+    )
+
+
+def test_what_a_schedule_leaves_out_nobody_fills_in(faults):
+    text = WELL.replace("look", "mute").replace("    parameters:\n      request: {apply: false}\n", "")
+    told = [each for each in faults(text) if "which nobody fills in" in each]
+    assert [each.partition(":")[2].split()[0] for each in told] == ["15", "19"] or len(told) == 2
+
+
+def test_a_form_that_says_nothing_of_itself_is_refused(faults):
+    told = faults(WELL.replace("look", "mute"))
+    assert any("the form's field word says nothing of itself" in each for each in told)
+
+
+def test_all_faults_are_told_at_once_in_the_order_of_their_lines(faults):
+    unreadable = changed("timezone: UTC", "timezone: CET").replace("tags: [search]", "tags: []")
+    other = WELL[WELL.index("  - name:") :].replace("name: steward", "name: x").replace("samples.look", "samples.lok")
+    told = faults(unreadable + other)
+    assert [int(each.partition(":")[2].split()[0]) for each in told] == [9, 16, 24, 27]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "deployments: [1]", "deployments: {}", "name: [", "\tname: x"])
+def test_a_file_that_is_something_else_is_a_fault_and_no_traceback(faults, text):
+    assert faults(text)
+
+
+def test_a_file_that_is_not_there_is_a_fault(tmp_path, capsys):
+    assert main(["check", "--file", str(tmp_path / "prefect.yaml")]) == 1
+    assert "No such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("cron", ["30 1 * * *", "*/5 * * * *", "0 0 29 2 *", "0 6 * * MON-FRI"])
+def test_a_cron_that_comes_due_is_taken(cron):
+    assert unusable_cron(cron) is None
+
+
+def test_every_event_that_a_task_names_is_known():
+    texts = [path.read_text() for path in (ROOT / "tasks").glob("*.py")]
+    known = [name for name in SENT if any(f'"{name}"' in text for text in texts)]
+    verdicts = {f"steward.snapshot.{verdict}" for verdict in ("verified", "refuted", "unknown")}
+    assert set(known) | verdicts == SENT
+    assert any('f"steward.snapshot.{report.verdict.lower()}"' in text for text in texts)
+
+
+def test_the_night_begins_at_half_past_one_and_can_be_asked_for():
+    described, _ = check(FILE)
+    [night] = [each for each in described if each.name == "nightly-snapshot"]
+    assert [(each.cron, each.timezone) for each in night.schedules] == [("30 1 * * *", "UTC")]
+    assert [each.expect for each in night.triggers] == [["steward.snapshot.requested"]]
