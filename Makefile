@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 N ?=
 
-.PHONY: help setup demo up down status test test-unit lint format clean lock bench-snapshot drill-snapshot drill-clean-runs
+.PHONY: help setup demo up deploy down status test test-unit lint format clean lock bench-snapshot drill-snapshot drill-clean-runs
 
 help:  ## what there is to do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -33,6 +33,10 @@ demo: setup  ## the platform, 20 tenants, live writes, one proved night; leaves 
 up: setup  ## start the replica, or repair what is down
 	@$(BIN)/python -m replica up
 
+deploy: up  ## put prefect.yaml onto the replica's Prefect server and read it back
+	@. "$$($(BIN)/python -c 'from replica.state import default_state; print(default_state())')/environment"
+	$(BIN)/python -m deployments.prefect deploy
+
 down:  ## stop the replica
 	@$(BIN)/python -m replica down
 
@@ -51,6 +55,8 @@ lint: setup  ## style, types, import rules, rendered files
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 	$(BIN)/python -m deployments.elasticsearch render --check
+	$(BIN)/python -m deployments.prefect check
+	$(BIN)/hadolint Dockerfile
 
 format: $(VENV)/.made  ## let the formatter write
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
@@ -68,6 +74,9 @@ clean:  ## stop the replica and remove its state, keep .venv
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m replica clean; fi
 	rm -rf .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist
 
-lock:  ## resolve requirements.lock anew (maintainers; needs uv)
-	@uv pip compile --quiet --all-extras --generate-hashes --no-annotate --no-header --python-version 3.11 \
-	  pyproject.toml -o requirements.lock
+# The image takes the same versions, and what builds the project apart from what runs it.
+lock:  ## resolve the locks anew (maintainers; needs uv)
+	@compile="uv pip compile --quiet --generate-hashes --no-annotate --no-header --python-version 3.11"
+	$$compile --all-extras pyproject.toml -o requirements.lock
+	$$compile --extra flows -c requirements.lock pyproject.toml -o requirements-image.lock
+	echo hatchling | $$compile -c requirements.lock - -o requirements-build.lock
