@@ -33,7 +33,7 @@ def start(client: SyncPrefectClient, deployment: str, parameters: dict[str, Any]
         found = client.read_deployment_by_name(deployment)
     except ObjectNotFound:
         raise BadInput(
-            f"there is no deployment {deployment}", hint="deploy first: prefect --no-prompt deploy --all"
+            f"there is no deployment {deployment}", hint="deploy first: python -m deployments.prefect deploy"
         ) from None
     return client.create_flow_run_from_deployment(found.id, parameters=parameters)
 

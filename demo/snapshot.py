@@ -69,7 +69,7 @@ def prepare(stage: Stage) -> None:
     with timed("database migrated"):
         stage.shell.run("migrate", sys.executable, "-m", "steward", "migrate")
     with timed("flows deployed"):
-        stage.shell.run("deploy", sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all")
+        stage.shell.run("deploy", sys.executable, "-m", "deployments.prefect", "deploy")
     with timed("search provisioned"):
         run(stage, PROVISION, {"request": {"apply": True}})
 

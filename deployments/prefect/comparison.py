@@ -160,7 +160,7 @@ def _seen(automation: Automation) -> dict[str, Any]:
         "enabled": automation.enabled,
         "description": automation.description,
         "expect": sorted(event.expect) if event else type(trigger).__name__,
-        "match": _lists(event.match.model_dump()) if event else None,
+        "match": _lists(dict(event.match.items())) if event else None,
         "fires": (event.posture.value, event.threshold, event.within.total_seconds()) if event else None,
         "runs": [
             (action.deployment_id, action.parameters or {}) if isinstance(action, RunDeployment) else action.type

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import http
 import http.client
 import json
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +50,20 @@ def api_url(place: Place) -> str:
 
 def ask(place: Place, method: str, path: str, body: Any = None) -> Any:
     """The decoded answer of the server's own port; NotReady for whatever is not a success."""
+    return _ask(place, method, path, body, {} if method == "GET" else _csrf(place))
+
+
+def _csrf(place: Place) -> dict[str, str]:
+    """What a request that may change something carries: a token made for this one client name, good for an hour."""
+    # A name for each request: a second token for one name would void the first, and probes run side by side.
+    client = str(uuid.uuid4())
+    token = _ask(place, "GET", f"/api/csrf-token?client={client}", None, {})["token"]
+    return {"Prefect-Csrf-Client": client, "Prefect-Csrf-Token": token}
+
+
+def _ask(place: Place, method: str, path: str, body: Any, more: dict[str, str]) -> Any:
     token = base64.b64encode(auth_string(place).encode()).decode()
-    headers = {"Authorization": f"Basic {token}", "Content-Type": "application/json"}
+    headers = {"Authorization": f"Basic {token}", "Content-Type": "application/json", **more}
     connection = http.client.HTTPConnection("127.0.0.1", place.port("prefect", "api"), timeout=5)
     try:
         connection.request(method, path, None if body is None else json.dumps(body), headers)
@@ -74,8 +88,17 @@ def _environment(place: Place) -> dict[str, str]:
         "PREFECT_SERVER_API_AUTH_STRING": auth_string(place),
         "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"postgresql+asyncpg://prefect:{password}@127.0.0.1:{port}/prefect",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        # Off by default, and then any page that an operator has open could start a run with the operator's login.
+        "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
+        # Without it the key to the Secret blocks lies in the same database as they do.
+        "PREFECT_SERVER_ENCRYPTION_KEY": _encryption_key(place),
         # The default keeps leases in memory: holder and server both killed would leave a slot taken for ever.
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         # The default is inside the installed package, which may be read-only and is shared between replicas.
         "PREFECT_UI_STATIC_DIRECTORY": str(home / "ui"),
     }
+
+
+def _encryption_key(place: Place) -> str:
+    """A key as Fernet takes it: 32 bytes in URL-safe base64."""
+    return base64.urlsafe_b64encode(hashlib.sha256(place.secret("prefect.encryption").encode()).digest()).decode()

@@ -1,8 +1,10 @@
-"""One process worker: it runs flows from the checkout, with the replica's settings."""
+"""One process worker: it runs flows from the checkout, with the replica's settings, as its pool's template says."""
 
 from __future__ import annotations
 
 import datetime as dt
+import os
+from pathlib import Path
 from typing import Any
 
 from replica.server import NotReady, Place, Program, Server, python
@@ -29,7 +31,10 @@ class Worker(Server):
     def program(self, place: Place) -> Program:
         """Polls each second: the default of ten makes up most of the wait from a run's creation to its start."""
         command = [python(), "-m", "prefect", "worker", "start", "--type", "process", "--pool", POOL]
+        command += ["--base-job-template", str(checkout() / "deployments" / "work_pools" / "process.json")]
         environment = {
+            # The template's command is `python`: this installation's, whatever the caller's shell has first.
+            "PATH": f"{Path(python()).parent}{os.pathsep}{os.defpath}",
             "STEWARD_SETTINGS": str(place.state / "settings.toml"),
             "PREFECT_API_URL": api_url(place),
             "PREFECT_API_AUTH_STRING": auth_string(place),

@@ -18,8 +18,8 @@ WAIT_SECONDS = 180
 
 @pytest.fixture
 def deployed(fresh):
-    """`prefect deploy --all`, and the night as the server has it."""
-    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
+    """The project's own command, which reads back what it deployed, and the night as the server has it."""
+    command = [sys.executable, "-m", "deployments.prefect", "deploy"]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=240)
     with get_client(sync_client=True) as client:
         yield client.read_deployment_by_name(NIGHT)

@@ -1,0 +1,182 @@
+"""The replica's Prefect server, set up as production's has to be, and the read back of what was deployed to it."""
+
+import http.client
+import json
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from prefect.blocks.system import Secret
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolUpdate
+from prefect.client.schemas.schedules import IntervalSchedule
+from prefect.events.actions import RunDeployment
+from prefect.events.schemas.automations import AutomationCore, EventTrigger
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+
+from deployments.prefect.__main__ import main
+from replica.servers.prefect import ask, auth_string
+from tests.flows.prefect_server import recording_in
+
+ROOT = Path(__file__).parents[2]
+NIGHT = "nightly-snapshot/nightly-snapshot"
+
+
+@pytest.fixture
+def server(in_replica):
+    with recording_in(in_replica), get_client(sync_client=True) as client:
+        yield client
+
+
+@pytest.fixture
+def deployed(server, capfd):
+    """Everything deployed by the project's own command; the server is left without deployments."""
+    assert main(["deploy"]) == 0, capfd.readouterr()
+    capfd.readouterr()
+    yield server
+    for deployment in server.read_deployments():
+        server.delete_resource_owned_automations(f"prefect.deployment.{deployment.id}")
+        server.delete_deployment(deployment.id)
+
+
+def post(replica, headers):
+    connection = http.client.HTTPConnection("127.0.0.1", replica.port("prefect", "api"), timeout=20)
+    headers = {"Content-Type": "application/json", **headers}
+    connection.request("POST", "/api/flows/", json.dumps({"name": "forged"}), headers)
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+def test_a_login_alone_changes_nothing(replica):
+    import base64  # noqa: PLC0415  only here
+
+    login = {"Authorization": f"Basic {base64.b64encode(auth_string(replica).encode()).decode()}"}
+    assert post(replica, login) == 403
+    assert post(replica, {**login, "Prefect-Csrf-Client": "x", "Prefect-Csrf-Token": "y"}) == 403
+    assert isinstance(ask(replica, "POST", "/api/flows/count", {}), int)
+
+
+def test_the_ui_is_told_to_carry_the_token(replica):
+    connection = http.client.HTTPConnection("127.0.0.1", replica.port("prefect", "api"), timeout=20)
+    connection.request("GET", "/ui-settings")
+    told = json.loads(connection.getresponse().read())
+    connection.close()
+    assert told["csrf_enabled"] is True
+
+
+def test_the_key_to_the_blocks_is_not_in_their_database(replica, server):
+    name = f"test-{uuid4().hex[:8]}"
+    identifier = Secret(value="hunter2").save(name)
+    try:
+        port, password = replica.port("postgres", "sql"), replica.secret("postgres.prefect")
+        with psycopg.connect(f"host=127.0.0.1 port={port} dbname=prefect user=prefect", password=password) as db:
+            rows = db.execute("select data::text from block_document where id = %s", [identifier]).fetchall()
+            keys = db.execute("select count(*) from configuration where key = 'ENCRYPTION_KEY'").fetchall()
+        assert len(rows) == 1
+        assert "hunter2" not in rows[0][0]
+        assert keys == [(0,)]
+        assert Secret.load(name).get() == "hunter2"
+    finally:
+        server.delete_block_document(identifier)
+
+
+def test_the_workers_pool_is_made_from_the_template(server):
+    described = json.loads((ROOT / "deployments/work_pools/process.json").read_text())
+    server.update_work_pool("steward", WorkPoolUpdate(is_paused=False))
+    assert server.read_work_pool("steward").base_job_template == described
+
+
+def test_what_is_deployed_is_as_described_again_and_again(deployed, capfd):
+    assert main(["verify"]) == 0
+    assert main(["deploy"]) == 0
+    assert "the server holds 3 deployments as prefect.yaml says" in capfd.readouterr().out
+
+
+def pause_schedule(client, night):
+    client.update_deployment_schedule(night.id, night.schedules[0].id, active=False)
+
+
+def add_schedule(client, night):
+    client.create_deployment_schedules(night.id, [(IntervalSchedule(interval=timedelta(hours=1)), True)])
+
+
+def limit_runs(client, night):
+    client.update_deployment(night.id, DeploymentUpdate(concurrency_limit=1))
+
+
+def switch_trigger_off(client, night):
+    [automation] = client.read_resource_related_automations(f"prefect.deployment.{night.id}")
+    client.pause_automation(automation.id)
+
+
+def add_automation(client, night):
+    trigger = EventTrigger(expect={"prefect.flow-run.Crashed"}, posture="Reactive", threshold=1, within=timedelta(0))
+    action = RunDeployment(source="selected", deployment_id=night.id)
+    mine = f"prefect.deployment.{night.id}"
+    client.create_automation(
+        AutomationCore(name="retry crashed", trigger=trigger, actions=[action], owner_resource=mine)
+    )
+
+
+def pause(client, night):
+    client.pause_deployment(night.id)
+
+
+def describe_otherwise(client, night):
+    client.update_deployment(night.id, DeploymentUpdate(description="x", tags=["y"]))
+
+
+def leave_an_old_one(client, night):
+    client.create_deployment(
+        night.flow_id, f"old-{uuid4().hex[:8]}", work_pool_name="steward", entrypoint=night.entrypoint
+    )
+
+
+def change_the_pool(client, night):
+    pool = client.read_work_pool("steward").base_job_template
+    pool["variables"]["properties"]["command"]["default"] = None
+    client.update_work_pool("steward", WorkPoolUpdate(base_job_template=pool, concurrency_limit=3))
+
+
+def lose_a_deployment(client, night):
+    client.delete_deployment(night.id)
+
+
+DRIFTS = {
+    pause_schedule: ["schedule nightly active: the server holds False, expected True"],
+    add_schedule: ["a schedule on the server ('IntervalSchedule')"],
+    limit_runs: ["nightly-snapshot concurrency limit: the server holds 1"],
+    switch_trigger_off: ["trigger snapshot on request enabled: the server holds False"],
+    add_automation: ["the automation 'retry crashed' on the server"],
+    pause: ["nightly-snapshot paused: the server holds True"],
+    describe_otherwise: ["description: the server holds 'x'", "tags: the server holds ['y']"],
+    leave_an_old_one: ["old-", "prefect deployment delete"],
+    change_the_pool: ["another variables in its base job template", "work pool steward concurrency limit"],
+    lose_a_deployment: ["nightly-snapshot: no such deployment"],
+}
+
+
+@pytest.mark.parametrize(("drift", "words"), DRIFTS.items(), ids=[drift.__name__ for drift in DRIFTS])
+def test_a_server_that_drifted_is_told(deployed, capfd, drift, words):
+    drift(deployed, deployed.read_deployment_by_name(NIGHT))
+    try:
+        assert main(["verify"]) == 1
+        said = capfd.readouterr().err
+        assert [word for word in words if word not in said] == []
+    finally:
+        deployed.update_work_pool("steward", WorkPoolUpdate(concurrency_limit=None))
+
+
+def test_a_server_that_cannot_be_asked_is_neither_right_nor_wrong(replica, server, capfd):
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
+        assert main(["verify"]) == 2
+    assert "no Prefect server answers at http://127.0.0.1:9/api" in capfd.readouterr().err
+    with temporary_settings({PREFECT_API_AUTH_STRING: "steward:wrong"}):
+        assert main(["verify"]) == 2
+    assert "answered 401" in capfd.readouterr().err
+    with temporary_settings(restore_defaults={PREFECT_API_URL}):
+        assert main(["verify"]) == 2
+    assert "PREFECT_API_URL is not set" in capfd.readouterr().err
