@@ -17,9 +17,10 @@ from urllib.parse import urlsplit
 
 import certifi
 import msgspec
-from elastic_transport import JsonSerializer, Serializer, Transport, TransportError
+from elastic_transport import JsonSerializer, Serializer, Transport, TransportError, Urllib3HttpNode
 from elasticsearch import ApiError, Elasticsearch
 
+from steward.clients.before_writing import BeforeWrite, in_context_of_opening, is_write
 from steward.clients.elasticsearch_errors import AWAY, BUSY, answered, translate, unanswered
 from steward.errors import BadInput
 from steward.settings import SearchCluster, Settings, read_secret
@@ -82,8 +83,13 @@ class SearchClient:
 
 
 @contextmanager
-def open_search(settings: Settings, cluster: str, user: str) -> Generator[SearchClient]:
+def open_search(
+    settings: Settings, cluster: str, user: str, before_write: BeforeWrite | None = None
+) -> Generator[SearchClient]:
     """*cluster* as the user kept for purpose *user*; connections close on leaving.
+
+    *before_write* is called right before each request but GET and HEAD is sent, at every retry, from whatever thread:
+    what it raises keeps the request from leaving, and comes to the caller as it is. (Searches are POSTs too.)
 
     What elasticsearch-py raises inside the block leaves it translated. BadInput names an unknown cluster or purpose.
     """
@@ -94,7 +100,7 @@ def open_search(settings: Settings, cluster: str, user: str) -> Generator[Search
             hint=f"add [search.{cluster}.users.{user}] to the settings file",
         )
     login = described.users[user]
-    client = _connect(cluster, described, login.username, read_secret(login.password))
+    client = _connect(cluster, described, login.username, read_secret(login.password), _node(before_write))
     try:
         yield client
     except (ApiError, TransportError) as error:
@@ -103,7 +109,24 @@ def open_search(settings: Settings, cluster: str, user: str) -> Generator[Search
         client.elasticsearch.close()
 
 
-def _connect(cluster: str, described: SearchCluster, username: str, password: str) -> SearchClient:
+def _node(before_write: BeforeWrite | None) -> type[Urllib3HttpNode]:
+    """One node's connections, which ask *before_write* as late as can be: below the transport's own retries."""
+    if before_write is None:
+        return Urllib3HttpNode
+    ask = in_context_of_opening(before_write)
+
+    class AskingNode(Urllib3HttpNode):
+        def perform_request(self, method: str, *args: Any, **kwargs: Any) -> Any:
+            if is_write(method):
+                ask()
+            return super().perform_request(method, *args, **kwargs)
+
+    return AskingNode
+
+
+def _connect(
+    cluster: str, described: SearchCluster, username: str, password: str, node: type[Urllib3HttpNode]
+) -> SearchClient:
     if any(urlsplit(host).scheme != "https" or urlsplit(host).username for host in described.hosts):
         # Not echoed: a URL with a user in it has a password in it.
         raise BadInput(
@@ -117,6 +140,7 @@ def _connect(cluster: str, described: SearchCluster, username: str, password: st
         ca_certs=_checked_ca(cluster, described.ca_file),
         serializers={RAW_JSON: _Undecoded(), VENDOR_JSON: JsonSerializer()},
         request_timeout=REQUEST_TIMEOUT_SECONDS,
+        node_class=node,
     )
     login = "Basic " + b64encode(f"{username}:{password}".encode()).decode()
     return SearchClient(cluster, username, described.hosts, elasticsearch, login)

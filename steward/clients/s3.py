@@ -14,6 +14,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, SSLError
 
+from steward.clients.before_writing import BeforeWrite, in_context_of_opening, is_write
 from steward.errors import BadInput, StewardError, Unavailable
 from steward.settings import ObjectStore, Settings, read_secret
 
@@ -150,18 +151,32 @@ class LockedBucket:
 
 
 @contextmanager
-def open_evidence_bucket(settings: Settings) -> Generator[LockedBucket]:
+def open_evidence_bucket(settings: Settings, before_write: BeforeWrite | None = None) -> Generator[LockedBucket]:
     """The bucket for evidence, checked to have Object Lock. Keys are read here, from their references.
+
+    *before_write* is called right before each request but GET and HEAD is sent, at every retry: what it raises keeps
+    the request from leaving, and comes to the caller as it is.
 
     Raises ObjectStoreUnavailable (transient), ObjectStoreRefused, BucketMissing or BucketWithoutLock.
     """
     store = settings.objects
     bucket = LockedBucket(store.evidence_bucket, store.endpoint or f"AWS {store.region}", _client(store))
+    if before_write:
+        _ask(bucket.client, in_context_of_opening(before_write))
     try:
         bucket.check()
         yield bucket
     finally:
         bucket.client.close()
+
+
+def _ask(client: Any, before_write: BeforeWrite) -> None:
+    def on_send(request: Any, **_event: Any) -> None:
+        if is_write(request.method):
+            before_write()
+
+    # botocore's last event before the request leaves: emitted once a try.
+    client.meta.events.register("before-send.s3", on_send)
 
 
 def _client(store: ObjectStore) -> Any:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from steward.clients.postgres import DatabaseUnavailable
 from steward.operations.claims import Operation, check
-from steward.operations.errors import NoOperation
+from steward.operations.errors import NoOperation, Superseded
 from steward.operations.ledger import Ledger
 
 #: A process that lost its operation and has not ended by then is stuck in a call, and ends itself.
@@ -30,6 +30,8 @@ class Heartbeat(threading.Thread):
         self._ledger = Ledger(ledger.settings, patience_seconds=0)
         self._operation = operation
         self._stopped = threading.Event()
+        #: The operation has been given up here: no thread of this process may act for it any more.
+        self.given_up = False
         self.safe_until = time.monotonic() + operation.lease_seconds
 
     def run(self) -> None:
@@ -48,6 +50,11 @@ class Heartbeat(threading.Thread):
                 break
             self.safe_until = sent + self._operation.lease_seconds
         self._ledger.close()
+
+    def give_up(self) -> None:
+        """No further beat, and `guard` refuses: before the lease is released, since a step may be at work in a thread."""
+        self.given_up = True
+        self.stop()
 
     def stop(self) -> None:
         """No further beat; the one under way may still land, and a released lease refuses it."""
@@ -92,7 +99,7 @@ def holding(ledger: Ledger, operation: Operation) -> Generator[Holding]:
     try:
         yield held
     finally:
-        heartbeat.stop()
+        heartbeat.give_up()
         _current.reset(token)
 
 
@@ -103,6 +110,11 @@ def guard() -> None:
     on, so that a woken holder asks, and is refused. A call that has already left may still land. Raises Superseded.
     """
     held = current()
+    if held.heartbeat.given_up:
+        raise Superseded(
+            f"{held.operation} has been given up by this process; a thread of it that is still at work does nothing more",
+            hint="nothing to do: the next attempt goes on at this step",
+        )
     if time.monotonic() > held.heartbeat.safe_until:
         check(held.ledger, held.operation)
 
