@@ -12,7 +12,7 @@ from cronsim import CronSim, CronSimError
 from prefect.client.schemas.schedules import CronSchedule
 from pydantic import ValidationError
 
-from deployments.prefect import flows
+from deployments.prefect import flows, templates
 from deployments.prefect.description import POOL, Deployment, Schedule, Trigger, parse
 from deployments.prefect.document import Document, Place, read
 from deployments.prefect.events import KNOWN
@@ -82,6 +82,14 @@ def _pool(document: Document, place: Place, deployment: Deployment) -> Iterator[
         yield Fault(
             where, f"unknown work pool {name!r}", f"{POOL!r}, for which deployments/work_pools has templates", meant
         )
+    known = templates.variables()
+    for variable in deployment.work_pool.job_variables:
+        # `env.NAME` sets one of env's own.
+        if variable.partition(".")[0] not in known:
+            word = nearest(variable, known)
+            hint = f"did you mean {word!r}?" if word else "the worker would ignore it"
+            where = document.where((*place, "work_pool", "job_variables", variable))
+            yield Fault(where, f"unknown job variable {variable!r}", "a variable of a work pool's template", hint)
 
 
 def _flow(document: Document, place: Place, deployment: Deployment) -> Iterator[Fault]:

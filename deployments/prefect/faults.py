@@ -15,6 +15,8 @@ _SECRET_VALUE = re.compile(
     r"-----BEGIN|\b(AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_\w{20,}|\bgithub_pat_\w{20,}|\bxox[abprs]-[\w-]{10,}"
     r"|\bsk-[\w-]{16,}|\beyJ[\w-]{10,}\.[\w-]{10,}\.|://[^/\s:@{]+:[^/\s@{]+@"
 )
+#: What only says where a secret is.
+_REFERENCE_NAME = re.compile(r"_(name|file|path|ref)$")
 _SHOWN_CHARACTERS = 80
 
 
@@ -35,7 +37,7 @@ class Fault:
 def shown(value: Any) -> str:
     """*value* as it may stand in a message: cut when long, withheld when it looks like a secret."""
     text = repr(value)
-    if _SECRET_VALUE.search(text):
+    if any(True for _ in secrets_in(value)):
         return "a value that looks like a secret"
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
 
@@ -63,5 +65,7 @@ def secrets_in(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[s
 def _is_secret(value: str, path: tuple[str | int, ...]) -> bool:
     if _SECRET_VALUE.search(value):
         return True
-    named = bool(path) and _SECRET_NAME.search(str(path[-1]).lower()) is not None
-    return named and not value.startswith(("file:", "keyvault:", "/", "{{"))
+    # In a template's form the name stands one higher: `properties: {db_password: {default: …}}`.
+    names = [str(step).lower() for step in path if step != "default"]
+    named = bool(names) and _SECRET_NAME.search(names[-1]) and not _REFERENCE_NAME.search(names[-1])
+    return bool(named) and not value.startswith(("file:", "keyvault:", "/", "{{"))

@@ -5,6 +5,7 @@ A key that the worker does not know is dropped, a placeholder without a variable
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -72,6 +73,15 @@ def load(pool_type: str, folder: Path = FOLDER) -> dict[str, Any]:
             hint="make the pool anew with one of these types, or write its template into deployments/work_pools",
         )
     return dict(json.loads(path.read_text()))
+
+
+def variables(folder: Path = FOLDER) -> set[str]:
+    """What a deployment may set in one type of work pool or another; none of a template that cannot be read."""
+    found = set[str]()
+    for name in KNOWN:
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            found |= set(json.loads((folder / f"{name}.json").read_text())["variables"]["properties"])
+    return found
 
 
 def check(folder: Path = FOLDER) -> list[Fault]:

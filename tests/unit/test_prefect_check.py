@@ -110,6 +110,12 @@ TYPOS = {
     ),
     "a name that is not the flow's": ("- name: look", "- name: provision", 6, "own name 'look'"),
     "an unknown pool": ("      name: steward", "      name: stewart", 11, "did you mean 'steward'?"),
+    "an unknown job variable": (
+        "      name: steward",
+        "      name: steward\n      job_variables: {comand: x}",
+        12,
+        "did you mean 'command'?",
+    ),
     "an unknown parameter": ("request: {apply", "reqest: {apply", 12, "did you mean 'request'?"),
     "an unknown field of a parameter": ("{apply: false}", "{aply: false}", 12, "aply"),
     "no description": ("    description: Compare and put right.\n", "", 6, "description: the key is not there"),
@@ -198,3 +204,10 @@ def test_the_night_begins_at_half_past_one_and_can_be_asked_for():
     [night] = [each for each in described if each.name == "nightly-snapshot"]
     assert [(each.cron, each.timezone) for each in night.schedules] == [("30 1 * * *", "UTC")]
     assert [each.expect for each in night.triggers] == [["steward.snapshot.requested"]]
+
+
+@pytest.mark.parametrize(
+    "variables", ["{secret_name: steward-secrets}", "{env: {DB_PASSWORD_FILE: /run/x, TOKEN: 'file:/run/y'}}"]
+)
+def test_where_a_secret_is_is_no_secret(faults, variables):
+    assert faults(changed("      name: steward", f"      name: steward\n      job_variables: {variables}")) == []

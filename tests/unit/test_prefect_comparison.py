@@ -180,3 +180,10 @@ def test_a_deployment_of_ours_that_is_not_described_is_told_with_the_way_to_remo
     [difference] = told(held(others=[other]))
     assert difference.startswith("old-name: a deployment of")
     assert f"prefect deployment delete {other.id}" in difference
+
+
+def test_a_secret_that_somebody_put_on_the_server_is_not_repeated():
+    there = held(deployment(job_variables={"env": {"DB_PASSWORD": "hunter2"}}))
+    assert [each.partition(",")[0] for each in told(there)] == [
+        "look job variables: the server holds a value that looks like a secret"
+    ]

@@ -68,6 +68,12 @@ CHANGES = {
     "privileges": ("docker", "job_configuration/privileged", True, "expected False"),
     "root": ("docker", "job_configuration/container_create_kwargs/user", "0:0", "expected '10001:10001'"),
     "a secret": ("docker", "variables/properties/env/default", {"DB_PASSWORD": "hunter2"}, "looks like a secret"),
+    "a secret in the form": (
+        "docker",
+        "variables/properties/db_password",
+        {"title": "x", "description": "x", "default": "hunter2"},
+        "looks like a secret",
+    ),
     "a part that Prefect ignores": ("process", "variable", {}, "keys ['job_configuration', 'variable', 'variables']"),
 }
 
