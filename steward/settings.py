@@ -85,6 +85,11 @@ class Operations(_Frozen):
 
     lease_seconds: float = Field(default=15, gt=0, description="after this without a heartbeat, another run takes over")
     heartbeat_seconds: float = Field(default=5, gt=0, description="how often a run renews its lease")
+    pending_seconds: float = Field(
+        default=30,
+        gt=0,
+        description="how long a worker may take to begin a run's process; more where images are fetched",
+    )
 
     @model_validator(mode="after")
     def _outlives_heartbeats(self) -> Self:

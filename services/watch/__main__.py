@@ -1,0 +1,83 @@
+"""`python -m services.watch`: take up what was abandoned, tell what is overdue, count.
+
+Failure semantics: the watch keeps nothing that is not in the ledger, so it may be killed at any moment and started
+again; two of them side by side do no harm. A database or a Prefect that is away is said once, and waited for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from importlib.resources import files
+from pathlib import Path
+
+from services.watch.journal import say
+from steward.errors import BadInput, StewardError
+from steward.settings import load
+
+_DEFAULT = Path(str(files("deployments"))) / "operations.toml"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    chosen = _parser().parse_args(arguments)
+    try:
+        _watch(chosen)
+    except StewardError as error:
+        print(f"ERROR: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _watch(chosen: argparse.Namespace) -> None:
+    host, port = _address(chosen.listen)
+    if not os.environ.get("PREFECT_API_URL"):
+        # Its client would start a server of its own, and find it empty.
+        raise BadInput(
+            "PREFECT_API_URL is not set", hint="let it name the API of Prefect's server: http://HOST:PORT/api"
+        )
+    # Only here: whoever asks for help needs neither a driver nor Prefect.
+    from services.watch.bookkeeping import Bookkeeping  # noqa: PLC0415  the reason stands above
+    from services.watch.exporter import serve  # noqa: PLC0415  the reason stands above
+    from services.watch.reaper import Reaper  # noqa: PLC0415  the reason stands above
+    from services.watch.situation import Situation  # noqa: PLC0415  the reason stands above
+    from steward.operations.expectations import read_expectations  # noqa: PLC0415  the reason stands above
+    from steward.operations.ledger import Ledger  # noqa: PLC0415  the reason stands above
+
+    # A patience of nothing: the next round asks again.
+    situation = Situation(Ledger(load(chosen.settings), patience_seconds=0), read_expectations(chosen.expectations))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: situation.stopped.set())
+    port = serve(situation, host, port)
+    say("watching", pid=os.getpid(), listen=f"{host}:{port}", expected=len(situation.expectations))
+    for loop in (Bookkeeping(situation), Reaper(situation)):
+        threading.Thread(target=loop.run, name=type(loop).__name__, daemon=True).start()
+    # Neither loop is waited for: whatever they are at, a watch that comes later finds in the ledger.
+    situation.stopped.wait()
+    say("stopped")
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit():
+        raise BadInput(f"{text!r} is no address to listen on", hint="expected HOST:PORT, such as 127.0.0.1:9464")
+    return host, int(port)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m services.watch", description="take up what was abandoned, tell what is overdue, count"
+    )
+    parser.add_argument("--settings", type=Path, help="settings file (default: the one STEWARD_SETTINGS names)")
+    parser.add_argument("--expectations", type=Path, default=_DEFAULT, help="what ought to happen, and when (TOML)")
+    parser.add_argument("--listen", default="127.0.0.1:9464", metavar="HOST:PORT", help="for /metrics and /healthz")
+    return parser
+
+
+if __name__ == "__main__":
+    # Every thread is a daemon's; one that hangs in a call must not keep the process.
+    status = main()
+    sys.stdout.flush()
+    os._exit(status)
