@@ -25,11 +25,12 @@ _PREFIX = "steward-test-"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--replica", type=Path, default=None, metavar="DIR", help="use the replica at DIR and leave it up")
+    parser.addoption("--servers", default="", metavar="NAME,…", help="only these of its servers, and what they need")
 
 
-def _up(folder: Path) -> Place:
+def _up(folder: Path, only: str) -> Place:
     try:
-        return start.up(folder, SERVERS, [])
+        return start.up(folder, SERVERS, [name for name in only.split(",") if name])
     except StewardError as error:
         # Never a skip: an absent server is a failure that says what to do about it.
         pytest.fail(f"the replica did not start\n{error}", pytrace=False)
@@ -52,15 +53,16 @@ def _remove_abandoned() -> None:
 @pytest.fixture(scope="session")
 def replica(request: pytest.FixtureRequest) -> Generator[Place]:
     """The replica of this test run, every server up. A test that damages a server mends it again."""
+    only = request.config.getoption("--servers")
     if named := request.config.getoption("--replica"):
-        yield _up(named.absolute())
+        yield _up(named.absolute(), only)
         return
     _remove_abandoned()
     # Not pytest's own temporary folder: it is closed to the user that PostgreSQL runs as when this runs as root.
     folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
     folder.chmod(0o711)
     try:
-        yield _up(folder / "replica")
+        yield _up(folder / "replica", only)
     finally:
         _remove(folder)
 

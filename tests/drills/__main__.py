@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import time
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,10 @@ DRILLS = {
     "killed-night": "test_killed_night.py",
     "clean-runs": "test_clean_runs.py",
     "damage": "test_damaged_restore.py",
+    "operations": "test_operations.py",
 }
+#: Of the replica, where a drill needs few.
+SERVERS = {"operations": "postgres,prefect,worker"}
 
 
 class Count:
@@ -21,10 +25,26 @@ class Count:
 
     def __init__(self) -> None:
         self.passed = self.failed = 0
+        #: By fault: what the tests of a drill that tells more than passed and failed have recorded.
+        self.told = defaultdict(Counter)
 
     def pytest_runtest_logreport(self, report):
         self.passed += report.when == "call" and report.passed
         self.failed += report.failed
+        if report.when == "call":
+            for fault, figures in report.user_properties:
+                self.told[fault].update(figures)
+
+    @property
+    def figures(self):
+        """Sums, and for each fault how many cases it had: what was told, else what ran."""
+        if not self.told:
+            return {"cases": self.passed + self.failed, "failed": self.failed}
+        total = Counter()
+        for figures in self.told.values():
+            total.update(figures)
+        by_fault = {fault: figures["cases"] for fault, figures in self.told.items()}
+        return {**total, "failed": self.failed, "by_fault": by_fault}
 
 
 def main():
@@ -36,10 +56,11 @@ def main():
     asked = parser.parse_args()
     os.environ |= {"STEWARD_DRILL_CASES": str(asked.cases), "STEWARD_DRILL_SEED": str(asked.seed)}
     options = ["--replica", str(asked.replica)] if asked.replica else []
+    options += ["--servers", SERVERS[asked.name]] if asked.name in SERVERS else []
     count, started = Count(), time.monotonic()
     path = Path(__file__).with_name(DRILLS[asked.name])
     code = pytest.main(["-v", "-s", "--timeout=1800", str(path), *options], plugins=[count])
-    figures = {"drill": asked.name, "seed": asked.seed, "cases": count.passed + count.failed, "failed": count.failed}
+    figures = {"drill": asked.name, "seed": asked.seed, **count.figures}
     print(json.dumps(figures | {"seconds": round(time.monotonic() - started)}))
     return int(code or not count.passed)
 
