@@ -1,5 +1,7 @@
 """The operation ledger's two words to a flow's author: `@durable` under `@flow`, `@step` in place of `@task`.
 
+docs/flows.md tells how to write with them, and docs/adr/0005-operation-ledger.md what each behaviour is and why.
+
 Prefect shows and schedules; the ledger decides. Nothing is cached or stored by Prefect: a result in its storage would
 be a second memory beside the ledger, without a token, and the first place where a secret leaks.
 """
@@ -9,7 +11,10 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, get_type_hints
 
@@ -17,22 +22,24 @@ from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import FlowRun, State, TaskRun
 from prefect.context import FlowRunContext, TaskRunContext
-from prefect.exceptions import Pause
+from prefect.exceptions import Pause, TerminationSignal
 from prefect.logging import get_run_logger
 from prefect.states import Cancelled, Completed
 from pydantic import TypeAdapter
 
 from steward.clients.postgres import connect
-from steward.errors import is_transient
+from steward.errors import Unavailable, is_transient
 from steward.evidence.store import list_statements
-from steward.operations import claims
+from steward.operations import claims, steps
 from steward.operations.claims import Identity, Operation, Run, Terms
 from steward.operations.errors import AlreadyEnded, Held, Superseded
-from steward.operations.holding import current, holding
+from steward.operations.following import operation_id_of
+from steward.operations.holding import Holding, current, holding
 from steward.operations.ledger import Ledger
 from steward.operations.steps import Doubt, Kind, Step, run_step
 from steward.settings import VARIABLE, load
 from steward.verdicts import NotVerified, Verdict
+from tasks.lineage import is_unwanted, tell_parent
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -42,13 +49,28 @@ F = TypeVar("F", bound=Callable[..., Any])
 RETRY_DELAYS_SECONDS: list[float] = [2, 10, 30]
 #: The tag by which a run that takes an operation up again keeps its period: it starts at another time.
 PERIOD_TAG = "period:"
-#: How long a person may take to approve, unless the flow says otherwise.
-APPROVAL_SECONDS = 24 * 3600.0
+#: How long a run that was suspended by hand may wait to be resumed. An approval says itself how long.
+SUSPENDED_SECONDS = 24 * 3600.0
+#: Told to end, this process ends by itself within this time, even with a step stuck in a thread: inside the 30 s that
+#: Prefect and Kubernetes give before they kill.
+END_SECONDS = 15.0
+#: How long it then tries to release the lease. Not released, it expires by itself.
+RELEASE_SECONDS = 3.0
+#: EX_TEMPFAIL: whoever started the process may start another.
+EXIT_CODE = 75
 
 
 def operation() -> Operation:
     """The operation that this flow or step belongs to. Raises NoOperation."""
     return current().operation
+
+
+@contextmanager
+def turning_back(reason: object) -> Generator[None]:
+    """Undo, once and for all attempts: from here only steps of kind undo, always and closing run. Raises Superseded."""
+    held = current()
+    with claims.turning_back(held.ledger, held.operation, reason):
+        yield
 
 
 def ledger() -> Ledger:
@@ -132,6 +154,13 @@ def _result_type(fn: Callable[..., Any]) -> TypeAdapter[Any]:
     return TypeAdapter(get_type_hints(fn).get("return", Any))
 
 
+def recorded(of: Callable[..., R], key: str = "") -> R | None:
+    """What the operation has recorded of the step *of* in this or an earlier attempt; None: it is not done."""
+    fn: Callable[..., R] = inspect.unwrap(of.fn)  # pyright: ignore[reportFunctionMemberAccess]  a Task has it
+    row = steps.recorded(fn.__name__, key)
+    return _result_type(fn).validate_python(row["result"]) if row else None
+
+
 def durable(
     *,
     subject: str = "",
@@ -155,7 +184,8 @@ def durable(
         if inspect.iscoroutinefunction(fn):
             message = f"{fn.__name__}: a durable flow is a plain function"
             raise TypeError(message)
-        signature = inspect.signature(fn)
+        # Resolved here: Prefect makes the form from the wrapper, whose module knows none of the flow's types.
+        signature = inspect.signature(fn, eval_str=True)
 
         @functools.wraps(fn)
         def run(*args: P.args, **kwargs: P.kwargs) -> Any:
@@ -169,17 +199,24 @@ def durable(
                 occurrence,
                 resource.format(**bound.arguments) if resource else "",
             )
+            if is_unwanted(ledger(), flow_run):
+                return Cancelled(
+                    name="Skipped", message="the operation that started this run has ended, or turned back"
+                )
             try:
                 held = claims.claim(ledger(), identity, _as_run(flow_run), terms)
             except AlreadyEnded as ended:
+                tell_parent(flow_run, ended.operation_id)
                 return _told(identity, ended, _result_type(fn))
             except Held as other:
+                tell_parent(flow_run, operation_id_of(ledger(), identity))
                 return Cancelled(name="Skipped", message=str(other))
             try:
                 return _run_held(held, lambda: fn(*args, **kwargs))
             except Superseded as lost:
                 return Cancelled(name="Superseded", message=str(lost))
 
+        run.__signature__ = signature  # pyright: ignore[reportAttributeAccessIssue]  what inspect looks for
         return run
 
     return wrap
@@ -190,10 +227,21 @@ def _flow_run() -> tuple[str, FlowRun]:
     if context is None or context.flow is None or context.flow_run is None:
         message = "a durable flow is called without its flow: put @flow above @durable"
         raise TypeError(message)
+    if context.flow.timeout_seconds is not None:
+        # It ends the flow by an exception that no `except Exception` sees, so nothing is undone, and it begins anew with
+        # each attempt.
+        message = (
+            f"flow {context.flow.name} has timeout_seconds: a durable flow's time is Terms(deadline_seconds=...), "
+            "which counts over all attempts and lets it clean up"
+        )
+        raise TypeError(message)
     return context.flow.name, context.flow_run
 
 
 def _tagged_period(flow_run: FlowRun) -> str | None:
+    if flow_run.parent_task_run_id and not flow_run.deployment_id:
+        # A subflow inherits its parent's tags, and the parent's period is not its own.
+        return None
     return next((tag.removeprefix(PERIOD_TAG) for tag in flow_run.tags if tag.startswith(PERIOD_TAG)), None)
 
 
@@ -217,7 +265,7 @@ def _told(identity: Identity, ended: AlreadyEnded, result_type: TypeAdapter[Any]
 def _run_held(held: Operation, body: Callable[[], R]) -> R:
     """Run the flow's body under its lease, and record how it ended."""
     book = ledger()
-    with holding(book, held):
+    with holding(book, held) as holder:
         try:
             result = body()
         except Superseded:
@@ -228,12 +276,33 @@ def _run_held(held: Operation, body: Callable[[], R]) -> R:
         except Exception as failure:
             claims.fail(book, held, f"{type(failure).__name__}: {failure}")
             raise
-        except Pause:
-            claims.wait(book, held, APPROVAL_SECONDS)
+        except Pause as pause:
+            claims.wait(book, held, _seconds_to_wait(pause))
             raise
-        except BaseException:
-            # Told to end. The reaper asks Prefect whether that was a cancellation.
-            claims.release(book, held)
+        except BaseException as told:
+            # The reaper asks Prefect whether that was a cancellation.
+            _give_up(book, holder, told)
             raise
         claims.conclude(book, held, getattr(result, "verdict", None), result, None)
         return result
+
+
+def _seconds_to_wait(pause: Pause) -> float:
+    """How long a person may take: what the suspended state says, or SUSPENDED_SECONDS for one that says nothing."""
+    until = pause.state.state_details.pause_timeout if pause.state else None
+    return (until - datetime.now(UTC)).total_seconds() if until else SUSPENDED_SECONDS
+
+
+def _give_up(book: Ledger, holder: Holding, told: BaseException) -> None:
+    """Release the lease of a process that was told to end, and see to it that it does end.
+
+    A step that another thread is still at is refused at its next write, and cannot record; but Prefect waits for that
+    thread, and what waits is killed without a word when the grace is over.
+    """
+    holder.heartbeat.give_up()
+    if isinstance(told, TerminationSignal):
+        end = threading.Timer(END_SECONDS, os._exit, [EXIT_CODE])
+        end.daemon = True
+        end.start()
+    with suppress(Superseded, Unavailable):
+        claims.release(Ledger(book.settings, patience_seconds=RELEASE_SECONDS), holder.operation)

@@ -1,0 +1,186 @@
+"""Durable flows as they are deployed, run by the worker: a person's answer, a child on a worker, an order to end."""
+
+import os
+import signal
+import time
+from datetime import UTC, datetime
+
+import psutil
+import pytest
+from prefect import tags
+from prefect.client.orchestration import get_client
+from prefect.flow_runs import resume_flow_run
+from prefect.states import Cancelling
+
+from steward.errors import BadInput
+from steward.operations import claims
+from steward.operations.claims import Identity, Run, Terms, claim
+from tasks.children import ChildFailed
+from tasks.lineage import parent_tag
+from tests.flows import durable_samples as samples
+from tests.flows.durable_ground import (
+    deployed,
+    ended,
+    operation_of,
+    start,
+    state_of,
+    unique,
+    wait_for,
+)
+from tests.flows.prefect_server import recording_in
+
+#: What Prefect and Kubernetes give a process that was told to end.
+GRACE_SECONDS = 30
+
+
+@pytest.fixture(scope="module")
+def deployments(replica, ledger_settings):
+    flows = (samples.asking, samples.child, samples.parent, samples.blocking, samples.blocking_thread)
+    with recording_in(replica), deployed(*flows, settings=ledger_settings) as made:
+        yield made
+
+
+@pytest.fixture
+def subject():
+    return unique("subject")
+
+
+def suspended(flow_run_id):
+    return wait_for(lambda: state_of(flow_run_id).name == "Suspended", "suspension")
+
+
+def answer(flow_run_id, **filled):
+    resume_flow_run(flow_run_id, run_input=filled)
+
+
+def attempts(book, name, subject):
+    operation = operation_of(book, name, subject)
+    return book.query(
+        "SELECT * FROM steward.operation_attempts WHERE operation_id = %(id)s ORDER BY attempt", id=operation["id"]
+    )
+
+
+def pid_in(effects, prefix):
+    return int(next(line for line in effects if line.startswith(prefix)).split()[-1])
+
+
+def gone(pid):
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_an_approval_ends_the_process_keeps_the_resource_and_is_asked_for_once(book, deployments, effects, subject):
+    """The process that was to record the answer is killed, so that another run has to find it."""
+    run = start(deployments["asking"], {"log": effects.path, "subject": subject, "dies_in_attempt": 2})
+    suspended(run)
+    wait_for(lambda: operation_of(book, "asking", subject)["state"] == "waiting", "operation that waits")
+    wait_for(lambda: gone(pid_in(effects, "attempt 1 in")), "end of the process")
+    waiting = operation_of(book, "asking", subject)
+    assert waiting["lease_until"] <= datetime.now(UTC)
+    assert 0 < (waiting["deadline"] - datetime.now(UTC)).total_seconds() < 600
+    with pytest.raises(claims.Held):
+        claim(book, Identity("other", resource=f"asking/{subject}"), Run(), Terms(wait_seconds=0))
+
+    answer(run, approved=True, by="the operator on duty", remark="looks well")
+    wait_for(lambda: any(line.startswith("attempt 2 in") for line in effects), "second attempt")
+    wait_for(lambda: gone(pid_in(effects, "attempt 2 in")), "death of the process")
+    # As the reaper does: a new run, since the dead one does not come back.
+    assert samples.asking(effects.path, subject) == "the operator on duty: looks well"
+    assert operation_of(book, "asking", subject)["state"] == "done"
+    assert [line for line in effects if line.startswith("made")] == ["made before", "made after"]
+
+
+def test_an_approval_that_nobody_gives_in_time_lets_the_next_run_turn_back(book, deployments, effects, subject):
+    run = start(deployments["asking"], {"log": effects.path, "subject": subject, "within_seconds": 2})
+    suspended(run)
+    wait_for(lambda: operation_of(book, "asking", subject)["state"] == "waiting", "operation that waits")
+    time.sleep(2)
+    assert samples.asking(effects.path, subject, within_seconds=2) == "turned back"
+    assert operation_of(book, "asking", subject)["state"] == "undone"
+    assert list(effects)[-1] == "undone"
+    assert effects.count("made after") == 0
+
+
+def test_an_approval_in_a_run_that_no_worker_can_start_again_is_refused(book, effects, subject):
+    with pytest.raises(BadInput, match="only a deployed flow's run"):
+        samples.asking(effects.path, subject)
+    assert operation_of(book, "asking", subject)["state"] == "failed"
+
+
+def test_a_parent_that_is_killed_finds_its_child_again_and_the_child_runs_once(book, deployments, effects, subject):
+    parameters = {"log": effects.path, "subject": subject, "seconds": 5}
+    start(deployments["parent"], parameters)
+    part = f"{subject}/part"
+    wait_for(lambda: effects.count(f"{part} begun"), "child at work")
+    owner = operation_of(book, "parent", subject)["owner"]
+    os.kill(int(owner.split(":")[1]), signal.SIGKILL)
+    result = samples.parent(**parameters)
+    whole, below = operation_of(book, "parent", subject), operation_of(book, "child", part)
+    assert result == [f"worked on {part}", below["id"]]
+    assert (whole["attempt"], below["attempt"], below["period"]) == (2, 1, "2025-07-31")
+    assert [effects.count(f"{part} begun"), effects.count(f"{part} done")] == [1, 1]
+
+
+def test_a_child_that_failed_gets_one_more_run_from_the_parents_next(book, deployments, effects, subject):
+    parameters = {"log": effects.path, "subject": subject, "fails_in_attempt": 1}
+    with pytest.raises(ChildFailed, match="failed: ValueError: no such thing"):
+        samples.parent(**parameters)
+    assert samples.parent(**parameters)[0] == f"worked on {subject}/part"
+    assert operation_of(book, "child", f"{subject}/part")["attempt"] == 2
+    assert effects.count(f"{subject}/part done") == 1
+
+
+def test_a_child_that_has_not_begun_when_its_parent_has_ended_is_skipped(book, effects, subject):
+    above = claim(book, Identity("above", subject), Run(), Terms(wait_seconds=0))
+    with tags(parent_tag(above)):
+        assert samples.child(effects.path, f"{subject}/wanted") == f"worked on {subject}/wanted"
+        claims.fail(book, above, "gave up")
+        state = samples.child(effects.path, f"{subject}/unwanted", return_state=True)
+    assert (state.type, state.name) == ("CANCELLED", "Skipped")
+    assert effects.count(f"{subject}/unwanted begun") == 0
+
+
+def test_a_child_that_comes_too_late_says_which_operation_did_its_work(book, effects, subject):
+    samples.verified(effects.path, subject)
+    above = claim(book, Identity("above", subject), Run(), Terms(wait_seconds=0))
+    with tags(parent_tag(above)):
+        state = samples.verified(effects.path, subject, return_state=True)
+    with get_client(sync_client=True) as client:
+        labels = client.read_flow_run(state.state_details.flow_run_id).labels
+    assert labels["steward.operation"] == operation_of(book, "verified", subject)["id"]
+
+
+def test_a_run_that_is_told_to_end_releases_its_operation_and_does_nothing_more(book, deployments, effects, subject):
+    """By a signal, and by a cancellation in the UI where the step is stuck in a thread, which nothing can interrupt."""
+    names = ("blocking", "blocking-thread")
+    runs = [start(deployments[name], {"log": effects.path, "subject": subject}) for name in names]
+    wait_for(lambda: len(blocked(effects)) == len(runs), "steps at work")
+    asked = time.monotonic()
+    os.kill(int(operation_of(book, "blocking", subject)["owner"].split(":")[1]), signal.SIGTERM)
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(runs[1], Cancelling())
+    released = [
+        wait_for(lambda name=name: is_released(book, name, subject), "release", GRACE_SECONDS) for name in names
+    ]
+    wait_for(lambda: all(gone(pid) for pid in blocked(effects)), "end of the processes", GRACE_SECONDS)
+    assert time.monotonic() - asked < GRACE_SECONDS
+    assert [ended(run).type for run in runs] == ["CRASHED", "CANCELLED"]
+    # By now a beat would have come, had one come after the release.
+    assert [operation_of(book, name, subject)["lease_until"] for name in names] == [
+        each["lease_until"] for each in released
+    ]
+    assert effects.count("unblocked") == 0
+    ids = [each["id"] for each in released]
+    steps = book.query("SELECT state FROM steward.operation_steps WHERE operation_id = ANY(%(ids)s)", ids=ids)
+    left = book.query("SELECT effect_id FROM steward.operation_effects WHERE operation_id = ANY(%(ids)s)", ids=ids)
+    assert [step["state"] for step in steps] == ["intended", "intended"]
+    assert [effect["effect_id"] for effect in left] == ["half-made", "half-made"]
+
+
+def blocked(effects):
+    return [int(line.split()[-1]) for line in effects if line.startswith("blocked in")]
+
+
+def is_released(book, name, subject):
+    row = operation_of(book, name, subject)
+    (attempt,) = attempts(book, name, subject)
+    return row if attempt["ended"] == "released" and row["lease_until"] <= datetime.now(UTC) else None
