@@ -77,7 +77,7 @@ def _deployment(described: Deployment, there: DeploymentResponse) -> Iterator[Fa
         "job variables": described.work_pool.job_variables,
         "parameters": described.parameters,
         "pull steps": [],
-        "form": flows.schema(flows.load(described.entrypoint)),
+        "form": flows.form(flows.load(described.entrypoint)),
     }
     seen = {
         "entrypoint": there.entrypoint,

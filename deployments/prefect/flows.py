@@ -45,11 +45,16 @@ def schema(flow: AnyFlow) -> dict[str, Any]:
     return dict(parameter_schema(flow).model_dump())
 
 
+def form(flow: AnyFlow) -> dict[str, Any]:
+    """The same as `prefect deploy` sends it, and the server keeps it."""
+    return dict(parameter_schema(flow).model_dump(exclude_unset=True))
+
+
 def untold(flow: AnyFlow) -> list[str]:
     """Fields of the flow's form that no description explains."""
-    form: ParameterSchema = parameter_schema(flow)
-    names = [name for name, field in form.properties.items() if not (field.get("description") or "$ref" in field)]
-    for model, definition in form.definitions.items():
+    told: ParameterSchema = parameter_schema(flow)
+    names = [name for name, field in told.properties.items() if not (field.get("description") or "$ref" in field)]
+    for model, definition in told.definitions.items():
         fields: dict[str, dict[str, Any]] = definition.get("properties", {})
         # An enumeration's title stands where it is defined.
         names += [

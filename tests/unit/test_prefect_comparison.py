@@ -50,7 +50,7 @@ def deployment(**changes):
         "tags": ["b", "a"],
         "work_pool_name": "steward",
         "pull_steps": [],
-        "parameter_openapi_schema": flows.schema(flows.load(ENTRYPOINT)),
+        "parameter_openapi_schema": flows.form(flows.load(ENTRYPOINT)),
         "schedules": [schedule()],
     }
     return DeploymentResponse(**(as_described | changes))
