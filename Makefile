@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 N ?=
 
-.PHONY: help setup demo up deploy down status test test-unit lint format clean lock bench-snapshot drill-snapshot drill-clean-runs
+.PHONY: help setup demo up deploy down status test test-unit lint format clean lock bench-snapshot drill-snapshot drill-clean-runs bench-operations drill-operations
 
 help:  ## what there is to do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -69,6 +69,12 @@ drill-snapshot: setup  ## kill the night at seeded points and let the next run f
 
 drill-clean-runs: setup  ## prove snapshots under live writes, again and again (N= runs); last line JSON
 	@$(BIN)/python -m tests.drills clean-runs --cases $(or $(N),20)
+
+bench-operations: setup  ## what the ledger costs a step, and how soon a killed flow goes on; last line JSON
+	@$(BIN)/python -m bench.operations
+
+drill-operations: setup  ## kill everything around a flow with every kind of effect (N= cases); last line JSON
+	@$(BIN)/python -m tests.drills operations --cases $(or $(N),64)
 
 clean:  ## stop the replica and remove its state, keep .venv
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m replica clean; fi

@@ -78,8 +78,15 @@ def strike_runs(stage, wave, victims):
     for case in frozen:
         until(lambda case=case: len(stage.attempts(case.name)) > 1, ENDED_WITHIN_SECONDS, f"successor of {case.name}")
         victims[case].send_signal(signal.SIGCONT)
+        until(lambda case=case: is_refused(stage, case), HELD_WITHIN_SECONDS, f"refusal of {case.name}, woken")
     for case, twin in twins:
         start_again_when_done(stage, case, twin)
+
+
+def is_refused(stage, case):
+    """Whether the first holder has been told that it is none any more."""
+    first = stage.attempts(case.name)[0]
+    return first["refused"] > 0 and first["ended"] == "superseded"
 
 
 def start_again_when_done(stage, case, twin):
