@@ -8,8 +8,9 @@ from replica.servers.postgres import Postgres
 from replica.servers.prefect import PrefectServer
 from replica.servers.proxies import Proxies
 from replica.servers.s3 import S3
+from replica.servers.watch import Watch
 from replica.servers.worker import Worker
 
-_REAL: list[Server] = [Postgres(), *ELASTICSEARCH, S3(), PrefectServer(), Worker()]
+_REAL: list[Server] = [Postgres(), *ELASTICSEARCH, S3(), PrefectServer(), Worker(), Watch()]
 
 SERVERS: list[Server] = [Proxies(_REAL), *_REAL]

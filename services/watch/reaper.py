@@ -206,7 +206,9 @@ class Reaper:
             seen = as_seen(run)
             is_ledgered = seen.deployment_id in known.deployments or seen.deployment_id in expected
             if seen.id not in known.runs and is_orphan(seen, now, self._patience, is_ledgered=is_ledgered):
-                self._replace(runs, run, is_dispatched=seen.id in known.replacements)
+                # Another ledger's replacement tells so by its tag.
+                tagged = any(tag.startswith(OPERATION_TAG) for tag in run.tags)
+                self._replace(runs, run, is_dispatched=tagged or seen.id in known.replacements)
 
     def _expected_deployments(self, runs: Runs) -> dict[str, Expectation]:
         found: dict[str, Expectation] = {}

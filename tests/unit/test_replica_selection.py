@@ -28,7 +28,7 @@ def test_every_server_is_listed_after_what_it_needs():
 
 
 def test_stopping_a_server_stops_what_stands_on_it():
-    assert names(dependents(SERVERS, ["postgres"])) == ["postgres", "prefect", "worker"]
+    assert names(dependents(SERVERS, ["postgres"])) == ["postgres", "prefect", "worker", "watch"]
     assert names(dependents(SERVERS, ["s3"])) == ["s3"]
 
 
