@@ -14,10 +14,12 @@ from typing import Annotated
 from prefect import flow
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from steward.operations.claims import Terms
 from steward.search.errors import TenantNotSearchable
 from steward.search.names import PATTERN, TenantName
 from steward.search.onboarding import Onboarded, TenantPlan, assess_onboarding
 from steward.verdicts import Verdict
+from tasks.durable import durable
 from tasks.search import make_tenant_index, plan_tenant, prove_tenant_searchable, put_tenant_role, show_tenant
 
 
@@ -45,7 +47,8 @@ class OnboardRequest(BaseModel):
     )
 
 
-@flow(name="onboard-tenant", flow_run_name="onboard {request.tenant} on {request.cluster}", timeout_seconds=300)
+@flow(name="onboard-tenant", flow_run_name="onboard {request.tenant} on {request.cluster}")
+@durable(subject="{request.cluster}/{request.tenant}", terms=Terms(deadline_seconds=300))
 def onboard_tenant(request: OnboardRequest) -> Onboarded:
     """Make what the tenant lacks, then write, find and remove a document through its alias."""
     started = time.monotonic()

@@ -4,7 +4,8 @@ Failure semantics: with `apply` off nothing is changed, and the run is Completed
 is REFUTED then. With it on, a plan that holds a refusal (a repository that is corrupted, read-only or elsewhere, a
 bucket with Object Lock) ends the run Failed before the first change. Every change is idempotent, so a run that stopped
 anywhere is cured by running it again. What was put is read back: a difference that is left ends the run Failed,
-REFUTED. A cluster that does not answer ends it Failed with that error, and nothing is claimed.
+REFUTED. Killed anywhere, a new run takes it up. A cluster that does not answer ends it Failed with that error, and
+nothing is claimed.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from __future__ import annotations
 from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field
 
+from steward.operations.claims import Terms
 from steward.search.description import RepositoryKind
 from steward.search.errors import NotAsDescribed, ProvisioningRefused
 from steward.search.provisioning import Part, ProvisionPlan, ProvisionReport, assess_comparison, assess_provisioning
 from steward.verdicts import Verdict
+from tasks.durable import durable
 from tasks.search import (
     compare_cluster,
     put_cluster_settings,
@@ -60,7 +63,8 @@ class ProvisionRequest(BaseModel):
     )
 
 
-@flow(name="provision-search", flow_run_name="provision {request.cluster}", timeout_seconds=900)
+@flow(name="provision-search", flow_run_name="provision {request.cluster}")
+@durable(subject="{request.cluster}", terms=Terms(deadline_seconds=900))
 def provision_search(request: ProvisionRequest) -> ProvisionReport:
     """Compare a search cluster with its description, show what differs, and put it right if asked to."""
     plan = compare_cluster(request.cluster, request.repository)

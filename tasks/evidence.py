@@ -7,17 +7,18 @@ from pydantic import JsonValue
 from steward.evidence.provenance import CodeVersion
 from steward.evidence.statements import Artifact, Statement, artifact_of
 from steward.evidence.store import EvidenceRef, record
+from steward.operations.steps import Kind
 from steward.settings import load
 from steward.snapshots.policy import SnapshotPolicy
 from steward.snapshots.report import SnapshotReport
 from steward.verdicts import Verdict
-from tasks.steps import step
+from tasks.durable import step
 
 OPERATION = "nightly-snapshot"
 CLAIM = "each restored index equals its source at the snapshot's moment, document by document, with its definitions"
 
 
-@step("record evidence", run_name="record evidence {report.snapshot}")
+@step("record evidence", run_name="record evidence {report.snapshot}", kind=Kind.CLOSING)
 def record_evidence(policy: SnapshotPolicy, report: SnapshotReport) -> EvidenceRef:
     """Sign the night's statement and keep it in both stores; the same report again changes nothing."""
     return record(load(), night_statement(policy, report))

@@ -9,18 +9,16 @@ from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
-from steward.clients.elasticsearch import open_search
 from steward.clients.postgres import connect
-from steward.operations import nights
-from steward.operations.nights import Night
+from steward.operations.effects import dead_effects, forget_effects, note_effects
 from steward.settings import load
-from steward.snapshots import capture
+from steward.snapshots import capture, catalogue
 from steward.snapshots.api import SearchApi
-from steward.snapshots.checked import Checked
+from steward.snapshots.checked import Attempt, Checked
 from steward.snapshots.definitions import compare_indices
 from steward.snapshots.definitions import compare_templates as template_findings
 from steward.snapshots.findings import Finding
-from steward.snapshots.global_state import plan_additions, restore_global_state, take_away
+from steward.snapshots.global_state import Additions, plan_additions, restore_global_state, take_away
 from steward.snapshots.golden import Searched, compare_hits, disputed, find_documents, find_hits
 from steward.snapshots.moments import Moments, keep_open
 from steward.snapshots.policy import GoldenQuery, SnapshotPolicy
@@ -28,12 +26,12 @@ from steward.snapshots.proof import Progress, prove
 from steward.snapshots.report import Stage
 from steward.snapshots.restoring import Restored
 from steward.snapshots.taking import SnapshotTaken
-from tasks.snapshots import RESTORE, SNAPSHOT
-from tasks.steps import step
+from tasks.durable import step
+from tasks.snapshots import GLOBAL_STATE, production, scratch
 
 
-@step("compare contents", run_name="compare contents of {restored.snapshot}")
-def compare_contents(policy: SnapshotPolicy, before: Moments, taken: SnapshotTaken, restored: Restored) -> Checked:
+@step("compare contents", run_name="compare contents of {restored.snapshot}", key="{restored.prefix}")
+def compare_contents(policy: SnapshotPolicy, taken: SnapshotTaken, restored: Restored) -> Checked:
     """Every document of the copies against both points in time; differences are attributed, or refute."""
     started = time.monotonic()
     # The union is Prefect's: called outside a coroutine it answers at once.
@@ -47,61 +45,59 @@ def compare_contents(policy: SnapshotPolicy, before: Moments, taken: SnapshotTak
     def show(done: int, of: int) -> None:
         update_progress_artifact(artifact_id=progress, progress=100 * done / of)
 
-    settings = load()
-    with (
-        open_search(settings, policy.cluster, SNAPSHOT) as source,
-        open_search(settings, policy.scratch_cluster, RESTORE) as scratch,
-    ):
+    with production(policy) as source, scratch(policy) as there:
         # Earlier batches may have taken longer than a point in time lives unused.
-        keep_open(source, before)
+        keep_open(source, taken.before)
         keep_open(source, taken.moments)
-        report = prove(source, scratch, before, restored, taken.moments, progress=_paced(show))
+        report = prove(source, there, taken.before, restored, taken.moments, progress=_paced(show))
     show(1, 1)
     documents = sum(each.documents for each in report.indices)
     return Checked(stage=_stage("compare contents", started, documents), contents=report.indices)
 
 
-@step("compare definitions", run_name="compare definitions of {restored.snapshot}")
-def compare_definitions(policy: SnapshotPolicy, attempt: Night, restored: Restored) -> Checked:
+@step("compare definitions", run_name="compare definitions of {restored.snapshot}", key="{restored.prefix}")
+def compare_definitions(policy: SnapshotPolicy, restored: Restored) -> Checked:
     """Mappings, settings and aliases of the copies against those captured around the snapshot."""
     started = time.monotonic()
-    with open_search(load(), policy.scratch_cluster, RESTORE) as scratch, connect(load()) as db:
-        before, after = nights.expectations(db, attempt)
-        copies = capture.capture_definitions(scratch, f"{restored.prefix}*").indices
+    with scratch(policy) as there, connect(load()) as db:
+        before, after = catalogue.expectations(db, policy.cluster, restored.snapshot)
+        copies = capture.capture_definitions(there, f"{restored.prefix}*").indices
     named = {name.removeprefix(restored.prefix): copy for name, copy in copies.items()}
     findings = compare_indices(before, after, named, set(restored.indices))
     return Checked(stage=_stage("compare definitions", started), findings=findings)
 
 
-@step("compare templates", run_name="compare templates of {attempt.snapshot}")
-def compare_templates(policy: SnapshotPolicy, attempt: Night) -> Checked:
+@step("compare templates", run_name="compare templates of {taken.name}", key="{attempt.moment}")
+def compare_templates(policy: SnapshotPolicy, attempt: Attempt, taken: SnapshotTaken) -> Checked:
     """Templates in the snapshot's global state, restored on the scratch cluster and taken away again."""
-    started, settings = time.monotonic(), load()
-    with connect(settings) as db:
-        before, after = nights.expectations(db, attempt)
-        with (
-            open_search(settings, policy.cluster, SNAPSHOT) as source,
-            open_search(settings, policy.scratch_cluster, RESTORE) as scratch,
-        ):
-            additions = plan_additions(source, scratch)
-            nights.note_additions(db, attempt, additions)
-            restored = restore_global_state(scratch, policy.repository, attempt.snapshot)
-            take_away(scratch, additions)
+    started = time.monotonic()
+    with production(policy) as source, scratch(policy) as there, connect(load()) as db:
+        before, after = catalogue.expectations(db, policy.cluster, taken.name)
+        _take_away_additions(there)
+        additions = plan_additions(source, there)
+        note_effects(GLOBAL_STATE, [taken.name], additions.model_dump())
+        restored = restore_global_state(there, policy.repository, taken.name)
+        _take_away_additions(there)
     return Checked(stage=_stage("compare templates", started), findings=template_findings(before, after, restored))
 
 
-@step("golden queries", run_name="golden queries of {restored.snapshot}")
-def run_golden_queries(policy: SnapshotPolicy, before: Moments, restored: Restored) -> Checked:
+def _take_away_additions(there: SearchApi) -> None:
+    """What this step, or an earlier try at it, has added to the scratch cluster."""
+    added = dead_effects(GLOBAL_STATE)
+    for each in added:
+        take_away(there, Additions.model_validate(each.detail))
+    forget_effects(added)
+
+
+@step("golden queries", run_name="golden queries of {restored.snapshot}", key="{restored.prefix}")
+def run_golden_queries(policy: SnapshotPolicy, taken: SnapshotTaken, restored: Restored) -> Checked:
     """Every golden query on both sides, shard by shard: the same documents must be found."""
-    started, settings, matches = time.monotonic(), load(), dict.fromkeys((q.name for q in policy.golden_queries), 0)
+    started, matches = time.monotonic(), dict.fromkeys((q.name for q in policy.golden_queries), 0)
     findings: list[Finding] = []
-    with (
-        open_search(settings, policy.cluster, SNAPSHOT) as source,
-        open_search(settings, policy.scratch_cluster, RESTORE) as scratch,
-    ):
-        for here, there in _shards(scratch, before, restored):
+    with production(policy) as source, scratch(policy) as copies:
+        for here, there in _shards(copies, taken.before, restored):
             for query in policy.golden_queries:
-                found, differing = _compare_query(source, scratch, here, there, query)
+                found, differing = _compare_query(source, copies, here, there, query)
                 matches[query.name] += found
                 findings += differing
     return Checked(stage=_stage("golden queries", started), findings=findings, golden_matches=matches)

@@ -7,14 +7,15 @@ from prefect.events import emit_event
 
 from steward.clients.postgres import connect
 from steward.errors import StewardError
-from steward.operations import nights
+from steward.operations.steps import Kind
 from steward.settings import load
+from steward.snapshots import catalogue
 from steward.snapshots.certificate import render_certificate, render_history, tenant_table
 from steward.snapshots.report import SnapshotReport
-from tasks.steps import step
+from tasks.durable import step
 
 
-@step("publish")
+@step("publish", kind=Kind.CLOSING)
 def publish(report: SnapshotReport) -> None:
     """Certificate, table of tenants, trend, event. Twice is harmless: artifacts are versions under one key."""
     create_markdown_artifact(render_certificate(report), key="snapshot-certificate", description=_summary(report))
@@ -39,7 +40,7 @@ def publish(report: SnapshotReport) -> None:
 def _publish_history(report: SnapshotReport) -> None:
     try:
         with connect(load()) as connection:
-            past = nights.history(connection, report.cluster)
+            past = catalogue.history(connection, report.cluster)
     except StewardError:
         # The certificate says already that the record is away; a picture of what is known is still true.
         past = []

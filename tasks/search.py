@@ -13,6 +13,7 @@ from prefect.logging import get_run_logger
 
 from steward.clients.elasticsearch import SearchClient, open_search
 from steward.clients.s3_locks import has_object_lock
+from steward.operations.steps import Kind
 from steward.search import changes, onboarding, searchability
 from steward.search.actual import read_actual, read_template
 from steward.search.description import RepositoryKind, SearchDescription, load_description
@@ -26,13 +27,13 @@ from steward.search.rolestores import ApiRoles, FileRoles, RoleStore, canonical
 from steward.search.summaries import onboarding_summary, plan_summary, provision_summary
 from steward.search.template import TEMPLATE
 from steward.settings import Settings, load
-from tasks.steps import step
+from tasks.durable import step
 
 PROVISIONER = "provision"
 APPLICATION = "tenants"
 
 
-@step("compare cluster with description", run_name="compare {cluster}")
+@step("compare cluster with description", run_name="compare {cluster}", kind=Kind.ALWAYS)
 def compare_cluster(cluster: str, kind: RepositoryKind) -> ProvisionPlan:
     """What differs, and what forbids changing it. Reads only."""
     settings = load()
@@ -67,14 +68,14 @@ def put_cluster_settings(cluster: str, kind: RepositoryKind) -> None:
         changes.put_cluster_settings(at.client, at.desired(kind).settings)
 
 
-@step("verify snapshot repository", run_name="verify repository of {cluster}")
+@step("verify snapshot repository", run_name="verify repository of {cluster}", kind=Kind.ALWAYS)
 def verify_repository(cluster: str, kind: RepositoryKind) -> tuple[str, ...]:
     """Every node writes to the repository and reads back; returns their names."""
     with _provisioner(load(), cluster) as at:
         return changes.verify_repository(at.client, at.desired(kind).repository_name)
 
 
-@step("show plan", run_name="show what differs on {plan.cluster}")
+@step("show plan", run_name="show what differs on {plan.cluster}", kind=Kind.ALWAYS)
 def show_plan(plan: ProvisionPlan) -> None:
     """Before anything changes: an artifact for the UI, the same lines for the log."""
     for line in (*plan.refusals, *map(str, plan.differences)) or (f"{plan.cluster} is as described",):
@@ -82,7 +83,7 @@ def show_plan(plan: ProvisionPlan) -> None:
     create_markdown_artifact(plan_summary(plan), key="search-provisioning-plan", description=f"Plan: {plan.cluster}")
 
 
-@step("show provisioning", run_name="show what came of {report.cluster}")
+@step("show provisioning", run_name="show what came of {report.cluster}", kind=Kind.ALWAYS)
 def show_provisioning(report: ProvisionReport) -> None:
     create_markdown_artifact(
         provision_summary(report), key="search-provisioning", description=f"{report.cluster}: {report.verdict}"
@@ -94,7 +95,7 @@ def show_provisioning(report: ProvisionReport) -> None:
     )
 
 
-@step("plan tenant", run_name="plan {tenant} on {cluster}")
+@step("plan tenant", run_name="plan {tenant} on {cluster}", kind=Kind.ALWAYS)
 def plan_tenant(cluster: str, tenant: str) -> TenantPlan:
     """What the tenant lacks. Reads only; raises where a name is taken, the template missing, or a login refused."""
     settings, name = load(), TenantName(tenant)
@@ -136,7 +137,7 @@ def prove_tenant_searchable(cluster: str, tenant: str) -> Proof:
     return Proof(done=proof.done, findings=proof.findings + unlike)
 
 
-@step("show tenant", run_name="show what came of {report.tenant}")
+@step("show tenant", run_name="show what came of {report.tenant}", kind=Kind.ALWAYS)
 def show_tenant(report: Onboarded) -> None:
     key, description = f"tenant-{report.tenant}", f"{report.tenant}: {report.verdict}"
     create_markdown_artifact(onboarding_summary(report), key=key, description=description)

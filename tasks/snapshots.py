@@ -6,21 +6,30 @@ import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
-from functools import partial
 
-from steward.clients.elasticsearch import open_search
+from steward.clients.elasticsearch import SearchClient, open_search
 from steward.clients.postgres import Connection, connect
 from steward.clients.s3 import open_evidence_bucket
 from steward.evidence.provenance import code_version, host_class
-from steward.operations import nights
-from steward.operations.nights import Leftovers, Night
+from steward.operations.effects import (
+    Effect,
+    abandoned_effects,
+    dead_effects,
+    forget_effects,
+    note_effects,
+    noting,
+    own_effects,
+)
+from steward.operations.fencing import fence
+from steward.operations.holding import guard
+from steward.operations.steps import Kind, current_step
 from steward.settings import load
-from steward.snapshots import capture
-from steward.snapshots.checked import Checked, Plan
+from steward.snapshots import capture, catalogue
+from steward.snapshots.checked import Attempt, Checked, Plan
 from steward.snapshots.definitions import compare_index_set, find_closed
 from steward.snapshots.expiry import plan_expiry
 from steward.snapshots.global_state import Additions, take_away
-from steward.snapshots.moments import Moments, close_points_in_time, keep_open, open_moment
+from steward.snapshots.moments import close_points_in_time, keep_open, open_moment
 from steward.snapshots.planning import TenantSize, plan_batches, plan_tenants
 from steward.snapshots.policy import SnapshotPolicy, restore_prefix, snapshot_name
 from steward.snapshots.preconditions import check_clocks, check_disk, check_not_full, check_repository
@@ -28,56 +37,63 @@ from steward.snapshots.report import SnapshotReport, Stage
 from steward.snapshots.restoring import Restored, drop_restored, restore
 from steward.snapshots.taking import KEEP_OPEN_SECONDS, SnapshotTaken, every, take_snapshot
 from steward.verdicts import Verdict
-from tasks.steps import step
+from tasks.durable import operation, step
 
 #: Purposes of users in the settings. The first cannot write a document; the second can do nothing in production.
 SNAPSHOT, RESTORE = "snapshot", "restore"
+#: What a night makes on its way, as the ledger calls it.
+POINT_IN_TIME, HALF_SNAPSHOT, COPIES, GLOBAL_STATE = "point in time", "half snapshot", "copies", "global state"
 
 
 @contextmanager
-def one_night_at_a_time(cluster: str) -> Generator[None]:
-    """Hold the cluster's nights while the block runs; AlreadyRunning where another run holds them."""
-    with connect(load()) as db, nights.exclusive(db, f"nightly-snapshot/{cluster}"):
-        yield
+def production(policy: SnapshotPolicy) -> Generator[SearchClient]:
+    """The cluster that is proved, as the user that cannot write a document."""
+    with open_search(load(), policy.cluster, SNAPSHOT, before_write=guard) as client:
+        yield client
 
 
-@step("begin attempt", run_name="begin {night}")
-def begin_attempt(policy: SnapshotPolicy, night: date) -> Night:
-    """A new attempt at *night*, recorded before it makes anything."""
+@contextmanager
+def scratch(policy: SnapshotPolicy) -> Generator[SearchClient]:
+    """The cluster where restores happen, as the user that can do nothing in production."""
+    with open_search(load(), policy.scratch_cluster, RESTORE, before_write=guard) as client:
+        yield client
+
+
+@step("begin attempt", run_name="begin {night}", key="{moment}")
+def begin_attempt(policy: SnapshotPolicy, night: date, moment: int) -> Attempt:
+    """A new attempt at *night*, for its first or second *moment*."""
     with connect(load()) as db:
-        number = max((earlier.attempt for earlier in nights.attempts(db, policy.cluster, night)), default=0) + 1
-        attempt = Night(
-            cluster=policy.cluster,
-            night=night,
-            attempt=number,
-            snapshot=snapshot_name(night, number),
-            started_at=datetime.now(UTC),
-            state="running",
-        )
-        nights.begin(db, attempt)
-    return attempt
+        number = catalogue.next_attempt(db, policy.cluster, night)
+    return Attempt(
+        cluster=policy.cluster,
+        night=night,
+        attempt=number,
+        moment=moment,
+        snapshot=snapshot_name(night, operation().token, moment),
+        started_at=datetime.now(UTC),
+    )
 
 
-@step("check preconditions")
-def check_preconditions(policy: SnapshotPolicy, night: date) -> Plan:
+@step("check preconditions", key="{attempt.moment}")
+def check_preconditions(policy: SnapshotPolicy, attempt: Attempt) -> Plan:
     """Whatever could stop the night halfway, found before anything is touched; then tonight's tenants and batches."""
     settings = load()
     with connect(settings) as db:
-        proved = nights.proof_nights(db, policy.cluster)
+        proved = catalogue.proof_nights(db, policy.cluster)
         check_clocks({"postgres": _database_offset(db)}, policy.clock_skew_seconds)
     with open_evidence_bucket(settings):
         pass
-    with open_search(settings, policy.cluster, SNAPSHOT) as source:
+    with production(policy) as source:
         check_repository(policy.repository, capture.repositories(source), policy.cluster, readonly=False)
         check_clocks(capture.clock_offsets(source, time.time), policy.clock_skew_seconds)
         check_not_full(capture.blocked_indices(source, policy.indices))
         tenants = capture.tenant_sizes(source, policy.indices, proved)
-    batches = plan_batches(plan_tenants(policy, tenants, night), policy.restore_bytes)
-    with open_search(settings, policy.scratch_cluster, RESTORE) as scratch:
-        check_repository(policy.repository, capture.repositories(scratch), policy.scratch_cluster, readonly=True)
-        check_clocks(capture.clock_offsets(scratch, time.time), policy.clock_skew_seconds)
+    batches = plan_batches(plan_tenants(policy, tenants, attempt.night), policy.restore_bytes)
+    with scratch(policy) as there:
+        check_repository(policy.repository, capture.repositories(there), policy.scratch_cluster, readonly=True)
+        check_clocks(capture.clock_offsets(there, time.time), policy.clock_skew_seconds)
         largest = max((sum(tenant.bytes for tenant in batch) for batch in batches), default=0)
-        for node, (total, available) in capture.disks(scratch).items():
+        for node, (total, available) in capture.disks(there).items():
             check_disk(node, total, available, largest)
     return Plan(tenants=tenants, batches=batches)
 
@@ -88,158 +104,150 @@ def _database_offset(db: Connection) -> float:
     return capture.offset(row[0] if row else asked, asked, time.time())
 
 
-@step("clear what dead attempts left")
-def clear_dead_attempts(policy: SnapshotPolicy, attempt: Night) -> None:
-    """Remove what earlier attempts had recorded as made and did not live to remove; complete snapshots stay."""
-    with connect(load()) as db:
-        dead = [each for each in nights.with_leftovers(db, policy.cluster) if each.snapshot != attempt.snapshot]
-        for each in dead:
-            _remove_leftovers(policy, each.leftovers)
-            _abort_half_snapshot(policy, each.snapshot)
-            nights.abandon(db, each)
+@step("clear what dead nights left", key="{attempt.moment}", kind=Kind.ALWAYS)
+def clear_dead_nights(policy: SnapshotPolicy, attempt: Attempt) -> None:
+    """Remove what nights that ended for good had recorded as made; complete snapshots stay."""
+    _remove(policy, abandoned_effects())
 
 
-@step("clear up", run_name="clear up {attempt.snapshot}")
-def clear_attempt(policy: SnapshotPolicy, attempt: Night) -> None:
+@step("clear up", run_name="clear up {attempt.snapshot}", key="{attempt.moment}", kind=Kind.ALWAYS)
+def clear_attempt(policy: SnapshotPolicy, attempt: Attempt) -> None:
     """Remove all that the attempt made on its way: points in time, copies, the restored global state."""
-    with connect(load()) as db:
-        current = nights.attempts(db, policy.cluster, attempt.night)[attempt.attempt - 1]
-        _remove_leftovers(policy, current.leftovers)
-        nights.forget_leftovers(db, attempt)
+    _remove(policy, [each for each in own_effects() if each.key.partition("/")[0] == str(attempt.moment)])
 
 
-def _remove_leftovers(policy: SnapshotPolicy, leftovers: Leftovers) -> None:
-    if leftovers.points_in_time:
-        with open_search(load(), policy.cluster, SNAPSHOT) as source:
-            close_points_in_time(source, leftovers.points_in_time)
-    if leftovers.prefix or leftovers.additions != Additions():
-        with open_search(load(), policy.scratch_cluster, RESTORE) as scratch:
-            if leftovers.prefix:
-                # The prefix is this attempt's alone, and the scratch cluster holds nothing but copies.
-                drop_restored(scratch, capture.restored_indices(scratch, leftovers.prefix))
-            take_away(scratch, leftovers.additions)
+def _remove(policy: SnapshotPolicy, effects: Sequence[Effect]) -> None:
+    """Remove *effects*, and forget each as it is gone."""
+    by_kind = {kind: [each for each in effects if each.kind == kind] for kind in {each.kind for each in effects}}
+    if by_kind.keys() & {POINT_IN_TIME, HALF_SNAPSHOT}:
+        with production(policy) as source:
+            points = by_kind.get(POINT_IN_TIME, [])
+            close_points_in_time(source, [each.effect_id for each in points])
+            forget_effects(points)
+            for half in by_kind.get(HALF_SNAPSHOT, []):
+                _abort(source, policy.repository, half.effect_id)
+                forget_effects([half])
+    if by_kind.keys() & {COPIES, GLOBAL_STATE}:
+        with scratch(policy) as there:
+            for copies in by_kind.get(COPIES, []):
+                # The prefix is that run's alone, and the scratch cluster holds nothing but copies.
+                drop_restored(there, capture.restored_indices(there, copies.effect_id))
+                forget_effects([copies])
+            for state in by_kind.get(GLOBAL_STATE, []):
+                take_away(there, Additions.model_validate(state.detail))
+                forget_effects([state])
 
 
-def _abort_half_snapshot(policy: SnapshotPolicy, name: str) -> None:
-    with open_search(load(), policy.cluster, SNAPSHOT) as source:
-        info = capture.snapshot_info(source, policy.repository, name)
-        if info and info["state"] == "IN_PROGRESS":
-            capture.delete_snapshots(source, policy.repository, [name])
+def _abort(source: SearchClient, repository: str, name: str) -> None:
+    info = capture.snapshot_info(source, repository, name)
+    if info and info["state"] == "IN_PROGRESS":
+        capture.delete_snapshots(source, repository, [name])
 
 
-@step("capture expectations")
-def capture_expectations(policy: SnapshotPolicy, attempt: Night) -> list[str]:
-    """Keep the definitions as they are before the snapshot; the names of the indices that it must hold."""
-    with open_search(load(), policy.cluster, SNAPSHOT) as source, connect(load()) as db:
-        held = capture.capture_definitions(source, policy.indices)
-        nights.keep_expectations(db, attempt, "before", held)
-    return sorted(held.indices)
+@step("create snapshot", run_name="create {attempt.snapshot}", key="{attempt.moment}")
+def create_snapshot(policy: SnapshotPolicy, attempt: Attempt, plan: Plan) -> SnapshotTaken:
+    """Take the snapshot between two points in time on every shard, with the definitions before and after it.
 
-
-@step("open points in time")
-def open_points_in_time(policy: SnapshotPolicy, attempt: Night, plan: Plan) -> Moments:
-    """The first moment: every shard of tonight's tenants, held durable before the snapshot may begin."""
+    All of it or none: points in time that are opened late decide nothing. So a try that died is cleared, and the next
+    takes a snapshot of another name; what the dead one took stays until the night is VERIFIED.
+    """
+    _remove(policy, dead_effects())
+    name = snapshot_name(attempt.night, operation().token, attempt.moment, current_step().tries)
     indices = [index for batch in plan.batches for tenant in batch for index in tenant.indices]
-    with open_search(load(), policy.cluster, SNAPSHOT) as source, connect(load()) as db:
-        return open_moment(source, indices, on_opened=partial(nights.note_points_in_time, db, attempt))
-
-
-@step("create snapshot", run_name="create {attempt.snapshot}")
-def create_snapshot(policy: SnapshotPolicy, attempt: Night, before: Moments) -> SnapshotTaken:
-    """Take the snapshot, or find it taken; each shard's second point in time is opened once it has its commit."""
-    with open_search(load(), policy.cluster, SNAPSHOT) as source, connect(load()) as db:
-        return take_snapshot(
+    opened = noting(POINT_IN_TIME)
+    with production(policy) as source, connect(load()) as db:
+        catalogue.enter(db, attempt.model_copy(update={"snapshot": name}))
+        before = capture.capture_definitions(source, policy.indices)
+        catalogue.keep_expectations(db, policy.cluster, name, "before", before)
+        # Last before the snapshot itself: what is written in between is what cannot always be decided.
+        held = open_moment(source, indices, on_opened=opened)
+        note_effects(HALF_SNAPSHOT, [name])
+        taken = take_snapshot(
             source,
             policy.repository,
-            attempt.snapshot,
+            name,
             [policy.indices],
-            before,
+            held,
             metadata={"steward": {"night": str(attempt.night), "attempt": attempt.attempt}},
-            on_opened=partial(nights.note_points_in_time, db, attempt),
+            on_opened=opened,
         )
+        after = capture.capture_definitions(source, policy.indices)
+        catalogue.keep_expectations(db, policy.cluster, name, "after", after)
+    forget_effects([each for each in dead_effects(HALF_SNAPSHOT) if each.effect_id == name])
+    return taken
 
 
-@step("capture what the snapshot holds")
-def check_index_set(policy: SnapshotPolicy, attempt: Night, taken: SnapshotTaken) -> Checked:
-    """Keep the definitions as they are after the snapshot; findings on what it lacks or cannot show."""
-    with open_search(load(), policy.cluster, SNAPSHOT) as source, connect(load()) as db:
-        nights.keep_expectations(db, attempt, "after", capture.capture_definitions(source, policy.indices))
-        before, _ = nights.expectations(db, attempt)
+@step("check what the snapshot holds", key="{taken.name}")
+def check_index_set(policy: SnapshotPolicy, taken: SnapshotTaken) -> Checked:
+    """Findings on what the snapshot lacks or cannot show."""
+    with connect(load()) as db:
+        before, _ = catalogue.expectations(db, policy.cluster, taken.name)
     findings = compare_index_set(before, set(taken.indices)) + find_closed(before, policy.tenants)
     seconds = taken.ended_at - taken.started_at
     return Checked(stage=Stage(name="snapshot", seconds=seconds, bytes=taken.incremental_bytes), findings=findings)
 
 
-@step("restore", run_name="restore {attempt.snapshot}")
-def restore_batch(policy: SnapshotPolicy, attempt: Night, held: Moments, batch: Sequence[TenantSize]) -> Restored:
-    """Restore one batch on the scratch cluster, under names of this attempt; *held* stays open however long it takes."""
+@step("restore", run_name="restore {taken.name}", key="{attempt.moment}/{number}")
+def restore_batch(
+    policy: SnapshotPolicy, attempt: Attempt, taken: SnapshotTaken, number: int, batch: Sequence[TenantSize]
+) -> Restored:
+    """Restore one batch on the scratch cluster, under names of this run; points in time stay open however long it takes."""
+    _remove(policy, dead_effects())
     indices = [index for tenant in batch for index in tenant.indices]
-    prefix = restore_prefix(attempt.night, attempt.attempt)
-    settings = load()
-    with connect(settings) as db:
-        nights.note_prefix(db, attempt, prefix)
-    with (
-        open_search(settings, policy.cluster, SNAPSHOT) as source,
-        open_search(settings, policy.scratch_cluster, RESTORE) as scratch,
-    ):
-        touch = every(KEEP_OPEN_SECONDS, lambda: keep_open(source, held))
-        return restore(scratch, policy.repository, attempt.snapshot, indices, prefix, on_poll=touch)
+    prefix = restore_prefix(attempt.night, operation().token, attempt.moment, number)
+    note_effects(COPIES, [prefix])
+    with production(policy) as source, scratch(policy) as there:
+        touch = every(KEEP_OPEN_SECONDS, lambda: keep_open(source, taken.before.joined(taken.moments)))
+        return restore(there, policy.repository, taken.name, indices, prefix, on_poll=touch)
 
 
-@step("drop restored", run_name="drop copies of {restored.snapshot}")
+@step("drop restored", run_name="drop copies of {restored.snapshot}", key="{restored.prefix}")
 def drop_batch(policy: SnapshotPolicy, restored: Restored) -> None:
     """Delete this batch's copies by their recorded identity, so that the next batch has the disk."""
-    with open_search(load(), policy.scratch_cluster, RESTORE) as scratch:
-        drop_restored(scratch, restored.uuids)
+    with scratch(policy) as there:
+        drop_restored(there, restored.uuids)
+    forget_effects([each for each in own_effects(COPIES) if each.effect_id == restored.prefix])
 
 
-@step("find verdict", run_name="find verdict of {night}")
-def find_verdict(policy: SnapshotPolicy, night: date) -> SnapshotReport | None:
-    """The verdict that this night has come to already: VERIFIED, or any whose run died before it was recorded."""
+@step("find previous snapshot", key="{attempt.moment}")
+def previous_snapshot_at(policy: SnapshotPolicy, attempt: Attempt) -> datetime | None:
+    """When the newest VERIFIED snapshot before this night was taken; None: there is none."""
     with connect(load()) as db:
-        latest = next(reversed(nights.attempts(db, policy.cluster, night)), None)
-    if latest is None or latest.report is None:
-        return None
-    return latest.report if latest.state == "proved" or latest.report.verdict is Verdict.VERIFIED else None
-
-
-@step("find previous snapshot")
-def previous_snapshot_at(policy: SnapshotPolicy, night: date) -> datetime | None:
-    """When the newest VERIFIED snapshot before *night* was taken; None: there is none."""
-    with connect(load()) as db:
-        past = nights.history(db, policy.cluster)
-    taken = [each.taken_at for each in past if each.verdict is Verdict.VERIFIED and each.night < night]
+        past = catalogue.history(db, policy.cluster)
+    taken = [each.taken_at for each in past if each.verdict is Verdict.VERIFIED and each.night < attempt.night]
     return max((at for at in taken if at), default=None)
 
 
-@step("keep verdict", run_name="keep verdict of {report.snapshot}")
-def keep_verdict(policy: SnapshotPolicy, report: SnapshotReport) -> SnapshotReport:
-    """Keep the report, with what may expire, before anything is deleted: a rerun then finishes this and no other."""
-    report = report.model_copy(update={"code": code_version().model_dump(), "host": host_class()})
+@step("keep verdict", run_name="keep verdict of {report.snapshot}", key="{moment}", kind=Kind.CLOSING)
+def keep_verdict(policy: SnapshotPolicy, moment: int, report: SnapshotReport) -> SnapshotReport:
+    """Keep the report, with what may expire, before anything is deleted: from here a run only finishes what remains."""
+    stamped = {"ended_at": datetime.now(UTC), "code": code_version().model_dump(), "host": host_class()}
+    report = report.model_copy(update=stamped)
+    if report.verdict is Verdict.VERIFIED:
+        report = report.model_copy(update={"expired": _plan_expiry(policy, report)})
     with connect(load()) as db:
-        if report.verdict is Verdict.VERIFIED:
-            report = report.model_copy(update={"expired": _plan_expiry(policy, report, db)})
-        nights.keep_report(db, report)
+        fence(db)
+        catalogue.keep_report(db, report)
     return report
 
 
-def _plan_expiry(policy: SnapshotPolicy, report: SnapshotReport, db: Connection) -> dict[str, str]:
-    with open_search(load(), policy.cluster, SNAPSHOT) as source:
-        known = capture.known_snapshots(source, policy.repository, nights.verdicts(db, policy.cluster))
+def _plan_expiry(policy: SnapshotPolicy, report: SnapshotReport) -> dict[str, str]:
+    with production(policy) as source, connect(load()) as db:
+        known = capture.known_snapshots(source, policy.repository, catalogue.verdicts(db, policy.cluster))
     return plan_expiry(known, report.snapshot, report.verdict, datetime.now(UTC), policy.retention_days).delete
 
 
-@step("expire snapshots")
+@step("expire snapshots", kind=Kind.CLOSING)
 def expire_snapshots(policy: SnapshotPolicy, report: SnapshotReport) -> None:
     """Delete what the verdict's plan lets go: nothing, unless the night is VERIFIED."""
     if report.expired:
-        with open_search(load(), policy.cluster, SNAPSHOT) as source:
+        with production(policy) as source:
             capture.delete_snapshots(source, policy.repository, report.expired)
 
 
-@step("end night", run_name="end {report.night}")
-def end_night(report: SnapshotReport) -> None:
-    """The night is done: tenants that are VERIFIED have a new proof age."""
-    proved = {t.tenant: (t.digest, t.documents) for t in report.tenants if t.verdict is Verdict.VERIFIED}
+@step("keep proofs", run_name="keep proofs of {report.night}", kind=Kind.CLOSING)
+def keep_proofs(report: SnapshotReport) -> None:
+    """Tenants that are VERIFIED have a new proof age."""
     with connect(load()) as db:
-        nights.end(db, report, proved)
+        fence(db)
+        catalogue.keep_proofs(db, report)

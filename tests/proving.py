@@ -20,7 +20,8 @@ from steward.snapshots.restoring import Restored, restore
 from steward.snapshots.taking import SnapshotTaken, take_snapshot
 
 REPOSITORY = "nightly"
-MAPPINGS = {"properties": {"name": {"type": "keyword"}, "members": {"type": "nested"}}}
+# Whatever else is in a document is kept and not interpreted, as the tenants' template has it.
+MAPPINGS = {"dynamic": False, "properties": {"name": {"type": "keyword"}, "members": {"type": "nested"}}}
 
 
 @dataclass

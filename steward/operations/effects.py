@@ -6,7 +6,7 @@ killed attempt's leftovers are found without guessing, and nobody else's are eve
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,18 +34,27 @@ class Effect:
 
 def note_effects(kind: str, effect_ids: Iterable[str], detail: Mapping[str, Any] | None = None) -> None:
     """Note things that the step at work has made, or is about to make. Twice is harmless. Raises Superseded."""
+    noting(kind)(effect_ids, detail)
+
+
+def noting(kind: str) -> Callable[..., None]:
+    """`note_effects` for the step's own threads, which do not know what step they work for."""
     held, step = current(), current_step()
-    noted = held.ledger.query(
-        _NOTE,
-        step=step.name,
-        step_key=step.key,
-        kind=kind,
-        effect_ids=list(effect_ids),
-        detail=Jsonb(dict(detail)) if detail is not None else None,
-        **held.operation.keys,
-    )
-    if not noted:
-        raise refusal(held.ledger, held.operation)
+
+    def note(effect_ids: Iterable[str], detail: Mapping[str, Any] | None = None) -> None:
+        noted = held.ledger.query(
+            _NOTE,
+            step=step.name,
+            step_key=step.key,
+            kind=kind,
+            effect_ids=list(effect_ids),
+            detail=Jsonb(dict(detail)) if detail is not None else None,
+            **held.operation.keys,
+        )
+        if not noted:
+            raise refusal(held.ledger, held.operation)
+
+    return note
 
 
 def forget_effects(effects: Iterable[Effect]) -> None:
@@ -60,10 +69,12 @@ def own_effects(kind: str | None = None) -> list[Effect]:
 
 
 def dead_effects(kind: str | None = None) -> list[Effect]:
-    """What earlier attempts at the step at work have made and not removed: nobody needs it any more."""
+    """What earlier tries at the step at work have made and not removed: nobody needs it any more.
+
+    To be asked before the step makes anything itself.
+    """
     step = current_step()
-    token = current().operation.token
-    return [e for e in own_effects(kind) if (e.step, e.key) == (step.name, step.key) and e.token < token]
+    return [effect for effect in own_effects(kind) if (effect.step, effect.key) == (step.name, step.key)]
 
 
 def abandoned_effects(kind: str | None = None) -> list[Effect]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import weakref
 from collections import defaultdict
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -41,6 +42,8 @@ class Ledger:
         # By process: a forked child must not share its parent's sockets.
         self._idle: defaultdict[int, list[Connection]] = defaultdict(list)
         self._turns = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        # When it is forgotten, or the process ends: nobody else knows of them.
+        weakref.finalize(self, _close, self._idle, os.getpid())
 
     def query(self, sql: LiteralString, **values: Any) -> list[Row]:
         """Run one statement in a transaction of its own; its rows, if it returns any.
@@ -60,8 +63,7 @@ class Ledger:
 
     def close(self) -> None:
         """Close this process's idle connections."""
-        for connection in self._idle.pop(os.getpid(), []):
-            connection.close()
+        _close(self._idle, os.getpid())
 
     def _once(self, sql: LiteralString, values: Row) -> list[Row]:
         with self._connection() as connection, worded(self.settings), connection.cursor(row_factory=dict_row) as cursor:
@@ -90,3 +92,8 @@ class Ledger:
             tcp_user_timeout_seconds=TCP_USER_TIMEOUT_SECONDS,
             application_name="steward-ledger",
         )
+
+
+def _close(idle: defaultdict[int, list[Connection]], process: int) -> None:
+    for connection in idle.pop(process, []):
+        connection.close()

@@ -69,6 +69,14 @@ class Step(Generic[T]):
     doubt: Doubt = Doubt.AGAIN
     decode: Callable[[Any], T] = lambda value: value
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether a second try must have the arguments of the first: its effect may be there already, under those.
+
+        A body that moves the actual state to the desired one may be told another state to move it to.
+        """
+        return self.find is not None or self.doubt is Doubt.STOP
+
     def __str__(self) -> str:
         return f"{self.name} ({self.key})" if self.key else self.name
 
@@ -79,6 +87,8 @@ class Place:
 
     name: str
     key: str
+    tries: int = 0
+    """From 1, over all attempts of the round: what one try names, the next does not name again."""
 
 
 _place: ContextVar[Place] = ContextVar("step")
@@ -87,6 +97,13 @@ _place: ContextVar[Place] = ContextVar("step")
 def current_step() -> Place:
     """The step at work; its own name is empty between steps."""
     return _place.get(Place("", ""))
+
+
+def recorded(name: str, key: str = "") -> Row | None:
+    """The row of a step that is done in this round, `result` in it; None: it is not done."""
+    held = current()
+    rows = held.ledger.query(_RECORDED, name=name, key=key, **held.operation.keys)
+    return rows[0] if rows else None
 
 
 def run_step(step: Step[T]) -> T:
@@ -98,11 +115,13 @@ def run_step(step: Step[T]) -> T:
     held = current()
     where = {**held.operation.keys, "name": step.name, "key": step.key}
     digest = digest_of(step.inputs)
-    (row,) = held.ledger.query(_INTENT, kind=step.kind, inputs=digest, call=uuid.uuid4(), caller=step.caller, **where)
+    (row,) = held.ledger.query(
+        _INTENT, kind=step.kind, inputs=digest, call=uuid.uuid4(), caller=step.caller, exact=step.is_exact, **where
+    )
     _refuse(held, step, row, digest)
     if row["state"] == "done" and step.kind is not Kind.ALWAYS:
         return step.decode(row["result"])
-    token = _place.set(Place(step.name, step.key))
+    token = _place.set(Place(step.name, step.key, (row["tries"] or 0) + 1))
     try:
         result = _act(held, step, row)
     except Refused:
@@ -121,7 +140,7 @@ def _refuse(held: Holding, step: Step[Any], row: Row, digest: str) -> None:
     if not row["held"]:
         raise refusal(held.ledger, held.operation)
     repeated = row["state"] is not None and step.kind is not Kind.ALWAYS
-    if repeated and row["inputs"] != digest:
+    if repeated and row["inputs"] != digest and (row["state"] == "done" or step.is_exact):
         raise StepChanged(
             f"step {step} of {held.operation} was recorded with other arguments",
             hint="go on with the code and parameters it began with, or begin another round: "
@@ -192,16 +211,20 @@ WITH mine AS (
                          WHEN 'undo' THEN turned_back IS NOT NULL ELSE true END
     ON CONFLICT (operation_id, round, name, key) DO UPDATE
        SET tries = s.tries + 1, token = excluded.token, call = excluded.call, caller = excluded.caller, state = 'intended', error = NULL,
-           intended_at = clock_timestamp(),
-           inputs = CASE WHEN s.kind = 'always' THEN excluded.inputs ELSE s.inputs END
-     WHERE (s.state <> 'done' AND s.inputs = excluded.inputs) OR s.kind = 'always'
+           intended_at = clock_timestamp(), inputs = excluded.inputs
+     WHERE s.state <> 'done' AND (s.inputs = excluded.inputs OR NOT %(exact)s) OR s.kind = 'always'
     RETURNING 1
 )
 SELECT (SELECT id FROM mine) IS NOT NULL AS held, (SELECT turned_back FROM mine) AS turned_back,
        (SELECT late FROM mine) AS late, (SELECT deadline FROM mine) AS deadline,
        EXISTS (SELECT FROM intent) AS intended,
-       before.state, before.inputs, before.result, before.intended_at, before.token, before.caller, before.call = %(call)s AS resent
+       before.state, before.inputs, before.result, before.intended_at, before.token, before.caller, before.tries, before.call = %(call)s AS resent
   FROM (VALUES (1)) AS one LEFT JOIN before ON true
+"""
+
+_RECORDED = """
+SELECT * FROM steward.operation_steps
+ WHERE operation_id = %(id)s AND round = %(round)s AND name = %(name)s AND key = %(key)s AND state = 'done'
 """
 
 _OUTCOME = """

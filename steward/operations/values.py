@@ -11,8 +11,8 @@ from pydantic_core import to_jsonable_python
 
 from steward.operations.errors import ResultTooLarge
 
-#: A few thousand indices' names and digests fit; documents do not.
-MOST_BYTES = 1 << 20
+#: The points in time of a few thousand shards fit; documents do not.
+MOST_BYTES = 4 << 20
 
 
 def digest_of(inputs: object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from steward.errors import BadInput, StewardError
+from steward.verdicts import NotVerified
 
 
 class BadTenantName(BadInput):
@@ -33,7 +34,7 @@ class ProvisioningRefused(BadInput):
         self.cluster, self.refusals = cluster, tuple(refusals)
 
 
-class NotAsDescribed(StewardError):
+class NotAsDescribed(NotVerified):
     """After every change was made, the cluster still differs from its description."""
 
     def __init__(self, cluster: str, differences: Sequence[str]) -> None:
@@ -65,7 +66,7 @@ class TenantNameTaken(BadInput):
         self.tenant = tenant
 
 
-class TenantNotSearchable(StewardError):
+class TenantNotSearchable(NotVerified):
     """What was made for the tenant does not do what it is for."""
 
     def __init__(self, tenant: str, findings: Sequence[str]) -> None:

@@ -59,12 +59,14 @@ class Attempt(BaseModel):
     cluster: str
     night: date
     attempt: int
+    moment: int
+    """1; or 2, after the first moment was lost in the same run."""
     snapshot: str
     started_at: AwareDatetime
 
 
 def unproved_report(
-    policy: SnapshotPolicy, attempt: Attempt, error: BaseException, checks: Sequence[Checked], ended_at: datetime
+    policy: SnapshotPolicy, attempt: Attempt, error: BaseException, checks: Sequence[Checked]
 ) -> SnapshotReport:
     """The report on a night that a step's error ended: UNKNOWN, with the error's own words where they are ours.
 
@@ -82,7 +84,7 @@ def unproved_report(
         attempt=attempt.attempt,
         verdict=Verdict.REFUTED if refuted else Verdict.UNKNOWN,
         started_at=attempt.started_at,
-        ended_at=ended_at,
+        ended_at=attempt.started_at,
         findings=found[:MOST_LISTED],
         findings_total=len(found),
         stages=add_stages(checked.stage for checked in checks),
@@ -105,9 +107,11 @@ def assemble_report(
     *,
     taken_at: datetime | None,
     previous_at: datetime | None,
-    ended_at: datetime,
 ) -> SnapshotReport:
-    """The report on a night whose stages all ran. *previous_at*: when the previous VERIFIED snapshot was taken."""
+    """The report on a night whose stages all ran. *previous_at*: when the previous VERIFIED snapshot was taken.
+
+    When it ended is said as the verdict is kept.
+    """
     contents = [each for checked in checks for each in checked.contents]
     matches = _sum(checked.golden_matches for checked in checks)
     findings = [finding for checked in checks for finding in checked.findings]
@@ -123,7 +127,7 @@ def assemble_report(
         attempt=attempt.attempt,
         verdict=verdict,
         started_at=attempt.started_at,
-        ended_at=ended_at,
+        ended_at=attempt.started_at,
         taken_at=taken_at,
         rpo_seconds=(taken_at - previous_at).total_seconds() if taken_at and previous_at else None,
         rto_seconds=sum(checked.stage.seconds for checked in checks if checked.stage.name == RESTORE),

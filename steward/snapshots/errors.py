@@ -41,6 +41,10 @@ class SnapshotSlow(Unavailable):
     """The snapshot or the restore has not ended in the time it was given; it may still."""
 
 
+class SnapshotRefused(StewardError):
+    """The repository takes no snapshot."""
+
+
 class SnapshotNameTaken(StewardError):
     """There is a snapshot of this name that another run took."""
 

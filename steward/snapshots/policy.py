@@ -97,11 +97,12 @@ def check_night(night: date, today: date) -> date:
     return night
 
 
-def snapshot_name(night: date, attempt: int) -> str:
-    """The snapshot's name. It carries the attempt, so a late call of a dead attempt cannot touch a newer one's."""
-    return f"nightly-{night:%Y-%m-%d}-{attempt}"
+def snapshot_name(night: date, token: int, moment: int, tries: int = 1) -> str:
+    """The snapshot's name. It carries the fencing token, so a late call of a dead run cannot touch a newer one's."""
+    again = f"-{moment}.{tries}" if (moment, tries) != (1, 1) else ""
+    return f"nightly-{night:%Y-%m-%d}-{token}{again}"
 
 
-def restore_prefix(night: date, attempt: int) -> str:
-    """The prefix of what this attempt restores on the scratch cluster."""
-    return f"proof-{night:%Y%m%d}-{attempt}-"
+def restore_prefix(night: date, token: int, moment: int, batch: int) -> str:
+    """The prefix of what this run restores of one batch on the scratch cluster."""
+    return f"proof-{night:%Y%m%d}-{token}-{moment}-{batch}-"

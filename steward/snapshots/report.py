@@ -13,7 +13,7 @@ from steward.search.names import tenant_of
 from steward.snapshots.content import IndexContent
 from steward.snapshots.findings import Finding, unknown
 from steward.snapshots.policy import SnapshotPolicy
-from steward.verdicts import Verdict
+from steward.verdicts import NotVerified, Verdict
 
 MOST_LISTED = 100
 """Findings and undecided ids listed by name; their numbers are always exact."""
@@ -115,7 +115,7 @@ class SnapshotReport(_Value):
         return None if None in ages else max((age for age in ages if age is not None), default=None)
 
 
-class SnapshotNotVerified(StewardError):
+class SnapshotNotVerified(NotVerified):
     """The night ended REFUTED or UNKNOWN: there is a snapshot, and no proof that it can be restored."""
 
     def __init__(self, report: SnapshotReport) -> None:
@@ -123,8 +123,9 @@ class SnapshotNotVerified(StewardError):
         super().__init__(
             f"{report.snapshot} is {report.verdict}: {first.splitlines()[0]}",
             hint="read the run's artifact snapshot-certificate and docs/runbooks/nightly-snapshot.md; nothing was expired",
+            verdict=report.verdict,
+            report=report,
         )
-        self.verdict = report.verdict
 
 
 def find_gaps(policy: SnapshotPolicy, contents: Sequence[IndexContent], planned: Iterable[str]) -> list[Finding]:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict
 
 from steward.snapshots.api import SearchApi
-from steward.snapshots.errors import SnapshotIncomplete, SnapshotNameTaken, SnapshotSlow
+from steward.snapshots.errors import SnapshotIncomplete, SnapshotNameTaken, SnapshotRefused, SnapshotSlow
 from steward.snapshots.moments import Moments, OnOpened, keep_open, open_moment
 from steward.snapshots.shards import NOT_FOUND, Shard
 
@@ -22,6 +22,7 @@ EAGER_SECONDS = 0.05
 PATIENT_SECONDS = 0.5
 #: Groups of shards whose PIT1 is opened at the same time.
 OPENERS = 4
+BAD_REQUEST = 400
 UNDER_WAY = frozenset({"INIT", "STARTED", "IN_PROGRESS"})
 TIMEOUT_SECONDS = 4 * 3600.0
 #: Points in time are used this often, so that an upload of hours does not let them expire.
@@ -45,6 +46,8 @@ class SnapshotTaken(BaseModel):
     incremental_bytes: int
     incremental_files: int
     upload_seconds: float
+    before: Moments
+    """PIT0."""
     moments: Moments
     """PIT1."""
     missing: list[str] = []
@@ -80,7 +83,13 @@ def take_snapshot(  # noqa: PLR0917  in the order in which the request is told
         "metadata": dict(metadata),
     }
     if _find(api, path, metadata) is None:
-        api.request("PUT", f"{path}?wait_for_completion=false", body)
+        # Sent again after its answer was lost, the call finds the name taken: by itself.
+        answer = api.request("PUT", f"{path}?wait_for_completion=false", body, ok=(BAD_REQUEST,))
+        if not answer.get("accepted") and _find(api, path, metadata) is None:
+            raise SnapshotRefused(
+                f"the repository refuses snapshot {name}: {answer.get('error', {}).get('reason', answer)}",
+                hint="look at the repository and at what else runs on it",
+            )
     taking = _Taking(api, path, m0, keep, on_opened, time.monotonic() + timeout_seconds)
     m1 = taking.open_after_commits()
     return _taken(repository, taking.finished(m1), _status(api, path), m0, m1)
@@ -226,6 +235,7 @@ def _taken(
         incremental_bytes=new.get("size_in_bytes", 0),
         incremental_files=new.get("file_count", 0),
         upload_seconds=stats.get("time_in_millis", 0) / 1000,
+        before=m0,
         moments=m1,
         missing=sorted(m0.indices.keys() - set(info["indices"])),
     )

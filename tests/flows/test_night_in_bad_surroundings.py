@@ -9,10 +9,12 @@ import tomli_w
 
 import flows.nightly_snapshot as night_flow
 from replica import certificates, faults, inventory
+from replica.elasticsearch import api
+from replica.elasticsearch.clusters import HAND, SCRATCH
 from steward.clients.elasticsearch import open_search
 from steward.clients.postgres import connect
-from steward.operations import nights
 from steward.settings import VARIABLE
+from steward.snapshots import catalogue
 from steward.snapshots.report import SnapshotNotVerified
 from steward.verdicts import Verdict
 from tasks import snapshots as acts
@@ -61,7 +63,7 @@ def said_by(policy, settings):
         night_flow.nightly_snapshot(policy, TONIGHT)
     assert raised.value.verdict is Verdict.UNKNOWN
     with connect(settings) as db:
-        report = nights.history(db, policy.cluster)[0]
+        report = catalogue.history(db, policy.cluster)[0]
     assert (report.verdict, report.expired) == (Verdict.UNKNOWN, {})
     assert "HINT:" in report.error
     return report.error
@@ -99,7 +101,7 @@ def test_an_object_store_that_is_away_fails_the_run_after_the_verdict_is_kept(ol
     with pytest.raises(Exception, match=r"127\.0\.0\.1"):
         night_flow.nightly_snapshot(fresh, TONIGHT)
     with connect(settings) as db:
-        report = nights.history(db, fresh.cluster)[0]
+        report = catalogue.history(db, fresh.cluster)[0]
     assert report.verdict is Verdict.UNKNOWN
     assert "HINT:" in report.error
 
@@ -117,7 +119,17 @@ def test_a_scratch_disk_without_room_is_named_before_the_snapshot_is_taken(
     assert "node scratch has room for 0 bytes below its flood stage" in said_by(fresh, settings)
 
 
-def test_a_scratch_disk_that_fills_up_says_nothing_against_the_snapshot(fresh, replica, settings):
+@pytest.fixture
+def stays_master(replica):
+    """Every two minutes a node looks after its disk, and one that finds it full is no master for the next two."""
+    hand = api.connect(replica, SCRATCH, "scratch", HAND)
+    for enabled in (False, None):
+        hand.call("PUT", "/_cluster/settings", {"persistent": {"monitor.fs.health.enabled": enabled}})
+        if enabled is False:
+            yield
+
+
+def test_a_scratch_disk_that_fills_up_says_nothing_against_the_snapshot(fresh, replica, settings, stays_master):
     with faults.filled(replica.state, "scratch"), pytest.raises(SnapshotNotVerified) as raised:
         night_flow.nightly_snapshot(fresh, TONIGHT)
     assert raised.value.verdict is Verdict.UNKNOWN

@@ -12,10 +12,12 @@ from flows.nightly_snapshot import nightly_snapshot
 from replica.elasticsearch import configuration
 from steward.clients.elasticsearch import open_search
 from steward.clients.postgres import connect
-from steward.errors import BadInput, StewardError
+from steward.errors import BadInput
 from steward.evidence.store import list_statements
-from steward.operations import nights
-from steward.snapshots import capture
+from steward.operations.claims import Identity, claim, release
+from steward.operations.holding import holding
+from steward.operations.ledger import Ledger
+from steward.snapshots import capture, catalogue
 from steward.snapshots.moments import close_points_in_time
 from steward.snapshots.report import SnapshotNotVerified
 from steward.verdicts import Verdict
@@ -45,7 +47,7 @@ def unproved(policy, night=TONIGHT):
 
 def last_report(settings, policy):
     with connect(settings) as db:
-        return nights.history(db, policy.cluster)[0]
+        return catalogue.history(db, policy.cluster)[0]
 
 
 def test_a_night_under_live_writes_is_verified_and_proves_every_tenant(fresh, settings):
@@ -75,9 +77,9 @@ def test_small_batches_prove_the_same_tenants_one_after_the_other(fresh, setting
     policy = fresh.model_copy(update={"restore_bytes": max(held) + min(held) // 2})
     restore, batches = night_flow.restore_batch, []
 
-    def restore_and_note(policy, attempt, moments, batch):
+    def restore_and_note(policy, attempt, taken, number, batch):
         batches.append([tenant.tenant for tenant in batch])
-        return restore(policy, attempt, moments, batch)
+        return restore(policy, attempt, taken, number, batch)
 
     monkeypatch.setattr(night_flow, "restore_batch", restore_and_note)
     report = nightly_snapshot(policy, TONIGHT)
@@ -137,25 +139,27 @@ def test_a_night_out_of_reach_is_refused(fresh):
         nightly_snapshot(fresh, TONIGHT + timedelta(days=2))
 
 
-def test_two_runs_of_one_cluster_exclude_each_other(fresh, settings):
-    with (
-        connect(settings) as db,
-        nights.exclusive(db, f"nightly-snapshot/{fresh.cluster}"),
-        pytest.raises(StewardError, match="another run is at work"),
-    ):
-        nightly_snapshot(fresh, TONIGHT)
+def test_two_nights_of_one_cluster_exclude_each_other(fresh, settings):
+    book = Ledger(settings)
+    other = claim(book, Identity("another", resource=f"elasticsearch/{fresh.cluster}/snapshots"))
+    with holding(book, other):
+        state = nightly_snapshot(fresh, TONIGHT, return_state=True)
+    release(book, other)
+    assert (state.name, state.type.value) == ("Skipped", "CANCELLED")
+    assert "held by another" in state.message
+    assert snapshots(settings, fresh) == []
 
 
 def test_a_lost_point_in_time_is_cured_by_a_second_snapshot(fresh, settings, monkeypatch):
     take = night_flow.create_snapshot
     lost = []
 
-    def take_and_lose(policy, attempt, before):
-        taken = take(policy, attempt, before)
+    def take_and_lose(policy, attempt, plan):
+        taken = take(policy, attempt, plan)
         if not lost:
-            lost.extend(before.pits)
+            lost.append(taken.name)
             with open_search(settings, policy.cluster, "snapshot") as source:
-                close_points_in_time(source, before.pits)
+                close_points_in_time(source, taken.before.pits)
         return taken
 
     monkeypatch.setattr(night_flow, "create_snapshot", take_and_lose)
@@ -163,8 +167,7 @@ def test_a_lost_point_in_time_is_cured_by_a_second_snapshot(fresh, settings, mon
     assert lost
     assert (report.verdict, report.attempt) == (Verdict.VERIFIED, 2)
     assert snapshots(settings, fresh) == [report.snapshot]
-    first = f"nightly-{TONIGHT}-1"
-    assert report.expired == {first: f"superseded by {report.snapshot}, a later attempt at the same night"}
+    assert report.expired == {lost[0]: f"superseded by {report.snapshot}, a later attempt at the same night"}
 
 
 def lose_alias(scratch, copy):
@@ -201,8 +204,8 @@ def lose_index(scratch, copy):
 def test_a_damaged_copy_refutes_the_night_and_is_named(fresh, settings, monkeypatch, damage, said):
     restore = night_flow.restore_batch
 
-    def restore_and_damage(policy, attempt, held, batch):
-        restored = restore(policy, attempt, held, batch)
+    def restore_and_damage(policy, attempt, taken, number, batch):
+        restored = restore(policy, attempt, taken, number, batch)
         with open_search(settings, policy.scratch_cluster, "restore") as scratch:
             damage(scratch, next(iter(restored.uuids)))
         return restored
@@ -221,13 +224,13 @@ def test_a_damaged_copy_refutes_the_night_and_is_named(fresh, settings, monkeypa
 def test_a_damaged_blob_in_the_repository_refutes_the_night(fresh, replica, settings, monkeypatch):
     restore, damaged = night_flow.restore_batch, {}
 
-    def damage_and_restore(policy, attempt, held, batch):
+    def damage_and_restore(policy, attempt, taken, number, batch):
         blobs = [each for each in configuration.repository(replica).rglob("__*") if each.is_file()]
         blob = max(blobs, key=lambda each: each.stat().st_size)
         damaged[blob] = blob.read_bytes()
         half = len(damaged[blob]) // 2
         blob.write_bytes(damaged[blob][:half] + bytes([damaged[blob][half] ^ 1]) + damaged[blob][half + 1 :])
-        return restore(policy, attempt, held, batch)
+        return restore(policy, attempt, taken, number, batch)
 
     monkeypatch.setattr(night_flow, "restore_batch", damage_and_restore)
     try:

@@ -18,7 +18,7 @@ from steward.search.names import TenantName
 from steward.search.onboarding import Proof
 from steward.search.searchability import MARKER
 from tasks import search as tasks
-from tests.provisioning import CLUSTER, provision, written
+from tests.provisioning import CLUSTER, bare, provision, written
 
 
 @pytest.fixture
@@ -32,12 +32,12 @@ def hand(in_replica: Place) -> Generator[api.Api]:
 
 
 def onboard(tenant: str) -> tuple[tuple[str, ...], Proof]:
-    plan = tasks.plan_tenant.fn(CLUSTER, tenant)
+    plan = bare(tasks.plan_tenant)(CLUSTER, tenant)
     if plan.put_role:
-        tasks.put_tenant_role.fn(CLUSTER, tenant)
+        bare(tasks.put_tenant_role)(CLUSTER, tenant)
     if plan.makes_index:
-        tasks.make_tenant_index.fn(CLUSTER, plan)
-    return plan.made, tasks.prove_tenant_searchable.fn(CLUSTER, tenant)
+        bare(tasks.make_tenant_index)(CLUSTER, plan)
+    return plan.made, bare(tasks.prove_tenant_searchable)(CLUSTER, tenant)
 
 
 def test_a_tenant_is_searchable_within_30_seconds_and_nothing_is_left_behind(hand):
@@ -77,7 +77,7 @@ def max_sequence(hand: api.Api, alias: str) -> int:
 def test_a_half_made_tenant_is_completed(hand, half):
     name = TenantName(f"ob-half-{half.split()[0]}")
     if half == "role":
-        tasks.put_tenant_role.fn(CLUSTER, name.value)
+        bare(tasks.put_tenant_role)(CLUSTER, name.value)
     else:
         hand.call("PUT", f"/{name.first_index}", {}, timeout_seconds=30)
     if half == "second generation":
@@ -86,7 +86,7 @@ def test_a_half_made_tenant_is_completed(hand, half):
         hand.call("PUT", f"/{name.first_index}/_alias/{name.alias}", {"is_write_index": False})
     _, proof = onboard(name.value)
     assert proof.findings == ()
-    assert tasks.plan_tenant.fn(CLUSTER, name.value).made == ()
+    assert bare(tasks.plan_tenant)(CLUSTER, name.value).made == ()
     newest = f"{name.alias}-000002" if half == "second generation" else name.first_index
     assert hand.call("PUT", f"/{name.alias}/_doc/1", {"name": "x"})["_index"] == newest
 
@@ -100,36 +100,36 @@ def test_a_marker_that_a_killed_run_left_is_removed(hand):
 
 
 def test_two_runs_at_once_make_one_tenant(hand):
-    plan = tasks.plan_tenant.fn(CLUSTER, "ob-race")
+    plan = bare(tasks.plan_tenant)(CLUSTER, "ob-race")
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda _: tasks.make_tenant_index.fn(CLUSTER, plan), range(2)))
-        list(pool.map(lambda _: tasks.put_tenant_role.fn(CLUSTER, "ob-race"), range(2)))
+        list(pool.map(lambda _: bare(tasks.make_tenant_index)(CLUSTER, plan), range(2)))
+        list(pool.map(lambda _: bare(tasks.put_tenant_role)(CLUSTER, "ob-race"), range(2)))
     assert list(hand.call("GET", "/_alias/tenant-ob-race")) == ["tenant-ob-race-000001"]
-    assert tasks.plan_tenant.fn(CLUSTER, "ob-race").made == ()
+    assert bare(tasks.plan_tenant)(CLUSTER, "ob-race").made == ()
 
 
 def test_what_carries_the_tenants_name_and_is_not_its_own_is_left_alone(hand):
     hand.call("PUT", "/tenant-ob-taken", {}, timeout_seconds=30)
     with pytest.raises(TenantNameTaken, match="an index is called tenant-ob-taken"):
-        tasks.plan_tenant.fn(CLUSTER, "ob-taken")
+        bare(tasks.plan_tenant)(CLUSTER, "ob-taken")
     hand.call("PUT", "/tenant-ob-other-000001/", {"aliases": {"tenant-ob-mixed": {}}}, timeout_seconds=30)
     with pytest.raises(TenantNameTaken, match="leads to tenant-ob-other-000001"):
-        tasks.plan_tenant.fn(CLUSTER, "ob-mixed")
+        bare(tasks.plan_tenant)(CLUSTER, "ob-mixed")
 
 
 def test_without_the_template_no_tenant_is_made(hand):
     hand.call("DELETE", "/_index_template/tenant")
     with pytest.raises(TemplateMissing) as refused:
-        tasks.plan_tenant.fn(CLUSTER, "ob-early")
+        bare(tasks.plan_tenant)(CLUSTER, "ob-early")
     assert "provision-search" in refused.value.hint
-    tasks.put_template.fn(CLUSTER, "fs")
+    bare(tasks.put_template)(CLUSTER, "fs")
 
 
 def test_an_index_with_another_mapping_is_found_out(hand):
     mapping = {"mappings": {"properties": {"documentation": {"type": "keyword"}}}}
     hand.call("PUT", "/_index_template/tenant", {"index_patterns": ["tenant-*"], "priority": 200, "template": mapping})
     hand.call("PUT", "/tenant-ob-old-000001", {}, timeout_seconds=30)
-    tasks.put_template.fn(CLUSTER, "fs")
+    bare(tasks.put_template)(CLUSTER, "fs")
     _, proof = onboard("ob-old")
     assert any("found nothing" in finding for finding in proof.findings)
     assert any('properties.documentation.type: saw "keyword", expected "text"' in each for each in proof.findings)

@@ -46,9 +46,7 @@ def database(replica):
 @pytest.fixture
 def book(database):
     book = Ledger(changed(database, "operations", lease_seconds=1.0, heartbeat_seconds=0.2))
-    book.query(
-        "TRUNCATE steward.operations, steward.operation_attempts, steward.operation_steps, steward.operation_effects"
-    )
+    book.query("TRUNCATE steward.operations CASCADE")
     yield book
     book.close()
 
@@ -222,6 +220,21 @@ def test_a_step_whose_effect_was_refused_is_not_in_doubt(book):
         assert run_step(step(doubt=Doubt.STOP)) == "made"
 
 
+def test_a_step_that_was_not_done_may_be_told_another_state_to_reach(book):
+    with holding(book, claim(book, NIGHT, FIRST)):
+        with pytest.raises(ConnectionResetError):
+            run_step(step(reset, inputs={"weight": 5}))
+        assert run_step(step(inputs={"weight": 25})) == "made"
+
+
+def test_a_step_whose_effect_may_be_there_is_not_told_other_arguments(book):
+    with holding(book, claim(book, NIGHT, FIRST)):
+        with pytest.raises(ConnectionResetError):
+            run_step(step(reset, inputs={"to": "a"}, find=lambda: None))
+        with pytest.raises(StepChanged):
+            run_step(step(inputs={"to": "b"}, find=lambda: None))
+
+
 def test_other_arguments_under_an_old_name_are_refused(book):
     with holding(book, claim(book, NIGHT, FIRST)):
         run_step(step(inputs={"tenant": "a"}, caller="1"))
@@ -365,7 +378,7 @@ def test_effects_of_an_operation_that_ended_for_good_are_left_to_the_next_of_its
 
 def test_a_result_that_belongs_in_a_store_is_refused(book):
     with holding(book, claim(book, NIGHT, FIRST)), pytest.raises(ResultTooLarge):
-        run_step(step(lambda: "x" * (2 << 20)))
+        run_step(step(lambda: "x" * (5 << 20)))
 
 
 def test_a_step_outside_of_any_operation_says_what_to_do():

@@ -32,7 +32,7 @@ from steward.search.roles import production_roles
 from steward.search.rolestores import FileRoles
 from steward.settings import Settings
 from tasks import search as tasks
-from tests.provisioning import CLUSTER, provision, written
+from tests.provisioning import CLUSTER, bare, provision, written
 
 # The filtered settings, which the server never lists: those that the replica's own nodes are started with.
 CERTIFICATES = {"key", "certificate", "certificate_authorities", "supported_protocols", "client_authentication"}
@@ -56,12 +56,12 @@ def provisioned(in_replica: Place) -> Place:
 
 
 def plan() -> ProvisionPlan:
-    return tasks.compare_cluster.fn(CLUSTER, "fs")
+    return bare(tasks.compare_cluster)(CLUSTER, "fs")
 
 
 def apply() -> None:
     for put in (tasks.put_roles, tasks.put_template, tasks.put_repository, tasks.put_cluster_settings):
-        put.fn(CLUSTER, "fs")
+        bare(put)(CLUSTER, "fs")
 
 
 def described(repository: str = "nightly", location: str = ".") -> Desired:
@@ -90,7 +90,7 @@ def test_after_a_change_the_cluster_is_as_described_and_a_second_change_does_not
     apply()
     assert {path: written(path) for path in role_files(provisioned)} == files
     assert read_whole_template(provisioned) | {"modified_date_millis": 0} == template | {"modified_date_millis": 0}
-    assert tasks.verify_repository.fn(CLUSTER, "fs") == ("es-1", "es-2", "es-3")
+    assert bare(tasks.verify_repository)(CLUSTER, "fs") == ("es-1", "es-2", "es-3")
 
 
 def role_files(place: Place) -> list[Path]:

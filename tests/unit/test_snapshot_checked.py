@@ -16,7 +16,7 @@ from steward.verdicts import Verdict
 AT = datetime(2025, 7, 31, 1, 30, tzinfo=UTC)
 NIGHT = AT.date()
 POLICY = SnapshotPolicy(golden_queries=[GoldenQuery(name="q", query={"match_all": {}})])
-ATTEMPT = Attempt(cluster="production", night=NIGHT, attempt=1, snapshot="nightly-2025-07-31-1", started_at=AT)
+ATTEMPT = Attempt(cluster="production", night=NIGHT, attempt=1, moment=1, snapshot="nightly-2025-07-31-1", started_at=AT)
 
 
 def size(name, proved=None):
@@ -41,7 +41,7 @@ def report(proofs, *, findings=(), matches=None, tenants=("acme", "bolt"), plann
         ),
     ]
     return assemble_report(
-        POLICY, ATTEMPT, plan, checks, taken_at=AT, previous_at=previous, ended_at=AT + timedelta(minutes=1)
+        POLICY, ATTEMPT, plan, checks, taken_at=AT, previous_at=previous
     )
 
 
@@ -99,14 +99,14 @@ def test_batches_of_one_stage_add_up():
     ],
 )
 def test_a_failed_night_is_unknown_and_repeats_only_words_that_are_ours(error, said, again):
-    made = unproved_report(POLICY, ATTEMPT, error, [], AT)
+    made = unproved_report(POLICY, ATTEMPT, error, [])
     assert (made.verdict, made.error, made.moment_lost) == (Verdict.UNKNOWN, said, again)
 
 
 def test_no_later_error_takes_back_what_was_refuted():
     bad = proof("acme", findings=[refuted("tenant-acme-000001[0] _id 7", "missing")])
     checks = [Checked(stage=Stage(name="compare contents", seconds=1), contents=[bad])]
-    made = unproved_report(POLICY, ATTEMPT, PointInTimeLost("gone"), checks, AT)
+    made = unproved_report(POLICY, ATTEMPT, PointInTimeLost("gone"), checks)
     assert (made.verdict, made.moment_lost, made.error) == (Verdict.REFUTED, False, "gone")
     assert [finding.subject for finding in made.findings] == ["tenant-acme-000001[0] _id 7"]
 

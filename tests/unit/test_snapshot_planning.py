@@ -77,8 +77,10 @@ def test_a_night_to_come_and_a_night_long_over_are_refused():
 
 
 def test_names_carry_night_and_attempt():
-    assert snapshot_name(NIGHT, 2) == "nightly-2025-07-31-2"
-    assert restore_prefix(NIGHT, 2) == "proof-20250731-2-"
+    assert snapshot_name(NIGHT, 1017, 1) == "nightly-2025-07-31-1017"
+    assert snapshot_name(NIGHT, 1017, 1, 2) == "nightly-2025-07-31-1017-1.2"
+    assert snapshot_name(NIGHT, 1017, 2) == "nightly-2025-07-31-1017-2.1"
+    assert restore_prefix(NIGHT, 1017, 2, 0) == "proof-20250731-1017-2-0-"
 
 
 @pytest.mark.parametrize("field", [{"retention_days": 0}, {"restore_bytes": 5}, {"undecided_ppm": -1}, {"nonsense": 1}])
