@@ -21,8 +21,8 @@ from prefect.input.run_input import keyset_from_base_key
 from pydantic import BaseModel, Field
 
 from steward.errors import BadInput, StewardError
-from steward.operations.questions import asked
 from steward.operations.steps import Step, run_step
+from steward.operations.tries import tries
 from tasks.durable import operation
 from tasks.prefect_away import prefect_client
 
@@ -101,7 +101,7 @@ def _pause_key(key: str) -> str:
 
 
 def _ask(question: str, form: type[A], key: str, within_seconds: float) -> _Outcome:
-    left = within_seconds - asked().seconds
+    left = within_seconds - tries().seconds
     if left <= 0:
         return _Outcome(answer=None)
     _check_deployed()
@@ -120,7 +120,7 @@ def _ask(question: str, form: type[A], key: str, within_seconds: float) -> _Outc
 def _answered(response: str) -> _Outcome | None:
     """The answer, if a run of this round was given one: the run that asked may have died after that."""
     with prefect_client() as client:
-        for run in asked().flow_run_ids:
+        for run in tries().flow_run_ids:
             try:
                 answer = json.loads(client.read_flow_run_input(UUID(run), response))
             except PrefectHTTPStatusError as error:

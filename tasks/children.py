@@ -18,6 +18,7 @@ from steward.errors import BadInput, StewardError
 from steward.operations.errors import StepChanged
 from steward.operations.following import Standing, keep_waiting, standing
 from steward.operations.steps import current_step
+from steward.operations.tries import tries
 from steward.verdicts import Verdict
 from tasks.durable import PERIOD_TAG, ledger, operation, step
 from tasks.lineage import operation_id_for, parent_tag
@@ -74,7 +75,8 @@ def run_child(deployment: str, parameters: Mapping[str, Any], key: str = "", per
 
 def _key() -> str:
     held, place = operation(), current_step()
-    return f"steward/{held.id}/{held.round}/{place.name}/{place.key}"
+    # With the time, since Prefect's server may outlive a ledger, or serve two, whose ids are the same.
+    return f"steward/{held.id}/{held.round}/{place.name}/{place.key}/{tries().first_at.timestamp():.6f}"
 
 
 def _next_key(ended: FlowRun) -> str:

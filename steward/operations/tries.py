@@ -1,32 +1,35 @@
-"""What the ledger knows of a question to a person: how long it stands already, and which runs may hold the answer."""
+"""The earlier tries at the step at work: since when, and by which runs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from steward.operations.holding import current
 from steward.operations.steps import current_step
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A question that the step at work asks."""
+class Tries:
+    """All tries of this round at one step, the present one included."""
 
+    first_at: datetime
+    """By the ledger's clock. With the operation's id it names the step also beside another ledger with the same ids."""
     seconds: float
-    """Since it was asked first, by the ledger's clock."""
+    """Since then, by the same clock."""
     flow_run_ids: list[str]
-    """The runs of this round's attempts, newest first: each may have put it to a person."""
+    """The runs of the round's attempts, newest first."""
 
 
-def asked() -> Asked:
-    """What is known of the question that the step at work asks."""
+def tries() -> Tries:
+    """What is known of the tries at the step at work."""
     held, step = current(), current_step()
-    (row,) = held.ledger.query(_ASKED, step=step.name, step_key=step.key, **held.operation.keys)
-    return Asked(row["seconds"], row["flow_run_ids"])
+    (row,) = held.ledger.query(_TRIES, step=step.name, step_key=step.key, **held.operation.keys)
+    return Tries(row["first_at"], row["seconds"], row["flow_run_ids"])
 
 
-_ASKED = """
-SELECT extract(epoch FROM clock_timestamp() - s.first_at)::float8 AS seconds,
+_TRIES = """
+SELECT s.first_at, extract(epoch FROM clock_timestamp() - s.first_at)::float8 AS seconds,
        ARRAY(SELECT a.flow_run_id::text FROM steward.operation_attempts a
               WHERE a.operation_id = s.operation_id AND a.round = s.round AND a.flow_run_id IS NOT NULL
               GROUP BY a.flow_run_id ORDER BY max(a.token) DESC) AS flow_run_ids
