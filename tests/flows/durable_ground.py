@@ -123,10 +123,17 @@ def ended(flow_run_id):
 
 
 def operation_of(book, name, subject):
-    (row,) = book.query(
-        "SELECT * FROM steward.operations WHERE name = %(name)s AND subject = %(subject)s", name=name, subject=subject
-    )
-    return row
+    """Its row, which a process that is still starting may be about to write."""
+
+    def row():
+        rows = book.query(
+            "SELECT * FROM steward.operations WHERE name = %(name)s AND subject = %(subject)s",
+            name=name,
+            subject=subject,
+        )
+        return rows[0] if rows else None
+
+    return wait_for(row, f"operation {name} {subject}")
 
 
 def unique(prefix):

@@ -12,14 +12,14 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import JsonValue
 
 from steward.errors import Unavailable
-from steward.operations.claims import Terms
+from steward.operations.claims import Identity, Terms, claim
 from steward.operations.effects import note_effects
 from steward.operations.errors import DeadlinePassed
 from steward.operations.steps import Kind
 from steward.verdicts import NotVerified, Verdict
 from tasks.approvals import Unanswered, approve
 from tasks.children import run_child
-from tasks.durable import durable, operation, step, turning_back
+from tasks.durable import durable, ledger, operation, step, turning_back
 
 
 def write(log: str, line: str) -> None:
@@ -139,6 +139,16 @@ def late(log: str, subject: str) -> str:
         raise
 
 
+@flow(name="overtaken", persist_result=False)
+@durable(subject="{subject}", period=period)
+def overtaken(log: str, subject: str) -> str:
+    """Is taken over while it is between two steps, as a process that was frozen beyond its lease."""
+    make(log, "a")
+    ledger().query("UPDATE steward.operations SET lease_until = now() - lease WHERE id = %(id)s", id=operation().id)
+    claim(ledger(), Identity("overtaken", subject, period()), terms=Terms(wait_seconds=0))
+    return make(log, "b")
+
+
 @step("block")
 def block(log: str, seconds: float) -> None:
     note_effects("half", ["half-made"])
@@ -183,17 +193,19 @@ def asking(log: str, subject: str, within_seconds: float = 600, dies_in_attempt:
 
 
 @step("work", key="{part}")
-def work(log: str, part: str, seconds: float) -> str:
+def work(log: str, part: str, go: str) -> str:
+    """Takes until there is a file *go*, where one is named."""
     write(log, f"{part} begun")
-    time.sleep(seconds)
+    while go and not Path(go).exists():
+        time.sleep(0.1)
     write(log, f"{part} done")
     return f"worked on {part}"
 
 
 @flow(name="child", persist_result=False)
 @durable(subject="{part}")
-def child(log: str, part: str, seconds: float = 0, fails_in_attempt: int = 0) -> str:
-    done = work(log, part, seconds)
+def child(log: str, part: str, go: str = "", fails_in_attempt: int = 0) -> str:
+    done = work(log, part, go)
     if operation().attempt == fails_in_attempt:
         raise ValueError("no such thing")
     return done
@@ -201,8 +213,7 @@ def child(log: str, part: str, seconds: float = 0, fails_in_attempt: int = 0) ->
 
 @flow(name="parent", persist_result=False)
 @durable(subject="{subject}", period=period)
-def parent(log: str, subject: str, seconds: float = 0, fails_in_attempt: int = 0) -> list[JsonValue]:
-    write(log, f"parent's attempt {operation().attempt}")
-    parameters = {"log": log, "part": f"{subject}/part", "seconds": seconds, "fails_in_attempt": fails_in_attempt}
+def parent(log: str, subject: str, go: str = "", fails_in_attempt: int = 0) -> list[JsonValue]:
+    parameters = {"log": log, "part": f"{subject}/part", "go": go, "fails_in_attempt": fails_in_attempt}
     came_to = run_child("child/child", parameters)
     return [came_to.result, came_to.operation_id]

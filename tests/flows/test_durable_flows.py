@@ -44,6 +44,13 @@ def test_a_run_that_finds_another_at_work_is_skipped_and_does_nothing(book, effe
     assert list(effects) == []
 
 
+def test_a_run_that_was_overtaken_does_nothing_more_and_is_no_failure(book, effects, subject):
+    state = samples.overtaken(effects.path, subject, return_state=True)
+    assert (state.type, state.name) == ("CANCELLED", "Superseded")
+    assert list(effects) == ["made a"]
+    assert operation_of(book, "overtaken", subject)["state"] == "running"
+
+
 def test_steps_reach_the_operation_from_threads_of_the_task_runner(book, effects, subject):
     assert samples.spread(effects.path, subject) == ["ALONE", "X", "Y", "Z"]
     steps = book.query(
