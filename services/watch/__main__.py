@@ -43,6 +43,7 @@ def _watch(chosen: argparse.Namespace) -> None:
     from services.watch.exporter import serve  # noqa: PLC0415  the reason stands above
     from services.watch.reaper import Reaper  # noqa: PLC0415  the reason stands above
     from services.watch.situation import Situation  # noqa: PLC0415  the reason stands above
+    from services.watch.switch import Switch  # noqa: PLC0415  the reason stands above
     from steward.operations.expectations import read_expectations  # noqa: PLC0415  the reason stands above
     from steward.operations.ledger import Ledger  # noqa: PLC0415  the reason stands above
 
@@ -55,7 +56,9 @@ def _watch(chosen: argparse.Namespace) -> None:
     for loop in (Bookkeeping(situation), Reaper(situation)):
         threading.Thread(target=loop.run, name=type(loop).__name__, daemon=True).start()
     # Neither loop is waited for: whatever they are at, a watch that comes later finds in the ledger.
-    situation.stopped.wait()
+    switch = Switch(situation)
+    while not situation.stopped.wait(1.0):
+        switch.tell()
     say("stopped")
 
 

@@ -39,14 +39,13 @@ class Bookkeeping:
             self._at.stopped.wait(max(0.0, BEAT_SECONDS - (time.monotonic() - began)))
 
     def round(self) -> None:
-        """Everything once that is due; a database that is away is said once, and the switch still tells."""
+        """Everything once that is due; a database that is away is said once."""
         try:
             self._read()
         except StewardError as error:
             self._lost(error)
         except Exception as error:  # noqa: BLE001  a fault in one round must not end the watch
             self._lost(error)
-        self._tell()
         self._at.rounds["ledger"] = time.monotonic()
 
     def _read(self) -> None:
@@ -110,12 +109,3 @@ class Bookkeeping:
         # Text that varies from try to try is one fact: the kind of error tells them apart.
         if self._reminder.is_news("database", type(error).__name__):
             say("database away" if is_transient(error) else "database unusable", reason=told, hint=hint or None)
-
-    def _tell(self) -> None:
-        now = self._at.now
-        for watched in self._at.watched:
-            named, assessed = str(watched.expectation), assess(watched, now)
-            if assessed.is_overdue and self._reminder.is_news(named, f"day {assessed.day}"):
-                say("OVERDUE", operation=named, reason=assessed.told)
-            elif not assessed.is_overdue and self._reminder.forget(named):
-                say("recovered", operation=named, reason=assessed.told)

@@ -165,7 +165,7 @@ class Reaper:
             return None
         deployment_id = str(operation.deployment_id)
         made = runs.scheduled_for(deployment_id, operation.due_at, operation.due_at)
-        waiting = [run for run in made if run.auto_scheduled and not as_seen(run).is_final]
+        waiting = [run for run in made if not as_seen(run).is_final]
         return (str(waiting[0].id), deployment_id) if waiting else None
 
     def _made(self, runs: Runs, operation: Abandoned) -> tuple[str, str]:
@@ -265,13 +265,14 @@ class Reaper:
             late = [
                 run
                 for run in runs.scheduled_for(deployment_id, now - timedelta(days=30), now - expectation.grace)
-                if run.auto_scheduled and as_seen(run).type == "SCHEDULED" and run.expected_start_time
+                if as_seen(run).type == "SCHEDULED"
             ]
             ticks = {str(run.id): run.expected_start_time for run in late if run.expected_start_time}
             known = known_periods(self._ledger, expectation, ticks.values()) if ticks else {}
             for run_id, tick in ticks.items():
                 row = known.get(expectation.period_of(tick))
-                if row and row.state == "skipped":
+                # Of the very tick: one that a person asked for at another moment is not the schedule's.
+                if row and row.state == "skipped" and row.due_at == tick:
                     period = expectation.period_of(tick)
                     runs.end(run_id, "CANCELLED", f"{period} was missed and is skipped", name="Skipped")
                     say("dropped", operation=expectation, period=period, run=run_id, because="its period is skipped")

@@ -30,9 +30,9 @@ class Contact:
             self._unsettle(heard, f"the database's clock jumped by {moved:+.1f} s")
         elif self.settling_since is None:
             self.settling_since = heard
-        elif sent - self._heard > lease_seconds / 2:
-            # A silence in which the database may have been away, unseen by this process.
-            self._unsettle(heard, f"nothing was heard of the database for {sent - self._heard:.1f} s")
+        elif heard - self._heard > lease_seconds / 2:
+            # In that silence the database may have been away, and its holders may not have renewed.
+            self._unsettle(heard, f"nothing was heard of the database for {heard - self._heard:.1f} s")
         self._offsets, self._heard = offsets, heard
 
     def lose(self, why: str) -> None:
