@@ -131,7 +131,7 @@ def _why_left(
 
 def _why_given_up(operation: Abandoned, old: RunSeen | None, now: datetime) -> str | None:
     if operation.state == "waiting" and old is not None and old.type == "FAILED":
-        return "nobody answered before its run's time was over; HINT: `reopen` it to ask again"
+        return "nobody answered in time; HINT: `reopen` lets its flow turn back or end, `reopen --anew` asks again"
     if operation.state != "due" and operation.deadline and now > operation.deadline:
         return (
             f"its deadline of {operation.deadline:%Y-%m-%d %H:%M:%S %Z} passed in state {operation.state} "
