@@ -18,6 +18,8 @@ from steward.operations.schedule import enter_missed, expected_since, known_peri
 from steward.operations.tallies import tally
 
 BEAT_SECONDS = 1.0
+#: Half a lease of silence counts as lost contact, so a short lease wants a faster beat.
+_BEATS_IN_A_LEASE = 6
 _EXPECT_EVERY_SECONDS = 5.0
 _TALLY_EVERY_SECONDS = 5.0
 _REMIND_SECONDS = 24 * 3600.0
@@ -36,7 +38,8 @@ class Bookkeeping:
         while not self._at.stopped.is_set():
             began = time.monotonic()
             self.round()
-            self._at.stopped.wait(max(0.0, BEAT_SECONDS - (time.monotonic() - began)))
+            beat = min(BEAT_SECONDS, self._at.lease_seconds / _BEATS_IN_A_LEASE)
+            self._at.stopped.wait(max(0.0, beat - (time.monotonic() - began)))
 
     def round(self) -> None:
         """Everything once that is due; a database that is away is said once."""
