@@ -247,7 +247,7 @@ def _tagged_period(flow_run: FlowRun) -> str | None:
 
 def _as_run(flow_run: FlowRun) -> Run:
     deployment = str(flow_run.deployment_id) if flow_run.deployment_id else None
-    return Run(str(flow_run.id), deployment, flow_run.parameters)
+    return Run(str(flow_run.id), deployment, flow_run.parameters, flow_run.expected_start_time or flow_run.created)
 
 
 def _told(identity: Identity, ended: AlreadyEnded, result_type: TypeAdapter[Any]) -> Any:

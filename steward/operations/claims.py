@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -67,6 +68,8 @@ class Run:
     flow_run_id: str | None = None
     deployment_id: str | None = None
     parameters: Mapping[str, Any] | None = None
+    asked_at: datetime | None = None
+    """When it was to start, at the latest; absent: now. It does not repeat what ended after that."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ def claim(ledger: Ledger, identity: Identity, run: Run | None = None, terms: Ter
     """Take the operation, or outwait a dead holder's lease.
 
     An operation that failed is taken up with its steps; one that concluded REFUTED or UNKNOWN, or was undone, begins
-    another round, if another run asks for it. Raises Held, AlreadyEnded, and what `Ledger.query` raises.
+    another round, if another run asks for it after that. Raises Held, AlreadyEnded, and what `Ledger.query` raises.
     """
     run, terms = run or Run(), terms or Terms()
     lease = ledger.settings.operations.lease_seconds
@@ -107,6 +110,7 @@ def claim(ledger: Ledger, identity: Identity, run: Run | None = None, terms: Ter
         "flow_run_id": run.flow_run_id,
         "deployment_id": run.deployment_id,
         "parameters": Jsonb(dict(run.parameters or {})),
+        "asked_at": run.asked_at,
         "owner": f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}",
     }
     ledger.query(_ENTER, **values)
@@ -249,18 +253,20 @@ ON CONFLICT DO NOTHING
 """
 
 # A run whose own attempt has ended otherwise than by an error it reported does not come back: what sends it is an
-# automation on crashes, and that would be an attempt too many. A conclusion is repeated only by another run.
+# automation on crashes, and that would be an attempt too many. A conclusion is repeated only by another run. What was to
+# start before the end repeats nothing: a replacement of the watch may come late, after the one that took its place.
 _TAKE = """
 WITH mine AS (
     SELECT o.id, o.state IN ('done', 'undone') AS anew
       FROM steward.operations o
      WHERE o.name = %(name)s AND o.subject = %(subject)s AND o.period = %(period)s
        AND (o.state IN ('due', 'waiting')
-            OR o.state = 'failed' AND NOT EXISTS (
+            OR o.state = 'failed'
+               AND (o.flow_run_id = %(flow_run_id)s OR coalesce(o.ended_at < %(asked_at)s, true)) AND NOT EXISTS (
                 SELECT FROM steward.operation_attempts a
                  WHERE a.operation_id = o.id AND a.flow_run_id = %(flow_run_id)s AND a.ended IS DISTINCT FROM 'failed')
             OR o.state IN ('done', 'undone') AND o.verdict IS DISTINCT FROM 'VERIFIED'
-               AND o.flow_run_id IS DISTINCT FROM %(flow_run_id)s
+               AND o.flow_run_id IS DISTINCT FROM %(flow_run_id)s AND coalesce(o.ended_at < %(asked_at)s, true)
             OR o.state = 'running' AND steward.expired(o.lease_until, o.lease))
        FOR UPDATE
 ), taken AS (

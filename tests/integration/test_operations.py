@@ -2,6 +2,8 @@
 
 import threading
 import time
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -310,6 +312,22 @@ def test_another_conclusion_may_be_followed_by_another_round_of_another_run(book
     assert (second.round, second.attempt) == (2, 2)
     with holding(book, second):
         assert run_step(step(body)) == 2
+
+
+@pytest.mark.parametrize("end", ["done", "undone", "failed"])
+def test_a_run_that_was_to_start_before_the_end_repeats_nothing(book, end):
+    early, first = datetime.now(UTC), claim(book, NIGHT, FIRST)
+    with holding(book, first):
+        if end == "undone":
+            with claims.turning_back(book, first, "out of stock"):
+                pass
+        if end == "failed":
+            claims.fail(book, first, "SearchAway: no answer")
+        else:
+            claims.conclude(book, first, Verdict.REFUTED, None, None)
+    with pytest.raises(AlreadyEnded, match=f"is {end}"):
+        claim(book, NIGHT, replace(SECOND, asked_at=early), AT_ONCE)
+    assert claim(book, NIGHT, replace(SECOND, asked_at=datetime.now(UTC)), AT_ONCE).attempt == 2
 
 
 def test_a_failed_operation_goes_on_with_its_steps(book):
