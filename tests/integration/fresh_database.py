@@ -34,9 +34,11 @@ def fresh_database(settings: Settings) -> Generator[Settings]:
     name = sql.Identifier(f"test_{secrets.token_hex(6)}")
     with superuser(settings) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {} OWNER steward").format(name))
-        try:
-            yield changed(settings, "postgres", url=_url(settings, name.as_string().strip('"')))
-        finally:
+    try:
+        yield changed(settings, "postgres", url=_url(settings, name.as_string().strip('"')))
+    finally:
+        # Another connection: a drill may have killed the server meanwhile.
+        with superuser(settings) as connection:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
 
 

@@ -10,7 +10,7 @@ _FORWARD = [*_COMMON, "notify", "clear"]
 _BACKWARD = ["release", "refund", "clear"]
 #: These hit one run; the others hit a server, and so every run of their wave.
 ALONE = ("flow", "freeze", "twice")
-FAULTS = ("flow", "both", "freeze", "watch", "twice", "postgres", "worker", "prefect")
+FAULTS = (*ALONE, "both", "watch", "postgres", "worker", "prefect")
 #: More runs at once than two cores start in good time would only measure the machine.
 WIDTH = 4
 
