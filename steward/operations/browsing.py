@@ -57,7 +57,7 @@ def show_operation(ledger: Ledger, operation_id: int) -> str:
 def _head(row: Row, now: datetime) -> str:
     lines = [f"{named(row)} is {row['state']}{f' {verdict}' if (verdict := row['verdict']) else ''}"]
     if row["error"]:
-        lines.append(f"  {row['error']}")
+        lines += [f"  {line}" for line in row["error"].splitlines()]
     facts = {
         "operation": f"{row['id']}, round {row['round']}, attempt {row['attempt']}, token {row['token']}",
         "resource": row["resource"],
