@@ -65,7 +65,8 @@ def main(arguments: list[str]) -> int:
         print(error, file=sys.stderr)
         return 1
     missed = missed_goals(figures)
-    progress("\n".join(missed))
+    for each in missed:
+        progress(f"MISSED: {each}")
     print(json.dumps(figures))
     return int(bool(missed))
 
