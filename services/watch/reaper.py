@@ -96,6 +96,7 @@ class Reaper:
             self._show_ends(runs)
             self._take_up_retries(runs)
             self._drop_skipped(runs)
+        self._reminder.forget("round")
         self._at.rounds["prefect"] = time.monotonic()
 
     def _answers(self) -> None:

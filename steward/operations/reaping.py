@@ -117,7 +117,7 @@ def plan_takeover(
 def _why_left(
     operation: Abandoned, old: RunSeen | None, replacement: RunSeen | None, now: datetime, patience_seconds: float
 ) -> str | None:
-    if operation.state == "waiting" and old is not None and old.type != "CRASHED":
+    if operation.state == "waiting" and old is not None and _may_be_answered(old, now, patience_seconds, operation):
         return "for a person's answer"
     if operation.resume_after and now < operation.resume_after:
         return "for its turn: the run made for it before has just ended"
@@ -150,7 +150,7 @@ def _why_resumed(operation: Abandoned) -> str:
     if operation.state == "running":
         return f"attempt {operation.attempt} lost its lease at {operation.lease_until:%H:%M:%S %Z}"
     if operation.state == "waiting":
-        return "its run crashed while it waited"
+        return "its run died while it waited, or when it was answered"
     return f"due since {operation.due_at:%Y-%m-%d %H:%M:%S %Z}" if operation.due_at else "its run never claimed it"
 
 
@@ -159,6 +159,13 @@ def _comes_by_itself(run: RunSeen, now: datetime, patience_seconds: float) -> bo
     if run.type == "SCHEDULED":
         return now < (run.expected_at or run.since) + timedelta(seconds=patience_seconds)
     return run.type == "PENDING" and not _is_orphan(run, now, patience_seconds)
+
+
+def _may_be_answered(run: RunSeen, now: datetime, patience_seconds: float, operation: Abandoned) -> bool:
+    if run.type in ("PENDING", "RUNNING"):
+        # It has been answered, and is about to claim the operation again.
+        return _is_on_its_way(run, now, patience_seconds, operation.lease_seconds)
+    return run.type != "CRASHED"
 
 
 def _is_on_its_way(run: RunSeen, now: datetime, patience_seconds: float, lease_seconds: float) -> bool:

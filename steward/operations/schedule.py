@@ -13,8 +13,10 @@ from steward.operations.ledger import Ledger, Row
 
 def expected_since(ledger: Ledger, expectation: Expectation) -> datetime:
     """Since when it is expected under this schedule: from now on, where that is new."""
-    (row,) = ledger.query(_SINCE, cron=expectation.cron, period=expectation.period, **_named(expectation))
-    return row["since"]
+    values = {"cron": expectation.cron, "period": expectation.period, **_named(expectation)}
+    # Another watch may have entered it in this very moment: then the first statement neither enters nor sees it.
+    rows = ledger.query(_SINCE, **values) or ledger.query(_SINCE, **values)
+    return rows[0]["since"]
 
 
 def known_periods(ledger: Ledger, expectation: Expectation, ticks: Iterable[datetime]) -> dict[str, Known]:
@@ -44,13 +46,20 @@ def _named(expectation: Expectation) -> Row:
     return {"name": expectation.name, "subject": expectation.subject}
 
 
+# Writes nothing where nothing is new: it is asked every few seconds.
 _SINCE = """
-INSERT INTO steward.operation_expectations AS x (name, subject, cron, period)
-VALUES (%(name)s, %(subject)s, %(cron)s, %(period)s)
-ON CONFLICT (name, subject) DO UPDATE
-   SET since = CASE WHEN (x.cron, x.period) = (excluded.cron, excluded.period) THEN x.since ELSE clock_timestamp() END,
-       cron = excluded.cron, period = excluded.period
-RETURNING since
+WITH entered AS (
+    INSERT INTO steward.operation_expectations AS x (name, subject, cron, period)
+    VALUES (%(name)s, %(subject)s, %(cron)s, %(period)s)
+    ON CONFLICT (name, subject) DO UPDATE
+       SET since = clock_timestamp(), cron = excluded.cron, period = excluded.period
+     WHERE (x.cron, x.period) <> (excluded.cron, excluded.period)
+    RETURNING since
+)
+SELECT since FROM entered
+UNION ALL
+SELECT since FROM steward.operation_expectations
+ WHERE name = %(name)s AND subject = %(subject)s AND NOT EXISTS (SELECT FROM entered)
 """
 
 _KNOWN = """

@@ -132,6 +132,12 @@ def test_what_waits_for_a_person_goes_by_its_run(kind, act):
     assert decide(replace(LOST, state="waiting"), old=run(kind)).act is act
 
 
+def test_a_run_that_died_when_it_was_answered_is_replaced():
+    assert decide(replace(LOST, state="waiting"), old=run("RUNNING", seconds_ago=20)).act is Act.WAIT
+    assert decide(replace(LOST, state="waiting"), old=run("RUNNING", seconds_ago=200)).act is Act.RESUME
+    assert decide(replace(LOST, state="waiting"), old=run("PENDING", seconds_ago=200)).act is Act.RESUME
+
+
 def test_a_pending_run_is_an_orphan_after_the_patience_unless_it_ever_began():
     assert not is_orphan(run("PENDING", seconds_ago=29), NOW, PATIENCE, is_ledgered=True)
     assert is_orphan(run("PENDING", seconds_ago=31), NOW, PATIENCE, is_ledgered=True)
