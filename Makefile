@@ -64,8 +64,8 @@ format: $(VENV)/.made  ## let the formatter write
 bench-snapshot: setup  ## speed, memory and growth of the proof (N= documents); last line JSON
 	@$(BIN)/python -m bench.snapshot $(if $(N),--documents $(N))
 
-drill-snapshot: setup  ## kill the night at seeded points and let the next run finish it (N= kills); last line JSON
-	@$(BIN)/python -m tests.drills killed-night --cases $(or $(N),18)
+drill-snapshot: setup  ## kill whatever a night stands on, at every step, and see it proved once (N= nights); last line JSON
+	@$(BIN)/python -m tests.drills killed-nights --cases $(or $(N),24)
 
 drill-clean-runs: setup  ## prove snapshots under live writes, again and again (N= runs); last line JSON
 	@$(BIN)/python -m tests.drills clean-runs --cases $(or $(N),20)

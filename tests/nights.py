@@ -13,6 +13,7 @@ from steward.migrations.apply import migrate
 from steward.settings import load
 from steward.snapshots import capture
 from steward.snapshots.policy import SnapshotPolicy
+from steward.snapshots.restoring import drop_restored
 from tests.flows.prefect_server import recording_in
 
 DOCUMENTS = 4_000
@@ -59,3 +60,6 @@ def forget_nights(settings, policy):
     with open_search(settings, policy.cluster, "snapshot") as source:
         held = source.request("GET", f"/_snapshot/{policy.repository}/*")["snapshots"]
         capture.delete_snapshots(source, policy.repository, [each["snapshot"] for each in held])
+    with open_search(settings, policy.scratch_cluster, "restore") as scratch:
+        # What the ledger knew of is forgotten with it.
+        drop_restored(scratch, capture.restored_indices(scratch, "proof-"))

@@ -26,6 +26,10 @@ OnOpened = Callable[[list[str]], None]
 """Told the ids of points in time at once when they are open, so that a caller can record what it must close."""
 
 
+#: How long a point in time lives that nobody has noted yet: its opener may die before it can say what there is to close.
+UNNOTED = "1m"
+
+
 @dataclass(frozen=True)
 class _Opening:
     keep: str
@@ -169,12 +173,12 @@ def close_points_in_time(api: SearchApi, pits: Iterable[str]) -> None:
 def keep_open(api: SearchApi, moments: Moments, keep: str = "30m") -> None:
     """Make *moments* last for *keep* from now on. One that is lost stays lost: the proof will say so."""
     for pit in moments.pits:
-        api.raw(
-            "POST",
-            "/_search",
-            {"size": 0, "track_total_hits": False, "pit": {"id": pit, "keep_alive": keep}},
-            ok=(NOT_FOUND,),
-        )
+        _keep(api, pit, keep)
+
+
+def _keep(api: SearchApi, pit: str, keep: str) -> None:
+    body = {"size": 0, "track_total_hits": False, "pit": {"id": pit, "keep_alive": keep}}
+    api.raw("POST", "/_search", body, ok=(NOT_FOUND,))
 
 
 def _confirmed(
@@ -207,7 +211,7 @@ def _open_all(api: SearchApi, shards: Mapping[Shard, Primary], opening: _Opening
     def open_one(shard: Shard) -> str:
         # On the primary: its bounds are the ones that were read.
         preference = f"_shards:{shard.number}|_only_nodes:{shards[shard].node}"
-        query = urlencode({"keep_alive": opening.keep, "preference": preference})
+        query = urlencode({"keep_alive": UNNOTED, "preference": preference})
         return api.request("POST", f"/{shard.index}/_pit?{query}")["id"]
 
     opened: dict[Shard, str] = {}
@@ -216,6 +220,7 @@ def _open_all(api: SearchApi, shards: Mapping[Shard, Primary], opening: _Opening
             for shard, pit in zip(shards, pool.map(open_one, shards), strict=True):
                 opened[shard] = pit
                 opening.told([pit])
+                _keep(api, pit, opening.keep)
         except BaseException:
             close_points_in_time(api, opened.values())
             raise

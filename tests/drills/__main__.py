@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 DRILLS = {
-    "killed-night": "test_killed_night.py",
+    "killed-nights": "test_killed_nights.py",
     "clean-runs": "test_clean_runs.py",
     "damage": "test_damaged_restore.py",
     "operations": "test_operations.py",
