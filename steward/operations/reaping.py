@@ -111,6 +111,9 @@ def plan_takeover(
         return Decision(Act.FAIL, given_up)
     if waits_for := _why_left(operation, last, replacement, now, patience_seconds):
         return Decision(Act.WAIT, waits_for)
+    if operation.deployment_id is None:
+        told = "its run had no deployment, so no new one can be made; HINT: start its flow again by hand"
+        return Decision(Act.FAIL, told)
     return Decision(Act.RESUME, _why_resumed(operation))
 
 
@@ -130,9 +133,10 @@ def _why_left(
 
 
 def _why_given_up(operation: Abandoned, old: RunSeen | None, now: datetime) -> str | None:
-    if operation.state == "waiting" and old is not None and old.type == "FAILED":
+    is_late = operation.state != "due" and operation.deadline is not None and now > operation.deadline
+    if operation.state == "waiting" and (is_late or (old is not None and old.type == "FAILED")):
         return "nobody answered in time; HINT: `reopen` lets its flow turn back or end, `reopen --anew` asks again"
-    if operation.state != "due" and operation.deadline and now > operation.deadline:
+    if is_late:
         return (
             f"its deadline of {operation.deadline:%Y-%m-%d %H:%M:%S %Z} passed in state {operation.state} "
             f"after {operation.attempt} attempts; HINT: `reopen` gives it all its time again"
@@ -141,8 +145,6 @@ def _why_given_up(operation: Abandoned, old: RunSeen | None, now: datetime) -> s
         return f"{operation.lost} attempts died; HINT: read the log of its last run before you `reopen` it"
     if operation.dispatches >= 2 * operation.max_attempts:
         return f"{operation.dispatches} runs ended before they claimed it; HINT: does its deployment still import?"
-    if operation.deployment_id is None and operation.state != "waiting":
-        return "its run had no deployment, so no new one can be made; HINT: start its flow again by hand"
     return None
 
 

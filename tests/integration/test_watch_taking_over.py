@@ -12,7 +12,7 @@ from prefect.client.orchestration import get_client
 from prefect.states import Cancelled, Crashed, Pending, Running, Scheduled
 
 from replica import inventory
-from services.watch import reaper
+from services.watch import tidying
 from services.watch.runs import connected
 from steward.migrations.apply import migrate
 from steward.operations import claims
@@ -250,7 +250,7 @@ def test_a_young_pending_run_is_left_alone(server, book, watch, idle):
 def test_a_run_whose_process_died_after_the_operations_end_is_shown_as_the_ledger_has_it(
     server, book, watch, idle, monkeypatch
 ):
-    monkeypatch.setattr(reaper, "TIDY_AFTER_SECONDS", 0.0)
+    monkeypatch.setattr(tidying, "TIDY_AFTER_SECONDS", 0.0)
     run_id = server.made(idle, Running())
     held = claim(book, Identity("watched", "e", "once"), Run(run_id, str(idle)))
     claims.conclude(book, held, Verdict.REFUTED, None, "a finding")
