@@ -52,9 +52,7 @@ def fresh(in_replica, settings, ground):
 def forget_nights(settings, policy):
     """As on a cluster that has had no night yet. Evidence stays: it is append-only."""
     with connect(settings) as db:
-        db.execute(
-            "truncate steward.operations cascade"
-        )
+        db.execute("truncate steward.operations cascade")
         db.execute("delete from steward.snapshot_nights")
         db.execute("delete from steward.tenant_proofs")
     with open_search(settings, policy.cluster, "snapshot") as source:

@@ -16,7 +16,9 @@ from steward.verdicts import Verdict
 AT = datetime(2025, 7, 31, 1, 30, tzinfo=UTC)
 NIGHT = AT.date()
 POLICY = SnapshotPolicy(golden_queries=[GoldenQuery(name="q", query={"match_all": {}})])
-ATTEMPT = Attempt(cluster="production", night=NIGHT, attempt=1, moment=1, snapshot="nightly-2025-07-31-1", started_at=AT)
+ATTEMPT = Attempt(
+    cluster="production", night=NIGHT, attempt=1, moment=1, snapshot="nightly-2025-07-31-1", started_at=AT
+)
 
 
 def size(name, proved=None):
@@ -40,9 +42,7 @@ def report(proofs, *, findings=(), matches=None, tenants=("acme", "bolt"), plann
             golden_matches={"q": 7} if matches is None else matches,
         ),
     ]
-    return assemble_report(
-        POLICY, ATTEMPT, plan, checks, taken_at=AT, previous_at=previous
-    )
+    return assemble_report(POLICY, ATTEMPT, plan, checks, taken_at=AT, previous_at=previous)
 
 
 def by_tenant(made):

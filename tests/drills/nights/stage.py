@@ -42,6 +42,7 @@ class Stage:
         self.book = Ledger(settings)
         self.night = datetime.now(UTC).date()
         self.deployment_id = None
+        self.open_before = 0
 
     def deploy(self, settings_file):
         with get_client(sync_client=True) as client:
@@ -149,13 +150,14 @@ class Stage:
             left += [f"copy {name}" for name in capture.restored_indices(scratch, "proof-")]
             left += [f"template {name}" for name in capture.capture_templates(scratch).templates]
         left += [f"snapshot {name} {state}" for name, state in self.snapshots().items() if state == "IN_PROGRESS"]
-        if points := self.open_points_in_time():
-            left.append(f"{points} points in time")
+        if (points := self.open_points_in_time()) > self.open_before:
+            left.append(f"{points} points in time, {self.open_before} before")
         return left
 
     def forget(self):
         """As on a cluster that has had no night yet."""
         forget_nights(self.settings, self.policy)
+        self.open_before = self.open_points_in_time()
 
 
 @contextmanager
