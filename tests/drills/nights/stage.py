@@ -102,7 +102,7 @@ class Stage:
     def is_withheld(self):
         """Whether a step waits to tell the ledger something; a heartbeat that waits does not count."""
         rows = self.book.query(
-            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'steward-ledger'"
+            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'steward%%'"
             " AND wait_event_type = 'Lock' AND query NOT LIKE '%%lease_until%%'"
         )
         return bool(rows)
