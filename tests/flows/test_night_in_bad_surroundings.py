@@ -13,11 +13,13 @@ from replica.elasticsearch import api
 from replica.elasticsearch.clusters import HAND, SCRATCH
 from steward.clients.elasticsearch import open_search
 from steward.clients.postgres import connect
-from steward.settings import VARIABLE
+from steward.settings import VARIABLE, load
 from steward.snapshots import catalogue
 from steward.snapshots.report import SnapshotNotVerified
 from steward.verdicts import Verdict
 from tasks import snapshots as acts
+from tests.flows.prefect_server import recording_in
+from tests.nights import forget_nights
 
 TONIGHT = datetime.now(UTC).date()
 
@@ -30,7 +32,7 @@ def impatient(monkeypatch):
 
 
 @pytest.fixture
-def changed(replica, monkeypatch, tmp_path, fresh, impatient):
+def changed(replica, monkeypatch, tmp_path, older, impatient):
     """Let the night run under changed settings: `changed(lambda settings: …)`."""
 
     def change(how):
@@ -42,14 +44,30 @@ def changed(replica, monkeypatch, tmp_path, fresh, impatient):
     return change
 
 
+@pytest.fixture(scope="module")
+def night_before(replica, ground):
+    """The policy, and the snapshot of last night, which is VERIFIED. Once: it takes longer than a night that fails."""
+    settings = load(inventory.settings_file(replica))
+    forget_nights(settings, ground)
+    with pytest.MonkeyPatch.context() as patch, recording_in(replica):
+        for name, value in inventory.environment(replica).items():
+            patch.setenv(name, value)
+        report = night_flow.nightly_snapshot(ground, TONIGHT - timedelta(days=1))
+    return ground, report.snapshot
+
+
 @pytest.fixture
-def older(fresh, settings):
-    """A VERIFIED night of forty days ago, by the record, that a VERIFIED night would expire."""
-    report = night_flow.nightly_snapshot(fresh, TONIGHT - timedelta(days=1))
-    yield report.snapshot
-    with open_search(settings, fresh.cluster, "snapshot") as source:
-        held = source.request("GET", f"/_snapshot/{fresh.repository}/nightly-*")["snapshots"]
-    assert [each["snapshot"] for each in held] == [report.snapshot], "something was taken or deleted"
+def older(night_before, in_replica, settings):
+    """The policy of a cluster whose last night is VERIFIED; its snapshot is the only one before and after the test."""
+    policy, snapshot = night_before
+    with connect(settings) as db:
+        # Tonight has not been tried: a night that failed would go on where it failed.
+        db.execute("truncate steward.operations cascade")
+    with recording_in(in_replica):
+        yield policy
+    with open_search(settings, policy.cluster, "snapshot") as source:
+        held = source.request("GET", f"/_snapshot/{policy.repository}/nightly-*")["snapshots"]
+    assert [each["snapshot"] for each in held] == [snapshot], "something was taken or deleted"
 
 
 def closed_port():
@@ -69,54 +87,52 @@ def said_by(policy, settings):
     return report.error
 
 
-def test_a_wrong_ca_is_named(older, changed, fresh, settings, tmp_path):
+def test_a_wrong_ca_is_named(older, changed, settings, tmp_path):
     foreign = certificates.authority(tmp_path / "foreign")
     changed(lambda found: found["search"]["production"].update(ca_file=str(foreign)))
-    assert "the certificate of cluster production was not accepted" in said_by(fresh, settings)
+    assert "the certificate of cluster production was not accepted" in said_by(older, settings)
 
 
-def test_a_wrong_password_is_named_and_not_repeated(older, changed, fresh, settings, tmp_path):
+def test_a_wrong_password_is_named_and_not_repeated(older, changed, settings, tmp_path):
     (tmp_path / "wrong").write_text("not-the-password")
     users = {"username": "snapshot", "password": f"file:{tmp_path / 'wrong'}"}
     changed(lambda found: found["search"]["production"]["users"].update(snapshot=users))
-    said = said_by(fresh, settings)
+    said = said_by(older, settings)
     assert "refused user 'snapshot'" in said
     assert "not-the-password" not in said
 
 
-def test_a_cluster_that_is_away_is_named(older, changed, fresh, settings):
+def test_a_cluster_that_is_away_is_named(older, changed, settings):
     away = [f"https://127.0.0.1:{closed_port()}"]
     changed(lambda found: found["search"]["production"].update(hosts=away))
-    assert "cluster production does not answer" in said_by(fresh, settings)
+    assert "cluster production does not answer" in said_by(older, settings)
 
 
-def test_a_scratch_cluster_that_is_away_is_named(older, changed, fresh, settings):
+def test_a_scratch_cluster_that_is_away_is_named(older, changed, settings):
     away = [f"https://127.0.0.1:{closed_port()}"]
     changed(lambda found: found["search"]["scratch"].update(hosts=away))
-    assert "cluster scratch does not answer" in said_by(fresh, settings)
+    assert "cluster scratch does not answer" in said_by(older, settings)
 
 
-def test_an_object_store_that_is_away_fails_the_run_after_the_verdict_is_kept(older, changed, fresh, settings):
+def test_an_object_store_that_is_away_fails_the_run_after_the_verdict_is_kept(older, changed, settings):
     changed(lambda found: found["objects"].update(endpoint=f"http://127.0.0.1:{closed_port()}"))
     with pytest.raises(Exception, match=r"127\.0\.0\.1"):
-        night_flow.nightly_snapshot(fresh, TONIGHT)
+        night_flow.nightly_snapshot(older, TONIGHT)
     with connect(settings) as db:
-        report = catalogue.history(db, fresh.cluster)[0]
+        report = catalogue.history(db, older.cluster)[0]
     assert report.verdict is Verdict.UNKNOWN
     assert "HINT:" in report.error
 
 
-def test_a_clock_more_than_a_minute_off_is_named(older, fresh, impatient, settings, monkeypatch):
+def test_a_clock_more_than_a_minute_off_is_named(older, impatient, settings, monkeypatch):
     real = acts.time.time
     monkeypatch.setattr(acts.time, "time", lambda: real() + 120)
-    assert "s off ours; at most 60 s is allowed" in said_by(fresh, settings)
+    assert "s off ours; at most 60 s is allowed" in said_by(older, settings)
 
 
-def test_a_scratch_disk_without_room_is_named_before_the_snapshot_is_taken(
-    older, fresh, impatient, settings, monkeypatch
-):
+def test_a_scratch_disk_without_room_is_named_before_the_snapshot_is_taken(older, impatient, settings, monkeypatch):
     monkeypatch.setattr(acts.capture, "disks", lambda _: {"scratch": (100 << 30, 5 << 30)})
-    assert "node scratch has room for 0 bytes below its flood stage" in said_by(fresh, settings)
+    assert "node scratch has room for 0 bytes below its flood stage" in said_by(older, settings)
 
 
 @pytest.fixture
