@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import defaultdict
 
 import psutil
 
@@ -19,7 +20,7 @@ GOOD = {"done", "undone"}
 
 
 def conduct(stage, wave, chance):
-    """Run the cases of *wave* side by side: their tally, and what is to be read where it is not clean."""
+    """Run the cases of *wave* side by side: a tally by fault, and what is to be read where one is not clean."""
     for case in wave:
         stage.tell("arm", case, case.point)
     runs = {case: stage.begin(case.name, out_of_stock=case.out_of_stock) for case in wave}
@@ -27,13 +28,12 @@ def conduct(stage, wave, chance):
     until(lambda: wanted <= stage.held(), HELD_WITHIN_SECONDS, f"{wanted}: runs {list(runs.values())}")
     strike(stage, wave, chance)
     stopped = wait_for_ends(stage, wave)
-    tally = Tally(stopped_for_a_person=len(stopped))
-    story = []
+    tallies, story = defaultdict(Tally), []
     for case in wave:
         found, told = verdict_on(stage, case)
-        tally += found
+        tallies[case.fault] += found + Tally(stopped_for_a_person=int(case in stopped))
         story += told
-    return tally, story
+    return tallies, story
 
 
 def strike(stage, wave, chance):
