@@ -155,8 +155,10 @@ class Reaper:
 
     def _made(self, runs: Runs, operation: Abandoned) -> tuple[str, str]:
         deployment_id = str(operation.deployment_id)
-        # The same until it is recorded, so a watch killed between the two makes no second run.
-        parts = operation.id, operation.round, operation.attempt + 1, operation.token, operation.dispatches
+        # The same until it is recorded, so a watch killed between the two makes no second run. Numbers begin anew in a
+        # ledger that was laid anew beside the same Prefect; the time of the operation's making does not.
+        made = f"{operation.created_at.timestamp():.6f}"
+        parts = operation.id, made, operation.round, operation.attempt + 1, operation.token, operation.dispatches
         run_id = runs.create(
             deployment_id,
             key="/".join(("steward", *map(str, parts))),

@@ -31,6 +31,7 @@ class Abandoned:
     """Attempts of this round that died, since a person last reopened it."""
     max_attempts: int
     dispatches: int
+    created_at: datetime
     lease_seconds: float
     lease_until: datetime | None
     due_at: datetime | None

@@ -21,6 +21,7 @@ LOST = Abandoned(
     lost=1,
     max_attempts=5,
     dispatches=0,
+    created_at=NOW,
     lease_seconds=15.0,
     lease_until=NOW - timedelta(seconds=1),
     due_at=None,
