@@ -43,8 +43,18 @@ down:  ## stop the replica
 status:  ## the replica's servers: ports, pids, memory, health
 	@$(BIN)/python -m replica status
 
-test: setup  ## every test, on real servers
-	@$(BIN)/python -m pytest
+# Two at a time, for most of them wait for servers. The unit tests come first: when the second replica looks for free
+# ports, those of the first are taken.
+test: setup  ## every test, on real servers: those without Elasticsearch beside the others
+	@beside=$$(mktemp)
+	$(BIN)/python -m pytest -m without_search --servers postgres,prefect,worker,s3,watch >"$$beside" 2>&1 & pid=$$!
+	trap 'kill $$pid 2>/dev/null || true; rm -f "$$beside"' EXIT
+	status=0
+	$(BIN)/python -m pytest tests/unit tests/contract || status=$$?
+	$(BIN)/python -m pytest -m "not without_search" --ignore tests/unit --ignore tests/contract || status=$$?
+	wait $$pid || status=$$?
+	cat "$$beside"
+	exit $$status
 
 test-unit: $(VENV)/.made  ## the tests that need no server, in seconds
 	@$(BIN)/python -m pytest tests/unit tests/contract

@@ -19,6 +19,8 @@ from tests.drills.operations.judgement import FULFILLED, Tally, judge
 from tests.drills.operations.order import drill_order
 from tests.drills.operations.stage import staged, until
 
+pytestmark = pytest.mark.without_search
+
 CASES = int(os.environ.get("STEWARD_DRILL_CASES", "4"))
 SEED = int(os.environ.get("STEWARD_DRILL_SEED", "20250731"))
 #: What is left due and what is skipped of three missed days, oldest first.

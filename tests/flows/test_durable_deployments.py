@@ -35,6 +35,8 @@ from tests.flows.durable_ground import (
 )
 from tests.flows.prefect_server import recording_in
 
+pytestmark = pytest.mark.without_search
+
 #: What Prefect and Kubernetes give a process that was told to end.
 GRACE_SECONDS = 30
 

@@ -10,6 +10,8 @@ from steward.verdicts import NotVerified
 from tests.flows import durable_samples as samples
 from tests.flows.durable_ground import operation_of, unique
 
+pytestmark = pytest.mark.without_search
+
 AT_ONCE = Terms(wait_seconds=0)
 
 

@@ -27,7 +27,7 @@ TONIGHT = datetime.now(UTC).date()
 @pytest.fixture
 def impatient(monkeypatch):
     """What stays away is not waited for: the waiting is Prefect's, and costs a minute a test."""
-    for name in ("check_preconditions", "record_evidence"):
+    for name in ("check_preconditions", "restore_batch", "record_evidence"):
         monkeypatch.setattr(night_flow, name, getattr(night_flow, name).with_options(retries=0))
 
 
@@ -145,7 +145,9 @@ def stays_master(replica):
             yield
 
 
-def test_a_scratch_disk_that_fills_up_says_nothing_against_the_snapshot(fresh, replica, settings, stays_master):
+def test_a_scratch_disk_that_fills_up_says_nothing_against_the_snapshot(
+    fresh, replica, settings, stays_master, impatient
+):
     with faults.filled(replica.state, "scratch"), pytest.raises(SnapshotNotVerified) as raised:
         night_flow.nightly_snapshot(fresh, TONIGHT)
     assert raised.value.verdict is Verdict.UNKNOWN

@@ -13,6 +13,8 @@ from steward.verdicts import Verdict
 from tests.integration.fresh_database import fresh_database
 from tests.unit.evidence_samples import statement
 
+pytestmark = pytest.mark.without_search
+
 
 @pytest.fixture
 def recorded(settings, tmp_path, monkeypatch):

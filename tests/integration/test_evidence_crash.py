@@ -18,6 +18,8 @@ from steward.migrations.apply import migrate
 from tests.integration.fresh_database import fresh_database
 from tests.unit.evidence_samples import statement
 
+pytestmark = pytest.mark.without_search
+
 RECORDER = """
 import sys
 from pathlib import Path

@@ -22,6 +22,8 @@ from tests.integration.closed_doors import closed_port
 from tests.integration.fresh_database import changed, fresh_database, superuser
 from tests.unit.evidence_samples import key_pair, statement
 
+pytestmark = pytest.mark.without_search
+
 
 @pytest.fixture(scope="module")
 def open_once():

@@ -24,6 +24,8 @@ from steward.settings import load
 from tests.integration.closed_doors import closed_port
 from tests.integration.fresh_database import changed, fresh_database
 
+pytestmark = pytest.mark.without_search
+
 NIGHT = Identity("night", "production", "2025-07-31")
 FIRST, SECOND = Run("00000000-0000-0000-0000-000000000001"), Run("00000000-0000-0000-0000-000000000002")
 

@@ -14,6 +14,8 @@ from steward.migrations import versions
 from steward.migrations.apply import DatabaseNewer, Migrated, migrate
 from tests.integration.fresh_database import fresh_database
 
+pytestmark = pytest.mark.without_search
+
 LATEST = max(file.name[:4] for file in Path(versions.__path__[0]).glob("[0-9]*.py"))
 
 

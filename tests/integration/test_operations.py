@@ -33,6 +33,8 @@ from steward.settings import load
 from steward.verdicts import Verdict
 from tests.integration.fresh_database import changed, fresh_database
 
+pytestmark = pytest.mark.without_search
+
 NIGHT = Identity("night", "production", "2025-07-31")
 AT_ONCE = Terms(wait_seconds=0)
 FIRST, SECOND = Run("00000000-0000-0000-0000-000000000001"), Run("00000000-0000-0000-0000-000000000002")

@@ -17,6 +17,8 @@ from steward.verdicts import Verdict
 from tests.integration.fresh_database import fresh_database
 from tests.watching.ground import the_operation, written
 
+pytestmark = pytest.mark.without_search
+
 MAIL = Identity("billing", "acme", "2025-07")
 RUN = Run("00000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000-00000000000d")
 WHY = ["--because", "looked at it"]

@@ -18,6 +18,8 @@ from steward.errors import BadInput
 from tests.integration.closed_doors import closed_port, silent_port
 from tests.integration.fresh_database import changed, fresh_database, superuser
 
+pytestmark = pytest.mark.without_search
+
 
 @pytest.fixture
 def empty(settings):

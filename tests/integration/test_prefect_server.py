@@ -21,6 +21,8 @@ from deployments.prefect.__main__ import main
 from replica.servers.prefect import ask, auth_string
 from tests.flows.prefect_server import recording_in
 
+pytestmark = pytest.mark.without_search
+
 ROOT = Path(__file__).parents[2]
 NIGHT = "nightly-snapshot/nightly-snapshot"
 

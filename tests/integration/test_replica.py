@@ -21,6 +21,8 @@ from replica.errors import DidNotStart, ForeignTarget, PortTaken
 from replica.servers import SERVERS
 from replica.supervision import Keeper
 
+pytestmark = pytest.mark.without_search
+
 SERVER = {server.name: server for server in SERVERS}
 
 

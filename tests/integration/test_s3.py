@@ -26,6 +26,8 @@ from steward.errors import BadInput
 from tests.integration.closed_doors import closed_port, silent_port
 from tests.integration.fresh_database import changed
 
+pytestmark = pytest.mark.without_search
+
 HOUR = timedelta(hours=1)
 
 

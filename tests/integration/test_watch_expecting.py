@@ -19,6 +19,8 @@ from tests.flows.prefect_server import recording_in
 from tests.integration.fresh_database import fresh_database
 from tests.watching.ground import LEASE_SECONDS, InProcess, Server, expectation, hurried, the_operation, until, written
 
+pytestmark = pytest.mark.without_search
+
 
 @pytest.fixture(scope="module")
 def server(replica):

@@ -14,6 +14,8 @@ from steward.verdicts import Verdict
 from tests.integration.fresh_database import fresh_database
 from tests.watching.ground import LEASE_SECONDS, hurried, the_operation, until, watching, written
 
+pytestmark = pytest.mark.without_search
+
 NOBODY = "http://127.0.0.1:9/api"
 EXPECTED = """
 [[operation]]

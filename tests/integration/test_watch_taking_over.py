@@ -33,6 +33,8 @@ from tests.watching.ground import (
     written,
 )
 
+pytestmark = pytest.mark.without_search
+
 
 @pytest.fixture(scope="module")
 def server(replica):
