@@ -135,3 +135,11 @@ def test_settings_that_are_not_text_are_named(tmp_path):
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(BadInput, match="are not UTF-8 text"):
         load(path)
+
+
+def test_a_lease_that_ends_before_its_second_heartbeat_is_refused_with_both_figures(written):
+    operations = "\n[operations]\nlease_seconds = 3\nheartbeat_seconds = 5\n"
+    with pytest.raises(
+        BadInput, match=r"a lease of 3 s ends before the second heartbeat of 5 s; expected .+ at least twice"
+    ):
+        load(written(WHOLE + operations))
