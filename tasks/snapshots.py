@@ -19,6 +19,7 @@ from steward.operations.effects import (
     note_effects,
     noting,
     own_effects,
+    removed_effects,
 )
 from steward.operations.fencing import fence
 from steward.operations.holding import guard
@@ -106,8 +107,16 @@ def _database_offset(db: Connection) -> float:
 
 @step("clear what dead nights left", key="{attempt.moment}", kind=Kind.ALWAYS)
 def clear_dead_nights(policy: SnapshotPolicy, attempt: Attempt) -> None:
-    """Remove what nights that ended for good had recorded as made; complete snapshots stay."""
+    """Remove what nights that ended for good had recorded as made; complete snapshots stay.
+
+    Copies that had been removed are looked for again: a restore whose answer was not waited for any longer may have
+    begun after that, and its aliases would be in the way of every later one.
+    """
     _remove(policy, abandoned_effects())
+    gone = tuple(each.effect_id for each in removed_effects(COPIES))
+    with scratch(policy) as there:
+        copies = capture.restored_indices(there, "proof-")
+        drop_restored(there, {name: uuid for name, uuid in copies.items() if name.startswith(gone)})
 
 
 @step("clear up", run_name="clear up {attempt.snapshot}", key="{attempt.moment}", kind=Kind.ALWAYS)

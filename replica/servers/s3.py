@@ -79,9 +79,13 @@ class S3(Server):
         return Program(command, directory=folder, stop_seconds=3)
 
     def probe(self, place: Place) -> str:
-        """A signed listing of the buckets."""
+        """A signed listing of the buckets, and a read of what they hold: volumes join after the gateway answers."""
+        client = _client(place)
         try:
-            buckets = _client(place).list_buckets()["Buckets"]
+            buckets = client.list_buckets()["Buckets"]
+            if any(bucket["Name"] == BUCKET for bucket in buckets):
+                for held in client.list_objects_v2(Bucket=BUCKET, MaxKeys=1).get("Contents", []):
+                    client.get_object(Bucket=BUCKET, Key=held["Key"])["Body"].read()
         except (BotoCoreError, ClientError) as error:
             raise NotReady(str(error)) from None
         return f"SeaweedFS, {len(buckets)} bucket{'' if len(buckets) == 1 else 's'}"

@@ -83,6 +83,12 @@ def abandoned_effects(kind: str | None = None) -> list[Effect]:
     return _effects(held.ledger.query(_ABANDONED, kind=kind, **held.operation.keys))
 
 
+def removed_effects(kind: str) -> list[Effect]:
+    """What operations of the same name and subject have removed: a call that left before that may make it again."""
+    held = current()
+    return _effects(held.ledger.query(_REMOVED, kind=kind, **held.operation.keys))
+
+
 def left_effects(ledger: Ledger, name: str, subject: str) -> list[Effect]:
     """Everything that operations of this name and subject have not removed: for tests and people."""
     return _effects(ledger.query(_LEFT, name=name, subject=subject))
@@ -120,6 +126,15 @@ SELECT e.* FROM steward.operation_effects e
   JOIN steward.operations mine ON mine.id = %(id)s AND mine.name = o.name AND mine.subject = o.subject
  WHERE o.id <> mine.id AND o.state NOT IN ('due', 'running', 'waiting') AND e.removed_at IS NULL
    AND (%(kind)s::text IS NULL OR e.kind = %(kind)s)
+ ORDER BY e.id
+"""
+
+# A call that arrives after a month is none of this world.
+_REMOVED = """
+SELECT e.* FROM steward.operation_effects e
+  JOIN steward.operations o ON o.id = e.operation_id
+  JOIN steward.operations mine ON mine.id = %(id)s AND mine.name = o.name AND mine.subject = o.subject
+ WHERE e.kind = %(kind)s AND e.removed_at > clock_timestamp() - interval '30 days'
  ORDER BY e.id
 """
 
