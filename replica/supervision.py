@@ -130,7 +130,8 @@ class Keeper:
 
     def begin(self, name: str) -> None:
         """Start the program and return at once."""
-        with contextlib.suppress(_AlreadyStarted):
+        # One that ended before the supervisor looked again is told by its state, as one that ended a moment later is.
+        with contextlib.suppress(_AlreadyStarted, _EndedAtOnce):
             wait = False
             self._call("supervisor.startProcess", name, wait)
 
@@ -167,8 +168,11 @@ class _AlreadyStarted(KeeperFailed): ...
 class _NotStarted(KeeperFailed): ...
 
 
-# supervisor.xmlrpc.Faults: ALREADY_STARTED, NOT_RUNNING, BAD_NAME (a program never put cannot be running)
-_FAULTS: dict[int, type[KeeperFailed]] = {60: _AlreadyStarted, 70: _NotStarted, 10: _NotStarted}
+class _EndedAtOnce(KeeperFailed): ...
+
+
+# supervisor.xmlrpc.Faults: ALREADY_STARTED, NOT_RUNNING, BAD_NAME (a program never put cannot be running), SPAWN_ERROR
+_FAULTS: dict[int, type[KeeperFailed]] = {60: _AlreadyStarted, 70: _NotStarted, 10: _NotStarted, 50: _EndedAtOnce}
 
 _OWN = """\
 [unix_http_server]

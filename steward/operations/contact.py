@@ -41,7 +41,10 @@ class Contact:
 
     def is_settled(self, now: float, lease_seconds: float) -> bool:
         """Whether an expired lease means a dead holder."""
-        return self.settling_since is not None and now - self.settling_since >= lease_seconds
+        if self.settling_since is None or now - self._heard > lease_seconds / 2:
+            # Whoever asked the database before this silence, and was answered after it, knows nothing of renewals.
+            return False
+        return now - self.settling_since >= lease_seconds
 
     def database_seconds(self, now: float) -> float | None:
         """The database's clock at the monotonic moment *now*, in Unix seconds; None: it was never heard."""

@@ -122,7 +122,8 @@ class InProcess:
         self.reaper._answers_since = time.monotonic() - 3600
 
     def reap(self, runs):
-        """A round with everything in it."""
+        """A round with everything in it, as after an answer of the database just now."""
+        self.situation.contact._heard = time.monotonic()
         for each in (self.reaper._scan, self.reaper._tidy):
             each._next = 0.0
         self.reaper.round(runs)
