@@ -64,3 +64,9 @@ def test_the_databases_time_goes_on_while_it_is_away():
     contact.lose("no answer")
     assert abs(contact.database_seconds(60.0) - (NOON + 60.0)) < 0.1
     assert Contact().database_seconds(60.0) is None
+
+
+def test_no_lease_is_believed_in_a_silence_that_has_not_ended_yet():
+    contact = heard(Contact(), *beat(100))
+    assert contact.is_settled(107.0, LEASE)
+    assert not contact.is_settled(108.0, LEASE)
