@@ -16,9 +16,10 @@ from prefect.runtime import flow_run
 
 from steward.errors import StewardError
 from steward.operations.claims import Terms
-from steward.snapshots.checked import Attempt, Checked, assemble_report, unproved_report
+from steward.snapshots.checked import Attempt, Checked, Plan, assemble_report, unproved_report
 from steward.snapshots.policy import SnapshotPolicy, check_night
 from steward.snapshots.report import SnapshotNotVerified, SnapshotReport, Stage
+from steward.snapshots.taking import SnapshotTaken
 from steward.verdicts import Verdict
 from tasks.durable import durable, operation, recorded
 from tasks.evidence import record_evidence
@@ -89,7 +90,12 @@ def _attempt(policy: SnapshotPolicy, night: date, moment: int) -> SnapshotReport
     attempt = begin_attempt(policy, night, moment)
     checks: list[Checked] = []
     try:
-        report = _prove(policy, attempt, checks)
+        plan = check_preconditions(policy, attempt)
+        clear_dead_nights(policy, attempt)
+        taken = create_snapshot(policy, attempt, plan)
+        # A snapshot that was taken anew has another name, and whatever follows speaks of that one.
+        attempt = attempt.model_copy(update={"snapshot": taken.name})
+        report = _prove(policy, attempt, plan, taken, checks)
     except Exception as error:  # noqa: BLE001  whatever stopped it, the night has a verdict, and the evidence says why
         get_run_logger().exception("attempt %s failed", attempt.attempt)
         report = unproved_report(policy, attempt, error, checks)
@@ -100,11 +106,10 @@ def _attempt(policy: SnapshotPolicy, night: date, moment: int) -> SnapshotReport
     return report
 
 
-def _prove(policy: SnapshotPolicy, attempt: Attempt, checks: list[Checked]) -> SnapshotReport:
+def _prove(
+    policy: SnapshotPolicy, attempt: Attempt, plan: Plan, taken: SnapshotTaken, checks: list[Checked]
+) -> SnapshotReport:
     # Each check is added as it ends: what it found stands, whatever becomes of the next.
-    plan = check_preconditions(policy, attempt)
-    clear_dead_nights(policy, attempt)
-    taken = create_snapshot(policy, attempt, plan)
     checks.append(check_index_set(policy, taken))
     for number, batch in enumerate(plan.batches):
         restored = restore_batch(policy, attempt, taken, number, batch)
@@ -116,7 +121,7 @@ def _prove(policy: SnapshotPolicy, attempt: Attempt, checks: list[Checked]) -> S
     checks.append(compare_templates(policy, attempt, taken))
     return assemble_report(
         policy,
-        attempt.model_copy(update={"snapshot": taken.name}),
+        attempt,
         plan,
         checks,
         taken_at=datetime.fromtimestamp(taken.started_at, UTC),

@@ -98,6 +98,7 @@ def _effects(rows: list[Row]) -> list[Effect]:
     return [Effect(**{name: row[name] for name in Effect.__dataclass_fields__}) for row in rows]
 
 
+# A second try of one attempt may make what the first made and was removed: it is there again.
 _NOTE = """
 WITH mine AS (
     SELECT id FROM steward.operations WHERE id = %(id)s AND token = %(token)s AND state = 'running' FOR SHARE
@@ -105,7 +106,9 @@ WITH mine AS (
     INSERT INTO steward.operation_effects (operation_id, round, step, key, token, kind, effect_id, detail)
     SELECT id, %(round)s, %(step)s, %(step_key)s, %(token)s, %(kind)s, unnest(%(effect_ids)s::text[]), %(detail)s
       FROM mine
-    ON CONFLICT (operation_id, kind, effect_id, token) DO NOTHING
+    ON CONFLICT (operation_id, kind, effect_id, token) DO UPDATE
+       SET removed_at = NULL, noted_at = clock_timestamp(), detail = excluded.detail,
+           round = excluded.round, step = excluded.step, key = excluded.key
 )
 SELECT id FROM mine
 """

@@ -12,7 +12,7 @@ from flows.nightly_snapshot import nightly_snapshot
 from replica.elasticsearch import configuration
 from steward.clients.elasticsearch import open_search
 from steward.clients.postgres import connect
-from steward.errors import BadInput
+from steward.errors import BadInput, Unavailable
 from steward.evidence.store import list_statements
 from steward.operations.claims import Identity, claim, release
 from steward.operations.holding import holding
@@ -21,6 +21,7 @@ from steward.snapshots import capture, catalogue
 from steward.snapshots.moments import close_points_in_time
 from steward.snapshots.report import SnapshotNotVerified
 from steward.verdicts import Verdict
+from tasks import snapshots as acts
 from tests.nights import DOCUMENTS
 
 TONIGHT = datetime.now(UTC).date()
@@ -168,6 +169,27 @@ def test_a_lost_point_in_time_is_cured_by_a_second_snapshot(fresh, settings, mon
     assert (report.verdict, report.attempt) == (Verdict.VERIFIED, 2)
     assert snapshots(settings, fresh) == [report.snapshot]
     assert report.expired == {lost[0]: f"superseded by {report.snapshot}, a later attempt at the same night"}
+
+
+def test_a_night_that_fails_after_its_snapshot_was_taken_anew_names_that_snapshot(fresh, settings, monkeypatch):
+    take, tried = acts.take_snapshot, []
+
+    def busy_at_first(*args, **kwargs):
+        tried.append(args[2])
+        if len(tried) == 1:
+            raise Unavailable("the repository is busy")
+        return take(*args, **kwargs)
+
+    def away(*_):
+        raise Unavailable("the scratch cluster is away")
+
+    monkeypatch.setattr(acts, "take_snapshot", busy_at_first)
+    monkeypatch.setattr(night_flow, "compare_templates", away)
+    unproved(fresh)
+    first, second = tried
+    assert first != second
+    assert last_report(settings, fresh).snapshot == second
+    assert snapshots(settings, fresh) == [second]
 
 
 def lose_alias(scratch, copy):

@@ -12,7 +12,14 @@ from steward.clients.postgres import DatabaseNotMigrated
 from steward.migrations.apply import migrate
 from steward.operations import claims
 from steward.operations.claims import Identity, Run, Terms, claim
-from steward.operations.effects import abandoned_effects, dead_effects, forget_effects, note_effects, own_effects
+from steward.operations.effects import (
+    abandoned_effects,
+    dead_effects,
+    forget_effects,
+    note_effects,
+    own_effects,
+    removed_effects,
+)
 from steward.operations.errors import (
     AlreadyEnded,
     DeadlinePassed,
@@ -28,7 +35,7 @@ from steward.operations.errors import (
 )
 from steward.operations.holding import guard, holding
 from steward.operations.ledger import Ledger
-from steward.operations.steps import Doubt, Kind, Step, run_step
+from steward.operations.steps import Doubt, Kind, Step, current_step, run_step
 from steward.settings import load
 from steward.verdicts import Verdict
 from tests.integration.fresh_database import changed, fresh_database
@@ -383,6 +390,22 @@ def test_effects_of_a_dead_attempt_at_a_step_are_known_to_the_next(book):
 
         assert run_step(step(clean_and_make)) == [("proof-1-a", {"shards": 2})]
         assert [effect.effect_id for effect in own_effects()] == ["proof-2-a"]
+
+
+def test_what_a_second_try_makes_again_is_there_again(book):
+    with holding(book, claim(book, NIGHT, FIRST)):
+
+        def make():
+            forget_effects(dead_effects())
+            note_effects("copies", ["proof-1-"], {"try": current_step().tries})
+            if current_step().tries == 1:
+                reset()
+
+        with pytest.raises(ConnectionResetError):
+            run_step(step(make))
+        run_step(step(make))
+        assert [(effect.effect_id, effect.detail) for effect in own_effects()] == [("proof-1-", {"try": 2})]
+        assert removed_effects("copies") == []
 
 
 def test_effects_of_an_operation_that_ended_for_good_are_left_to_the_next_of_its_kind(book):
