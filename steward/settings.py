@@ -7,28 +7,47 @@ own servers; production writes one for its own. No other code differs between th
 from __future__ import annotations
 
 import os
+import re
 import tomllib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self, cast
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from steward.errors import BadInput
 
 VARIABLE = "STEWARD_SETTINGS"
 
 
+#: What Azure Key Vault takes for the name of a key or secret.
+_VAULT_NAME = re.compile("[0-9a-zA-Z-]{1,127}")
+
+
 def _known_scheme(reference: str) -> str:
     scheme, _, rest = reference.partition(":")
-    if scheme != "file" or not rest:
+    if not (scheme == "file" and rest) and not (scheme == "keyvault" and _VAULT_NAME.fullmatch(rest)):
         # The value is not echoed: people paste secrets where references belong.
-        msg = "a secret reference is file:PATH, never the secret itself"
+        msg = "a secret reference is file:PATH or keyvault:NAME, never the secret itself"
         raise ValueError(msg)
     return reference
 
 
-SecretRef = Annotated[str, AfterValidator(_known_scheme)]
-"""Where a secret is, never what it is: `file:PATH`."""
+def _in_file(reference: str) -> str:
+    if not reference.startswith("file:") or reference == "file:":
+        msg = "what opens the vault cannot lie in it: expected file:PATH"
+        raise ValueError(msg)
+    return reference
+
+
+_REFERENCE = AfterValidator(_known_scheme)
+
+SecretRef = Annotated[str, _REFERENCE]
+"""Where a secret is, never what it is: `file:PATH`, or `keyvault:NAME` for a secret of the vault in `[vault]`."""
+
+FileRef = Annotated[str, AfterValidator(_in_file)]
+"""Where a secret is that is needed before the vault can be asked: `file:PATH`."""
 
 
 class _Frozen(BaseModel):
@@ -103,6 +122,44 @@ class Operations(_Frozen):
         return self
 
 
+class Vault(_Frozen):
+    """An Azure Key Vault, and who asks it. Without `client_id`: DefaultAzureCredential, as Azure's hosts provide it."""
+
+    url: str = Field(description="https://NAME.vault.azure.net")
+    authority: str | None = Field(default=None, description="https URL of the token issuer; absent: Microsoft's own")
+    tenant: str | None = Field(default=None, description="the directory that client_id belongs to")
+    client_id: str | None = None
+    client_secret: FileRef | None = None
+    ca_file: Path | None = Field(default=None, description="CA of vault and issuer; public ones when absent")
+    verify_challenge_resource: bool = Field(
+        default=True, description="whether the vault's host must belong to the resource that it asks tokens for"
+    )
+
+    @field_validator("url", "authority")
+    @classmethod
+    def _over_tls(cls, url: str | None) -> str | None:
+        if url is not None and not _is_origin(url):
+            msg = "expected https://HOST, without user, path or query: tokens are sent there"
+            raise ValueError(msg)
+        return url
+
+    @model_validator(mode="after")
+    def _whole_login(self) -> Self:
+        login = (self.tenant, self.client_id, self.client_secret)
+        if any(login) and not all(login):
+            msg = "tenant, client_id and client_secret belong together; expected all three, or none of them"
+            raise ValueError(msg)
+        return self
+
+
+class Keyring(_Frozen):
+    """The database of wrapped tenant keys, apart from every other. The password is never part of the URL."""
+
+    url: str = Field(description="postgresql://user@host:port/database; applications: a user that may only read")
+    password: SecretRef
+    kek: str = Field(pattern=f"^{_VAULT_NAME.pattern}$", description="the vault's key that wraps tenants' master keys")
+
+
 class Settings(_Frozen):
     """Every endpoint that Steward reaches."""
 
@@ -111,6 +168,16 @@ class Settings(_Frozen):
     objects: ObjectStore
     evidence: Evidence
     operations: Operations = Operations()
+    vault: Vault | None = None
+    keyring: Keyring | None = None
+
+    @model_validator(mode="after")
+    def _vault_where_referred_to(self) -> Self:
+        referring = [path for path, reference in _references(self) if reference.startswith("keyvault:")]
+        if referring and self.vault is None:
+            msg = f"{', '.join(referring)} names a secret of the vault, and there is no [vault]"
+            raise ValueError(msg)
+        return self
 
     def cluster(self, name: str) -> SearchCluster:
         """The cluster called *name*; BadInput names the ones there are."""
@@ -138,13 +205,19 @@ def load(path: Path | None = None) -> Settings:
     except ValidationError as error:
         # Inputs stay out: a secret written where a reference belongs must not reach a log.
         faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_input=False)
+            ": ".join(filter(None, (".".join(map(str, fault["loc"])), fault["msg"])))
+            for fault in error.errors(include_input=False)
         )
         raise BadInput(f"settings {named} are not usable: {faults}", hint="see docs/settings.md") from None
 
 
 def read_secret(reference: str) -> str:
-    """The secret that *reference* names. Read where it is used, never passed on, never stored."""
+    """The secret in the file that *reference*, `file:PATH`, names. Read where it is used, never passed on, never stored.
+
+    A reference that may also be `keyvault:NAME` is read by `steward.clients.secrets`.
+    """
+    if not reference.startswith("file:"):
+        raise BadInput("this secret can only be read from a file", hint="write its reference as file:PATH")
     path = Path(reference.removeprefix("file:"))
     try:
         secret = path.read_text().strip()
@@ -157,3 +230,30 @@ def read_secret(reference: str) -> str:
         # A client that is given nothing looks elsewhere: libpq in PGPASSWORD and ~/.pgpass.
         raise BadInput(f"secret file {path} is empty", hint="write the secret into it")
     return secret
+
+
+def _is_origin(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        # Reading the port checks it.
+        plain = parts.port != 0 and not (parts.username or parts.password or parts.query or parts.fragment)
+    except ValueError:
+        return False
+    return parts.scheme == "https" and bool(parts.hostname) and plain and parts.path in {"", "/"}
+
+
+def _references(part: BaseModel, path: str = "") -> Iterator[tuple[str, str]]:
+    """(dotted path, reference) of every SecretRef in *part* and below."""
+    for name, field in type(part).model_fields.items():
+        value: object = getattr(part, name)
+        if _REFERENCE in field.metadata and isinstance(value, str):
+            yield f"{path}{name}", value
+        yield from _references_below(value, f"{path}{name}.")
+
+
+def _references_below(value: object, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, BaseModel):
+        yield from _references(value, path)
+    elif isinstance(value, Mapping):
+        for name, each in cast("Mapping[str, Any]", value).items():
+            yield from _references_below(each, f"{path}{name}.")

