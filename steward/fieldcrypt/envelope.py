@@ -1,0 +1,123 @@
+"""The ciphertext of one field, 70 bytes longer than its plaintext.
+
+    version 1 ‖ suite 1 ‖ key id 4 ‖ salt 16 ‖ commitment 32 ‖ ciphertext ‖ tag 16
+
+Suite byte: lower half the suite, upper half the kind of value (values.py). Suite 1: with
+
+    bound = "steward field 1" ‖ version ‖ suite ‖ key id ‖ salt ‖ framed(tenant, table, field) ‖ framed(row id)
+
+HMAC-SHA512(field key, bound) gives an AES-256-GCM key (first half), used once and therefore with a zero nonce, and the
+commitment (second half). `bound` is the associated data too. So a ciphertext commits to its key and to its place: one
+that was moved fails at the commitment, before anything is decrypted, and one whose bytes were changed fails at the tag.
+A key per record lifts the bound of 2³² random nonces that AES-GCM has; no length is hidden. docs/fieldcrypt.md says
+more; `tests/golden` holds ciphertexts that must be decryptable for ever.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+from typing import NamedTuple
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from steward.fieldcrypt.errors import (
+    CiphertextMoved,
+    CiphertextTampered,
+    CiphertextTruncated,
+    UnknownSuite,
+    ValueNotSupported,
+)
+from steward.fieldcrypt.keyset import FieldKey
+from steward.fieldcrypt.values import KINDS
+
+VERSION = 1
+SUITE = 1
+HEADER = 22
+COMMITMENT = 32
+TAG = 16
+OVERHEAD = HEADER + COMMITMENT + TAG
+
+_BODY = HEADER + COMMITMENT
+_LABEL = b"steward field 1"
+_NONCE = bytes(12)
+_STARTS = tuple(bytes([VERSION, kind << 4 | SUITE]) for kind in range(KINDS))
+_KINDS = {start: kind for kind, start in enumerate(_STARTS)}
+
+
+def seal(key: FieldKey, row: bytes, kind: int, plaintext: bytes) -> bytes:
+    """The envelope of *plaintext* for the row framed as *row*."""
+    header = _STARTS[kind] + key.key_id + os.urandom(16)
+    bound = _LABEL + header + key.place + row
+    derived = hmac.digest(key.key, bound, "sha512")
+    return header + derived[32:] + AESGCM(derived[:32]).encrypt(_NONCE, plaintext, bound)
+
+
+class Sealed(NamedTuple):
+    """A ciphertext and what its header tells, which is not authenticated yet."""
+
+    kind: int
+    key_id: int
+    ciphertext: bytes
+
+
+def read(ciphertext: object) -> Sealed:
+    """The header of what a driver returned for a column. Raises UnknownSuite, CiphertextTruncated, ValueNotSupported."""
+    sealed = ciphertext if type(ciphertext) is bytes else _as_bytes(ciphertext)
+    kind = _KINDS.get(sealed[:2])
+    if kind is None or len(sealed) < OVERHEAD:
+        raise _unreadable(sealed)
+    return Sealed(kind, int.from_bytes(sealed[2:6], "big"), sealed)
+
+
+def open_sealed(key: FieldKey, row: bytes, ciphertext: bytes) -> bytes:
+    """The plaintext, if *ciphertext* was sealed with *key* for *row*. CiphertextMoved, CiphertextTampered."""
+    bound = _LABEL + ciphertext[:HEADER] + key.place + row
+    derived = hmac.digest(key.key, bound, "sha512")
+    if not hmac.compare_digest(derived[32:], ciphertext[HEADER:_BODY]):
+        raise _moved_or_damaged(derived[:32], bound, ciphertext)
+    try:
+        return AESGCM(derived[:32]).decrypt(_NONCE, ciphertext[_BODY:], bound)
+    except InvalidTag:
+        raise _tampered() from None
+
+
+def _as_bytes(ciphertext: object) -> bytes:
+    if isinstance(ciphertext, bytes | bytearray | memoryview):
+        return bytes(ciphertext)
+    raise ValueNotSupported(
+        f"a ciphertext of type {type(ciphertext).__name__}, expected bytes",
+        hint="keep it in a column of bytes (bytea, LargeBinary), untouched",
+    )
+
+
+def _unreadable(ciphertext: bytes) -> UnknownSuite | CiphertextTruncated:
+    if len(ciphertext) < len(_STARTS[0]) or ciphertext[:2] in _KINDS:
+        return CiphertextTruncated(
+            f"a ciphertext of {len(ciphertext)} bytes, expected at least {OVERHEAD}",
+            hint="see whether the column is wide enough, and whether these bytes are a ciphertext at all",
+        )
+    return UnknownSuite(
+        f"a ciphertext that begins with {ciphertext[:2].hex()}: version, suite or kind unknown to this release",
+        hint="it is no ciphertext, or a newer release wrote it: upgrade readers before writers",
+    )
+
+
+def _moved_or_damaged(record_key: bytes, bound: bytes, ciphertext: bytes) -> CiphertextMoved | CiphertextTampered:
+    """Only to name the fault: where the rest is authentic, it is the commitment that was damaged."""
+    try:
+        AESGCM(record_key).decrypt(_NONCE, ciphertext[_BODY:], bound)
+    except InvalidTag:
+        return CiphertextMoved(
+            "the ciphertext was made for another table, field or row of this tenant, or its salt is damaged",
+            hint="compare where it stands with where it was written; a row id's type counts (7 is not '7')",
+        )
+    return _tampered()
+
+
+def _tampered() -> CiphertextTampered:
+    return CiphertextTampered(
+        "the ciphertext belongs here, but its bytes are not those that were written: changed, cut or extended",
+        hint="restore this value from a backup, and find out what writes to this column",
+    )
