@@ -7,9 +7,10 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+RIVALS := .venv-rivals
 N ?=
 
-.PHONY: help setup demo up deploy down status test test-unit lint format clean lock bench-snapshot drill-snapshot drill-clean-runs bench-operations drill-operations
+.PHONY: help setup demo up deploy down status test test-unit lint format clean lock bench-snapshot drill-snapshot drill-clean-runs bench-operations drill-operations bench-fieldcrypt
 
 help:  ## what there is to do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -86,7 +87,17 @@ bench-operations: setup  ## what the ledger costs a step, and how soon a killed 
 drill-operations: setup  ## kill everything around a flow with every kind of effect (N= cases); last line JSON
 	@$(BIN)/python -m tests.drills operations --cases $(or $(N),64)
 
-clean:  ## stop the replica and remove its state, keep .venv
+bench-fieldcrypt: setup $(RIVALS)/.made  ## what encrypting a field costs beside other libraries, and a cold tenant; last line JSON
+	@$(BIN)/python -m bench.fieldcrypt
+
+# Other libraries for benches: never in .venv, never among the product's dependencies.
+$(RIVALS)/.made: bench/rivals/requirements.lock
+	@echo "installing $$(grep -c == $<) locked packages into $(RIVALS)"
+	$(PYTHON) -m venv --clear $(RIVALS)
+	$(RIVALS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
+clean:  ## stop the replica and remove its state, keep .venv and .venv-rivals
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m replica clean; fi
 	rm -rf .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist
 
@@ -96,3 +107,4 @@ lock:  ## resolve the locks anew (maintainers; needs uv)
 	$$compile --all-extras pyproject.toml -o requirements.lock
 	$$compile --extra flows -c requirements.lock pyproject.toml -o requirements-image.lock
 	echo hatchling | $$compile -c requirements.lock - -o requirements-build.lock
+	$$compile -c requirements.lock bench/rivals/requirements.in -o bench/rivals/requirements.lock
