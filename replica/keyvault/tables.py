@@ -1,0 +1,8 @@
+"""Every operation that the vault knows."""
+
+from __future__ import annotations
+
+from replica.keyvault import secrets
+from replica.keyvault.operations import Operation
+
+OPERATIONS: tuple[Operation, ...] = (*secrets.OPERATIONS,)
