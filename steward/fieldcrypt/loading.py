@@ -1,0 +1,99 @@
+"""One load of a tenant's keys: what the keyring keeps, unwrapped by the vault.
+
+The vault is asked for the generation in current use at every load, so that a revoked right to unwrap is noticed; other
+generations whose wraps are the same as before are taken from memory. A key that came out the same keeps its
+`Generation`, and with it the field keys that were derived from it.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from dataclasses import dataclass
+
+from steward.errors import StewardError, is_transient
+from steward.fieldcrypt.errors import KeyringTampered
+from steward.fieldcrypt.keyring import Keyring, KeyVault, State, WrappedGeneration, WrappedKeys
+from steward.fieldcrypt.keyset import Generation, KeySet
+from steward.fieldcrypt.masterkey import open_sealed
+
+_READABLE = (State.INCOMING, State.CURRENT, State.PREVIOUS)
+_log = logging.getLogger("steward.fieldcrypt")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A tenant's keys, and whether they are all that the keyring has for readers."""
+
+    keys: KeySet
+    complete: bool
+    """False where an incoming generation could not be unwrapped: this process is not ready for it."""
+
+
+def load(keyring: Keyring, vault: KeyVault, tenant: str, known: KeySet | None) -> Loaded:
+    """Raises what keyring and vault raise, and KeyringTampered.
+
+    A current or previous generation that does not open fails the whole load: serving without it would call its
+    ciphertexts foreign. An incoming one is left out, for nothing is written under it yet, and a rotation that went
+    wrong must not stop those who use the old keys.
+    """
+    kept = keyring.load(tenant)
+    probed = _probed(kept)
+    reading: dict[int, Generation] = {}
+    complete = True
+    for wrapped in kept.generations:
+        if wrapped.state not in _READABLE:
+            continue
+        try:
+            reading[wrapped.key_id] = _generation(vault, tenant, wrapped, known, ask=wrapped is probed)
+        except StewardError as error:
+            if is_transient(error) or wrapped.state is not State.INCOMING:
+                raise
+            _log.error("tenant %r: incoming generation %d is left out: %s", tenant, wrapped.number, error)
+            complete = False
+    closed = {wrapped.key_id: wrapped.state for wrapped in kept.generations if wrapped.state not in _READABLE}
+    current = next((reading[each.key_id] for each in kept.generations if each.state is State.CURRENT), None)
+    return Loaded(KeySet(tenant, kept.epoch, reading, closed, current), complete)
+
+
+def _probed(kept: WrappedKeys) -> WrappedGeneration | None:
+    """The generation that the vault is asked for whatever is known: the current one, or else the newest previous."""
+    opened = [wrapped for wrapped in kept.generations if wrapped.state in {State.CURRENT, State.PREVIOUS}]
+    return max(opened, key=lambda wrapped: (wrapped.state is State.CURRENT, wrapped.key_id), default=None)
+
+
+def _generation(
+    vault: KeyVault, tenant: str, wrapped: WrappedGeneration, known: KeySet | None, *, ask: bool
+) -> Generation:
+    before = known.reading.get(wrapped.key_id) if known else None
+    if before is not None and before.wrapped.wraps == wrapped.wraps and not ask:
+        return _kept(before, wrapped)
+    master_key = open_sealed(tenant, wrapped.key_id, _unwrapped(vault, tenant, wrapped))
+    if before is not None and hmac.compare_digest(before.key, master_key):
+        master_key[:] = bytes(len(master_key))
+        return _kept(before, wrapped)
+    return Generation(tenant, wrapped, master_key)
+
+
+def _kept(before: Generation, wrapped: WrappedGeneration) -> Generation:
+    # Its state and wraps are for those who look at it; the key is what it was.
+    before.wrapped = wrapped
+    return before
+
+
+def _unwrapped(vault: KeyVault, tenant: str, wrapped: WrappedGeneration) -> bytes:
+    """By the newest wrap that the vault does not refuse; while the vault's key is rotated there are two."""
+    refusal: Exception | None = None
+    for wrap in wrapped.wraps:
+        try:
+            return vault.unwrap(wrap.kek, wrap.wrapped)
+        except Exception as error:
+            if is_transient(error):
+                raise
+            refusal = refusal or error
+    if refusal is None:
+        raise KeyringTampered(
+            f"generation {wrapped.number} of tenant {tenant!r} is {wrapped.state}, and has no wrapped key",
+            hint="only a destroyed generation has none: restore the keyring from its backup",
+        )
+    raise refusal
