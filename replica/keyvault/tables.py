@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from replica.keyvault import secrets
+from replica.keyvault import keys, secrets
 from replica.keyvault.operations import Operation
 
-OPERATIONS: tuple[Operation, ...] = (*secrets.OPERATIONS,)
+OPERATIONS: tuple[Operation, ...] = (*keys.OPERATIONS, *secrets.OPERATIONS)
