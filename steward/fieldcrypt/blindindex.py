@@ -1,6 +1,6 @@
 """Search by equality without decrypting: a keyed hash of the value beside the ciphertext.
 
-20 bytes: `key id 4 ‖ HMAC-SHA256(blind key, framed kind and value) 16`. The key id says which generation made it, so a
+20 bytes: `key id 4 ‖ HMAC-SHA256(blind key, kind 1 ‖ canonical value) 16`. The key id says which generation made it, so a
 search asks for all that may be there, and a rotation sees what is left. An index tells whoever reads the column which
 rows of one tenant are equal, and how often each value occurs: never index what has few values (a sex, a truth).
 """

@@ -24,13 +24,15 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from steward.fieldcrypt.errors import (
     CiphertextMoved,
+    CiphertextOverlong,
+    CiphertextRefused,
     CiphertextTampered,
     CiphertextTruncated,
     UnknownSuite,
     ValueNotSupported,
 )
 from steward.fieldcrypt.keyset import FieldKey
-from steward.fieldcrypt.values import KINDS
+from steward.fieldcrypt.values import KINDS, MOST_BYTES
 
 VERSION = 1
 SUITE = 1
@@ -38,6 +40,7 @@ HEADER = 22
 COMMITMENT = 32
 TAG = 16
 OVERHEAD = HEADER + COMMITMENT + TAG
+LONGEST = OVERHEAD + MOST_BYTES
 
 _BODY = HEADER + COMMITMENT
 _LABEL = b"steward field 1"
@@ -63,10 +66,13 @@ class Sealed(NamedTuple):
 
 
 def read(ciphertext: object) -> Sealed:
-    """The header of what a driver returned for a column. Raises UnknownSuite, CiphertextTruncated, ValueNotSupported."""
+    """The header of what a driver returned for a column.
+
+    Raises UnknownSuite, CiphertextTruncated, CiphertextOverlong; ValueNotSupported for what is no bytes.
+    """
     sealed = ciphertext if type(ciphertext) is bytes else _as_bytes(ciphertext)
     kind = _KINDS.get(sealed[:2])
-    if kind is None or len(sealed) < OVERHEAD:
+    if kind is None or not OVERHEAD <= len(sealed) <= LONGEST:
         raise _unreadable(sealed)
     return Sealed(kind, int.from_bytes(sealed[2:6], "big"), sealed)
 
@@ -92,15 +98,20 @@ def _as_bytes(ciphertext: object) -> bytes:
     )
 
 
-def _unreadable(ciphertext: bytes) -> UnknownSuite | CiphertextTruncated:
-    if len(ciphertext) < len(_STARTS[0]) or ciphertext[:2] in _KINDS:
+def _unreadable(ciphertext: bytes) -> CiphertextRefused:
+    if len(ciphertext) >= len(_STARTS[0]) and ciphertext[:2] not in _KINDS:
+        return UnknownSuite(
+            f"a ciphertext that begins with {ciphertext[:2].hex()}: version, suite or kind unknown to this release",
+            hint="it is no ciphertext, or a newer release wrote it: upgrade readers before writers",
+        )
+    if len(ciphertext) < OVERHEAD:
         return CiphertextTruncated(
             f"a ciphertext of {len(ciphertext)} bytes, expected at least {OVERHEAD}",
             hint="see whether the column is wide enough, and whether these bytes are a ciphertext at all",
         )
-    return UnknownSuite(
-        f"a ciphertext that begins with {ciphertext[:2].hex()}: version, suite or kind unknown to this release",
-        hint="it is no ciphertext, or a newer release wrote it: upgrade readers before writers",
+    return CiphertextOverlong(
+        f"a ciphertext of {len(ciphertext)} bytes, expected at most {LONGEST}",
+        hint="nothing here writes so much into one field: restore the value from a backup",
     )
 
 
@@ -110,7 +121,7 @@ def _moved_or_damaged(record_key: bytes, bound: bytes, ciphertext: bytes) -> Cip
         AESGCM(record_key).decrypt(_NONCE, ciphertext[_BODY:], bound)
     except InvalidTag:
         return CiphertextMoved(
-            "the ciphertext was made for another table, field or row of this tenant, or its salt is damaged",
+            "the ciphertext was made for another table, field or row of this tenant, or its header is damaged",
             hint="compare where it stands with where it was written; a row id's type counts (7 is not '7')",
         )
     return _tampered()

@@ -17,6 +17,10 @@ class CiphertextTruncated(CiphertextRefused):
     """Shorter than the smallest ciphertext of its format."""
 
 
+class CiphertextOverlong(CiphertextRefused):
+    """Longer than any ciphertext that this release writes."""
+
+
 class UnknownSuite(CiphertextRefused):
     """A version, suite or kind of value that this release does not know: never guessed at, never tried."""
 
@@ -26,11 +30,15 @@ class CiphertextForeign(CiphertextRefused):
 
 
 class CiphertextMoved(CiphertextRefused):
-    """A key of this tenant, and yet made for another table, field or row; a damaged salt looks the same."""
+    """A key of this tenant, and yet made for another table, field or row; a damaged header looks the same."""
 
 
 class CiphertextTampered(CiphertextRefused):
     """It belongs here, and its bytes are not those that were written."""
+
+
+class CiphertextMalformed(CiphertextRefused):
+    """Authentic, and yet no value of the kind it names: a program with this tenant's keys broke the format."""
 
 
 class KeyRetired(CiphertextRefused):

@@ -26,11 +26,15 @@ def framed_row(row_id: RowId) -> bytes:
 
 
 def _integer(number: int) -> bytes:
-    return b"i%d" % number
+    try:
+        return b"i%d" % number
+    except ValueError:
+        raise _unsupported("int beyond Python's limit of digits") from None
 
 
 def _text(text: str) -> bytes:
-    return b"s" + text.encode("utf-8", "surrogatepass")
+    # Of str itself: a subclass may have an `encode` of its own.
+    return b"s" + str.encode(text, "utf-8", "surrogatepass")
 
 
 def _raw(raw: bytes) -> bytes:
@@ -42,7 +46,15 @@ def _uuid(uuid: UUID) -> bytes:
 
 
 def _composite(row_id: tuple[Any, ...]) -> bytes:
-    return b"t" + b"".join(framed_row(part) for part in row_id)
+    if not row_id:
+        raise _unsupported("tuple without parts")
+    return b"t" + b"".join(_part(part) for part in row_id)
+
+
+def _part(row_id: Any) -> bytes:
+    if isinstance(row_id, tuple):
+        raise _unsupported("tuple inside a tuple")
+    return framed_row(row_id)
 
 
 _BY_TYPE: dict[type, Callable[[Any], bytes]] = {
@@ -60,7 +72,11 @@ def _by_kinship(row_id: object) -> Callable[[Any], bytes]:
         for kind, encoder in _BY_TYPE.items():
             if isinstance(row_id, kind):
                 return encoder
-    raise ValueNotSupported(
-        f"a row id of type {type(row_id).__name__}, expected int, str, bytes, UUID or a tuple of these",
+    raise _unsupported(type(row_id).__name__)
+
+
+def _unsupported(seen: str) -> ValueNotSupported:
+    return ValueNotSupported(
+        f"a row id of type {seen}, expected int, str, bytes, UUID or a tuple of these",
         hint="give the row's primary key; it must be known before the row is written",
     )

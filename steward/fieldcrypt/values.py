@@ -9,11 +9,11 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from decimal import Decimal
 from typing import Any, cast
 
-from steward.fieldcrypt.errors import ValueNotSupported, ValueTooLarge
+from steward.fieldcrypt.errors import CiphertextMalformed, ValueNotSupported, ValueTooLarge
 
 Value = str | bytes | int | float | Decimal | dt.date | dict[str, Any] | list[Any]
 """What a field may hold; dict, list, bool and float as JSON."""
@@ -23,6 +23,9 @@ MOST_BYTES = 1 << 20
 
 _DEEPEST_JSON = 100
 """Far below Python's own limit, which counts the reader's stack too: what was written can be read from anywhere."""
+
+_INTEGER_BOUND = 10**640
+"""JSON writes integers in decimal. Python can be told to refuse more digits, and never to refuse as few as these."""
 
 _SUPPORTED = "str, bytes, int, Decimal, date, or JSON of dict, list, str, int, finite float, bool and None"
 
@@ -35,16 +38,20 @@ def encode(value: Value) -> tuple[int, bytes]:
         raise _unsupported(type(value).__name__) from None
     encoded = encoder(value)
     if len(encoded) > MOST_BYTES:
-        raise ValueTooLarge(
-            f"a value of {len(encoded)} bytes, expected at most {MOST_BYTES}",
-            hint="keep large content in an object store, encrypted there, and its address in the field",
-        )
+        raise _too_large(f"{len(encoded)} bytes")
     return kind, encoded
 
 
 def decode(kind: int, encoded: bytes) -> Value:
-    """The value whose `encode` gave *kind* and *encoded*, which must be authentic."""
-    return _DECODERS[kind](encoded)
+    """The value whose `encode` gave *kind* and *encoded*, which must be authentic. CiphertextMalformed."""
+    try:
+        return _DECODERS[kind](encoded)
+    except (ValueError, ArithmeticError, RecursionError):
+        pass  # Raised below: Python's own error quotes the plaintext, and would hang on as the context.
+    raise CiphertextMalformed(
+        f"an authentic ciphertext whose content is no value of kind {kind}",
+        hint="a program that has this tenant's keys does not keep to the format: find out what wrote it",
+    )
 
 
 def canonical(value: Value) -> bytes:
@@ -82,40 +89,70 @@ def _text(text: str) -> bytes:
 
 
 def _integer(number: int) -> bytes:
-    return number.to_bytes(number.bit_length() // 8 + 1, "big", signed=True)
+    magnitude = number if number >= 0 else ~number
+    return number.to_bytes(magnitude.bit_length() // 8 + 1, "big", signed=True)
+
+
+def _decimal(number: Decimal) -> bytes:
+    # A context with capitals=0 writes a small "e".
+    return str(number).replace("e", "E").encode("ascii")
 
 
 def _json(value: Any) -> bytes:
-    try:
-        _check_json(value, _DEEPEST_JSON)
-        # Surrogates unescaped: escaped, two lone ones would come back as one character.
-        return _text(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
-    except ValueError:
-        # An integer beyond Python's limit of digits. Not chained: it may quote the value.
-        raise _unsupported("int of too many digits inside JSON") from None
+    _check_json(value)
+    # Surrogates unescaped: escaped, two lone ones would come back as one character.
+    return _text(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
 
 
-def _check_json(value: Any, levels: int) -> None:
+def _check_json(value: Any) -> None:
     """Refuse what JSON would give back as something else: tuples, keys that are no text, subclasses, NaN."""
-    kind = type(value)
-    if not levels:
-        raise _unsupported(f"{kind.__name__} nested more than {_DEEPEST_JSON} deep")
+    level, items = [value], 1
+    for _ in range(_DEEPEST_JSON):
+        deeper: list[Any] = []
+        for item in level:
+            inner = _members(item)
+            # Each takes a byte at least. Counted before they are visited: one list may stand in a value many times.
+            items += len(inner)
+            if items > MOST_BYTES:
+                raise _too_large(f"{items} items or more")
+            deeper += inner
+        if not deeper:
+            return
+        level = deeper
+    raise _unsupported(f"{type(value).__name__} nested more than {_DEEPEST_JSON} deep")
+
+
+def _members(item: Any) -> Collection[Any]:
+    kind = type(item)
     if kind is dict:
-        for key, item in cast("dict[Any, Any]", value).items():
+        members = cast("dict[Any, Any]", item)
+        for key in members:
             if type(key) is not str:
                 raise _unsupported(f"dict with a key of type {type(key).__name__}")
-            _check_json(item, levels - 1)
-    elif kind is list:
-        for item in cast("list[Any]", value):
-            _check_json(item, levels - 1)
-    elif kind is float and not math.isfinite(value):
-        raise _unsupported("float that is no finite number")
-    elif kind not in _JSON_SCALARS:
+        return members.values()
+    if kind is list:
+        return cast("list[Any]", item)
+    if kind not in _JSON_SCALARS:
         raise _unsupported(f"{kind.__name__} inside JSON")
+    if kind is float and not math.isfinite(item):
+        raise _unsupported("float that is no finite number")
+    if kind is int and not -_INTEGER_BOUND < item < _INTEGER_BOUND:
+        raise _unsupported("int of more than 640 digits inside JSON")
+    return ()
 
 
 def _unsupported(seen: str) -> ValueNotSupported:
-    return ValueNotSupported(f"a value of type {seen}, expected {_SUPPORTED}", hint="convert it where it is given")
+    return ValueNotSupported(
+        f"a value of type {seen}, expected {_SUPPORTED}",
+        hint="convert it where it is given: an enum to its value, a datetime to text, a tuple to a list",
+    )
+
+
+def _too_large(seen: str) -> ValueTooLarge:
+    return ValueTooLarge(
+        f"a value of {seen}, expected at most {MOST_BYTES}",
+        hint="keep large content in an object store, encrypted there, and its address in the field",
+    )
 
 
 _JSON = 5
@@ -126,7 +163,7 @@ _ENCODERS: dict[type, tuple[int, Callable[[Any], bytes]]] = {
     bytes: (0, bytes),
     str: (1, _text),
     int: (2, _integer),
-    Decimal: (3, lambda number: str(number).encode("ascii")),
+    Decimal: (3, _decimal),
     dt.date: (4, lambda date: date.isoformat().encode("ascii")),
     dict: (_JSON, _json),
     list: (_JSON, _json),
