@@ -1,0 +1,212 @@
+"""The stand-in for Azure Key Vault with its login: one process, `python -m replica.keyvault`, over TLS.
+
+Applications log in with secrets of the replica's own. The key `tenants`, which wraps tenants' master keys, is made here, as
+an operator would make it in Azure.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http
+import http.client
+import json
+import os
+import ssl
+import tempfile
+import urllib.parse
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from replica.errors import DidNotStart
+from replica.server import NotReady, Place, Program, Server, python
+from replica.state import checkout
+
+KEK = "tenants"
+_KEK_BITS = 3072
+_API_VERSION = "7.6"
+_STEWARD = "Steward Rotator"
+_VAULTS = "Microsoft.KeyVault/vaults"
+
+#: Who may log in, with Azure's built-in roles and one of the replica's own.
+PRINCIPALS: Mapping[str, list[str]] = {
+    "administrator": ["Key Vault Administrator"],
+    "steward": [_STEWARD, "Key Vault Secrets User"],
+    "application": ["Key Vault Crypto Service Encryption User"],
+    "auditor": ["Key Vault Reader"],
+}
+# All that a Crypto Officer may, but for purging: no rotation ever destroys what it could still need.
+_CUSTOM_ROLES = {
+    _STEWARD: {
+        "data_actions": [f"{_VAULTS}/keys/*", f"{_VAULTS}/keyrotationpolicies/*"],
+        "not_data_actions": [f"{_VAULTS}/keys/purge/action"],
+    }
+}
+# The directory's names for tenant, subscription, applications: no secrets, so the same in every replica.
+_DIRECTORY = uuid.uuid5(uuid.NAMESPACE_DNS, "directory.replica.steward.invalid")
+# As in Azure, where they take some seconds: who does not wait for a deletion to come through is to find out here.
+_TRANSITION_SECONDS = 1.0
+# Two exchanges are one probe, which has 5 s.
+_ANSWER_SECONDS = 2.4
+# Searching for primes takes a tenth of a second, or several where four Elasticsearch nodes start beside it.
+_CREATE_SECONDS = 30.0
+
+
+class KeyVault(Server):
+    """Vault and login on ports of their own."""
+
+    name = "keyvault"
+    port_names = ("vault", "login")
+    client_ports = ("vault", "login")
+    ready_seconds = 60
+
+    def prepare(self, place: Place) -> None:
+        """Certificate, clients' secrets, configuration."""
+        folder = place.folder(self.name)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        _replace(_configuration_file(place), tomli_w.dumps(_configuration(place)))
+
+    def program(self, place: Place) -> Program:
+        """The configuration's address is all that the command shows."""
+        return Program(
+            [python(), "-m", "replica.keyvault", str(_configuration_file(place))], directory=checkout(), stop_seconds=10
+        )
+
+    def probe(self, place: Place) -> str:
+        """A login and an authorised read of the store: the issuer signs, the vault believes it, the disk answers."""
+        try:
+            status, answer = _ask(place, "GET", "/keys")
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise NotReady(f"{type(error).__name__}: {error}") from None
+        if status != http.HTTPStatus.OK:
+            raise NotReady(f"/keys answered {status}: {json.dumps(answer)[:200]}")
+        return f"Key Vault stand-in, {len(answer['value'])} keys"
+
+    def settle(self, place: Place) -> None:
+        """The key that wraps tenants' master keys, unless it is there."""
+        status, _ = _ask(place, "GET", f"/keys/{KEK}")
+        if status == http.HTTPStatus.NOT_FOUND:
+            status, answer = _create_kek(place)
+            if status != http.HTTPStatus.OK:
+                raise DidNotStart(self.name, f"creating key {KEK} answered {status}: {json.dumps(answer)[:200]}")
+
+    def settings(self, place: Place) -> Mapping[str, Any]:
+        """The vault as Steward itself reaches it."""
+        return {
+            "vault": {
+                "url": f"https://127.0.0.1:{place.client_port(self.name, 'vault')}",
+                "authority": f"https://127.0.0.1:{place.client_port(self.name, 'login')}",
+                "tenant": tenant(),
+                "client_id": client_id("steward"),
+                "client_secret": place.secret_ref(client_secret("steward")),
+                "ca_file": str(place.ca_file),
+                # Loopback is no part of vault.azure.net.
+                "verify_challenge_resource": False,
+            }
+        }
+
+    def data(self, place: Place) -> Path:
+        """The store, the audit log, the keys of issuer and seal."""
+        return place.folder(self.name) / "vault"
+
+
+def client_id(principal: str) -> str:
+    """The application's identifier, as its settings name it."""
+    return str(uuid.uuid5(_DIRECTORY, f"application {principal}"))
+
+
+def client_secret(principal: str) -> str:
+    """Under what name the replica keeps the application's secret: `place.secret(…)`."""
+    return f"keyvault.{principal}"
+
+
+def tenant() -> str:
+    """The directory's identifier."""
+    return str(uuid.uuid5(_DIRECTORY, "tenant"))
+
+
+def _configuration_file(place: Place) -> Path:
+    return place.folder(KeyVault.name) / "keyvault.toml"
+
+
+def _configuration(place: Place) -> dict[str, Any]:
+    certificate, key = place.certificate(KeyVault.name)
+    return {
+        "folder": str(KeyVault().data(place)),
+        "vault_port": place.port(KeyVault.name, "vault"),
+        "login_port": place.port(KeyVault.name, "login"),
+        "certificate": str(certificate),
+        "certificate_key": str(key),
+        "tenant": tenant(),
+        "subscription": str(uuid.uuid5(_DIRECTORY, "subscription")),
+        "name": "replica",
+        "transition_seconds": _TRANSITION_SECONDS,
+        "principals": [_principal(place, name, roles) for name, roles in PRINCIPALS.items()],
+        "custom_roles": _CUSTOM_ROLES,
+    }
+
+
+def _principal(place: Place, name: str, roles: list[str]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "client_id": client_id(name),
+        "object_id": str(uuid.uuid5(_DIRECTORY, f"object {name}")),
+        "secret_file": place.secret_ref(client_secret(name)).removeprefix("file:"),
+        "roles": roles,
+    }
+
+
+def _ask(place: Place, method: str, path: str) -> tuple[int, Any]:
+    """(status, answer) of the vault's own port, as the administrator."""
+    headers = {"Authorization": f"Bearer {_login(place)}"}
+    with _connection(place, "vault") as connection:
+        connection.request(method, f"{path}?api-version={_API_VERSION}", headers=headers)
+        return _answer(connection)
+
+
+def _create_kek(place: Place) -> tuple[int, Any]:
+    headers = {"Authorization": f"Bearer {_login(place)}", "Content-Type": "application/json"}
+    body = json.dumps({"kty": "RSA", "key_size": _KEK_BITS})
+    with _connection(place, "vault", seconds=_CREATE_SECONDS) as connection:
+        connection.request("POST", f"/keys/{KEK}/create?api-version={_API_VERSION}", body, headers)
+        return _answer(connection)
+
+
+def _login(place: Place) -> str:
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": client_id("administrator"),
+        "client_secret": place.secret(client_secret("administrator")),
+        "scope": "https://vault.azure.net/.default",
+    }
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    with _connection(place, "login") as connection:
+        connection.request("POST", f"/{tenant()}/oauth2/v2.0/token", urllib.parse.urlencode(form), headers)
+        status, answer = _answer(connection)
+    if status != http.HTTPStatus.OK:
+        raise ValueError(f"the login answered {status}: {answer.get('error_description', '')}")
+    return str(answer["access_token"])
+
+
+def _connection(
+    place: Place, port: str, *, seconds: float = _ANSWER_SECONDS
+) -> contextlib.closing[http.client.HTTPSConnection]:
+    context = ssl.create_default_context(cafile=str(place.ca_file))
+    number = place.port(KeyVault.name, port)
+    return contextlib.closing(http.client.HTTPSConnection("127.0.0.1", number, timeout=seconds, context=context))
+
+
+def _answer(connection: http.client.HTTPSConnection) -> tuple[int, Any]:
+    answer = connection.getresponse()
+    return answer.status, json.loads(answer.read())
+
+
+def _replace(path: Path, text: str) -> None:
+    """Whole or not at all, 0600."""
+    descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    Path(beside).replace(path)
