@@ -17,6 +17,7 @@ SECRETS_API = (*KEYS_API, "2026-04-01")
 _NAME = re.compile(r"[0-9a-zA-Z-]{1,127}")
 _VERSION = re.compile(r"[0-9a-f]{32}")
 _MOST_PAGE = 25
+_LONGEST_RETENTION_DAYS = 90
 _MOST_TAGS = 15
 _LONGEST_TAG = 512
 _LAST_SECOND = 253_402_300_799  # 9999-12-31: the last time that clients can represent
@@ -152,14 +153,11 @@ def page(
     most = _page_size(query)
     items = [show(item) for item in fetch(_after(query), most + 1)]
     more = len(items) > most
-    shown = items[:most]
-    following = (
-        f"{base}{path}?api-version={query['api-version']}&$skiptoken={encode(shown[-1][0].encode())}&maxresults={most}"
-    )
-    return {"value": [item for _, item in shown], "nextLink": following if more else None}
-
-
-_LONGEST_RETENTION_DAYS = 90
+    shown, link = items[:most], None
+    if more:
+        token = encode(shown[-1][0].encode())
+        link = f"{base}{path}?api-version={query['api-version']}&$skiptoken={token}&maxresults={most}"
+    return {"value": [item for _, item in shown], "nextLink": link}
 
 
 def _page_size(query: Mapping[str, str]) -> int:
