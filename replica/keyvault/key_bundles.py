@@ -42,11 +42,11 @@ def require_key_ops(given: object) -> Sequence[str] | None:
     """`key_ops` of a request, each once; None where none are given. Refusal 400 for what is no operation."""
     if given is None:
         return None
-    if not isinstance(given, list) or not all(operation in _OPERATIONS for operation in given):
+    if not isinstance(given, list) or not all(str(operation) in _OPERATIONS for operation in given):
         raise bad_parameter(
             f"Property key_ops has invalid value. Supported values are {', '.join(sorted(_OPERATIONS))}."
         )
-    return list(dict.fromkeys(cast("list[str]", given)))
+    return list(dict.fromkeys(map(str, cast("list[object]", given))))
 
 
 def refuse_export(body: Mapping[str, Any]) -> None:

@@ -65,6 +65,16 @@ class Keys:
     def __getattr__(self, name: str) -> Callable[..., Any]:
         return getattr(self.by("administrator"), name)
 
+    def at_once(self, calls: Iterable[tuple[Any, ...]]) -> list[Any]:
+        """The results of *calls* of the administrator's aio client, (method, *arguments), all under way together."""
+        assert self._loop is not None
+        client = self.by("administrator")._target
+
+        async def gathered() -> list[Any]:
+            return list(await asyncio.gather(*(getattr(client, call)(*given) for call, *given in calls)))
+
+        return asyncio.run_coroutine_threadsafe(gathered(), self._loop).result(_WAIT_SECONDS)
+
     def delete(self, name: str) -> Any:
         """Delete and wait for it to be through; the deleted key."""
         if self._loop:
