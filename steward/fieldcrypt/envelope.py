@@ -42,6 +42,7 @@ TAG = 16
 OVERHEAD = HEADER + COMMITMENT + TAG
 LONGEST = OVERHEAD + MOST_BYTES
 
+_MOST_VERSIONS = 32  # below every printable character
 _BODY = HEADER + COMMITMENT
 _LABEL = b"steward field 1"
 _NONCE = bytes(12)
@@ -100,8 +101,10 @@ def _as_bytes(ciphertext: object) -> bytes:
 
 def _unreadable(ciphertext: bytes) -> CiphertextRefused:
     if len(ciphertext) >= len(_STARTS[0]) and ciphertext[:2] not in _KINDS:
+        # Shown only where they can be a version and a suite: what was never encrypted may stand in the column too.
+        start = ciphertext[:2].hex() if ciphertext[0] < _MOST_VERSIONS else "no version of this format"
         return UnknownSuite(
-            f"a ciphertext that begins with {ciphertext[:2].hex()}: version, suite or kind unknown to this release",
+            f"a ciphertext that begins with {start}: version, suite or kind unknown to this release",
             hint="it is no ciphertext, or a newer release wrote it: upgrade readers before writers",
         )
     if len(ciphertext) < OVERHEAD:
