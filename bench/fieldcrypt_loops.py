@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -21,7 +21,7 @@ class Row(NamedTuple):
     """One row's value, and its place in the form that each contender asks for."""
 
     id: UUID
-    value: bytes
+    value: Any
     associated: bytes
     """Tenant, table, field and row behind their lengths, made beforehand: ours alone is timed with making it."""
     context: dict[str, str]
@@ -43,6 +43,10 @@ class Round(NamedTuple):
     overhead_bytes: int
 
 
+Timer = Callable[[int], Round]
+"""Times one round of as many calls."""
+
+
 def rows() -> list[Row]:
     """The same in every process."""
     # A draw, no secret: both processes have to draw the same.
@@ -56,7 +60,7 @@ def _row(row_id: UUID, value: bytes) -> Row:
     return Row(row_id, value, b"".join(len(part).to_bytes(4, "big") + part for part in parts), context)
 
 
-def time_round(contender: Contender, of: list[Row], calls: int) -> Round:
+def time_round(contender: Contender, of: Sequence[Row], calls: int) -> Round:
     """*calls* encryptions, then the decryption of each, which must give back what went in."""
     encrypt, decrypt = contender
     wanted = [of[number % len(of)] for number in range(calls)]
