@@ -6,6 +6,7 @@ the process, not the loss of the machine's power. No body is ever in it, of a re
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
@@ -78,13 +79,17 @@ class AuditLog:
         self._file = self._open()
 
     def write(self, event: Event) -> None:
-        """Append one line, whole."""
+        """Append one line, whole or not at all; OSError where the disk takes no more."""
         line = json.dumps(event.line(), ensure_ascii=True).encode() + b"\n"
         with self._lock:
-            if os.fstat(self._file).st_size + len(line) > self._most_bytes:
+            size = os.fstat(self._file).st_size
+            if size and size + len(line) > self._most_bytes:
                 self._turn()
-            # One call: a process killed in it leaves the line or nothing, unless the disk is full.
-            os.write(self._file, line)
+                size = 0
+            # One call: a process killed in it leaves the line or nothing. Only a full disk takes a part of it.
+            if os.write(self._file, line) < len(line):
+                os.ftruncate(self._file, size)
+                raise OSError(errno.ENOSPC, "the audit log cannot grow")
 
     def close(self) -> None:
         """Close the file."""

@@ -7,6 +7,7 @@ coming through it is neither, as in Azure, where that takes some seconds.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import sqlite3
 import uuid
@@ -17,14 +18,19 @@ from replica.keyvault import errors
 from replica.keyvault.records import Attributes, Content, Deleted, Deletion, History, Kind, Version
 
 _DAY_SECONDS = 86_400
+_DIGESTED = ("version", "material", "details", "tags", "enabled", "not_before", "expires", "created", "updated")
 _VERSION = (
     "o.name, v.version, v.material, v.details, v.tags, v.enabled, v.not_before, v.expires, v.created, v.updated, "
-    "o.deleted_at, o.purge_at"
+    "v.digest, o.deleted_at, o.purge_at"
 )
 _CURRENT = "FROM objects o JOIN versions v ON v.object = o.id AND v.version = o.current WHERE o.kind = :kind"
 _ANY = "FROM objects o JOIN versions v ON v.object = o.id WHERE o.kind = :kind"
 _LIVE = "o.deleted_at IS NULL AND o.settles_at <= :now"
 _DELETED = "o.deleted_at IS NOT NULL AND o.settles_at <= :now AND o.purge_at > :now"
+
+
+class StoreDamaged(Exception):
+    """The disk gave back something else than was written: never served, for a wrong key is worse than none."""
 
 
 class Objects:
@@ -111,7 +117,7 @@ class Objects:
         values = self._values(dataclasses.replace(changed, updated=int(self._now)))
         self._connection.execute(
             "UPDATE versions SET material = :material, details = :details, tags = :tags, enabled = :enabled, "
-            "not_before = :not_before, expires = :expires, updated = :updated WHERE version = :version AND object = "
+            "not_before = :not_before, expires = :expires, updated = :updated, digest = :digest WHERE version = :version AND object = "
             "(SELECT id FROM objects WHERE kind = :kind AND name = :name)",
             values,
         )
@@ -174,14 +180,15 @@ class Objects:
 
     def _insert(self, identity: int, version: Version) -> None:
         self._connection.execute(
-            "INSERT INTO versions (object, version, material, details, tags, enabled, not_before, expires, created, updated) "
-            "VALUES (:object, :version, :material, :details, :tags, :enabled, :not_before, :expires, :created, :updated)",
+            "INSERT INTO versions (object, version, material, details, tags, enabled, not_before, expires, created, updated, "
+            "digest) VALUES (:object, :version, :material, :details, :tags, :enabled, :not_before, :expires, :created, "
+            ":updated, :digest)",
             {"object": identity, **self._values(version)},
         )
 
     def _values(self, version: Version) -> dict[str, Any]:
         content, attributes = version.content, version.attributes
-        return {
+        values = {
             "kind": self.kind,
             "name": version.name,
             "version": version.version,
@@ -194,8 +201,12 @@ class Objects:
             "created": version.created,
             "updated": version.updated,
         }
+        return {**values, "digest": _digest(values)}
 
     def _version(self, row: sqlite3.Row) -> Version:
+        if row["digest"] != _digest({name: row[name] for name in _DIGESTED}):
+            # The text names no value: it reaches the server's log.
+            raise StoreDamaged(f"a version of {self.kind} {row['name']} is not what was written")
         content = Content(
             material=bytes(row["material"]),
             details=dict(json.loads(row["details"])),
@@ -235,3 +246,11 @@ class Objects:
             f"SELECT {query}",
             {**values, "kind": self.kind, "now": self._now},
         ).fetchall()
+
+
+def _digest(values: Mapping[str, Any]) -> bytes:
+    """Over what was written, so that a flipped bit is found when it is read."""
+    written = [values[name].hex() if name == "material" else values[name] for name in _DIGESTED]
+    return hashlib.sha256(
+        json.dumps([int(each) if isinstance(each, bool) else each for each in written]).encode()
+    ).digest()

@@ -40,6 +40,7 @@ CREATE TABLE IF NOT EXISTS versions (
     expires INTEGER,
     created INTEGER NOT NULL,
     updated INTEGER NOT NULL,
+    digest BLOB NOT NULL,
     UNIQUE (object, version)
 );
 """

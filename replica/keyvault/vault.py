@@ -37,6 +37,7 @@ _CLIENT_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _LONGEST_BODY_BYTES = 16 * 1024**2
 # Two cores sign while others wait for the disk; sixteen connections to the store are little memory.
 _THREADS = 16
+_UNPROCESSED = Refusal(500, "InternalServerError", "The request could not be processed.")
 
 
 class Vault:
@@ -81,10 +82,17 @@ class Vault:
             response = self._response(http, event, refusal.status, refusal.body(), refusal.headers)
         except Exception as error:  # noqa: BLE001 -- an unforeseen failure is answered, logged and audited as Azure's own are
             _report(error)
-            refusal = Refusal(500, "InternalServerError", "The request could not be processed.")
-            response = self._response(http, event, refusal.status, refusal.body())
+            response = self._response(http, event, _UNPROCESSED.status, _UNPROCESSED.body())
         event.duration_ms = round((time.perf_counter() - began) * 1000)
-        self._audit.write(event)
+        return self._logged(http, event, response)
+
+    def _logged(self, http: HttpRequest, event: Event, response: Response) -> Response:
+        try:
+            self._audit.write(event)
+        except OSError as error:
+            # What cannot be accounted for is not answered as done.
+            _report(error)
+            return self._response(http, event, _UNPROCESSED.status, _UNPROCESSED.body())
         return response
 
     async def _handle(self, http: HttpRequest, event: Event) -> Answer:

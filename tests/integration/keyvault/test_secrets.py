@@ -181,6 +181,11 @@ def test_a_backup_shows_nothing_and_is_whole_or_refused(secrets: Secrets, unused
         assert (refused.value.status_code, refused.value.error.code) == (400, "BadParameter")
 
 
+def _refuse_backup(vault: TestVault, backup: bytes) -> None:
+    with secrets_of(vault, "sync") as secrets, pytest.raises(HttpResponseError, match="Backup blob"):
+        secrets.restore_secret_backup(backup)
+
+
 def test_another_vault_restores_a_backup_only_under_the_same_seal_and_subscription(new_vault: NewVault):
     with new_vault() as one:
         with secrets_of(one, "sync") as secrets:
@@ -191,12 +196,10 @@ def test_another_vault_restores_a_backup_only_under_the_same_seal_and_subscripti
             secrets.restore_secret_backup(backup)
             assert secrets.get_secret("moved").value == "here"
         elsewhere = "11111111-54b4-4a0c-8d6d-5b8a2a6f9e21"
-        with new_vault(seal_file=seal, subscription=elsewhere) as other, secrets_of(other, "sync") as secrets:
-            with pytest.raises(HttpResponseError, match="Backup blob"):
-                secrets.restore_secret_backup(backup)
-        with new_vault() as stranger, secrets_of(stranger, "sync") as secrets:
-            with pytest.raises(HttpResponseError, match="Backup blob"):
-                secrets.restore_secret_backup(backup)
+        with new_vault(seal_file=seal, subscription=elsewhere) as other:
+            _refuse_backup(other, backup)
+        with new_vault() as stranger:
+            _refuse_backup(stranger, backup)
 
 
 def test_listings_go_on_over_pages_and_miss_nothing(secrets: Secrets, unused_name: str):
