@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime as dt
 import gc
 import json
-import os
 import subprocess
 import sys
 
@@ -78,7 +77,7 @@ def _use(keys: TenantKeys, numbers: range) -> None:
 def memory_per_tenant(tenants: int = TENANTS) -> int:
     """Bytes, to the hundred, measured where nothing else was in memory before."""
     command = [sys.executable, "-m", "bench.fieldcrypt_memory", str(tenants)]
-    done = subprocess.run(command, env=dict(os.environ), capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise MemoryUnmeasured(f"{command[1:]} ended with status {done.returncode}:\n{done.stderr[-2000:]}")
     return round(json.loads(done.stdout.splitlines()[-1]), -2)
