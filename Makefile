@@ -97,6 +97,9 @@ $(RIVALS)/.made: bench/rivals/requirements.lock
 	$(RIVALS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	touch $@
 
+fuzz-fieldcrypt: $(VENV)/.made  ## fuzz the decoder of field encryption, guided by coverage (N= seconds); last line JSON
+	@$(BIN)/python -m tests.fuzz.fieldcrypt_decoder $(or $(N),60)
+
 clean:  ## stop the replica and remove its state, keep .venv and .venv-rivals
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m replica clean; fi
 	rm -rf .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist
