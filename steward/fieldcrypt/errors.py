@@ -68,6 +68,17 @@ class KeysNotInstalled(FieldCryptError, BadInput):
 class KeysUnavailable(FieldCryptError, Unavailable):
     """The tenant's keys are not in memory, or too old to be used, and keyring or vault cannot be asked now."""
 
+    #: How long until it is worth another try.
+    retry_after_seconds: float = 1.0
+
+
+class KeysRefused(FieldCryptError):
+    """Keyring or vault answers, and refuses the tenant's keys: asking again changes nothing until somebody acts."""
+
+
+class ImpossibleCachePolicy(FieldCryptError, BadInput):
+    """A policy for tenants' keys that no cache can follow."""
+
 
 class KeyringTampered(FieldCryptError):
     """A wrapped key does not belong to the tenant and generation whose row holds it."""

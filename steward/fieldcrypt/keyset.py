@@ -95,6 +95,11 @@ class KeySet:
     current: Generation | None
 
     @property
+    def newest_id(self) -> int:
+        """The greatest key id that is known of the tenant, 0 where there is none."""
+        return max((*self.reading, *self.closed), default=0)
+
+    @property
     def writing(self) -> Generation:
         """The generation that writers use. Raises NoWritingKey."""
         if self.current is None:

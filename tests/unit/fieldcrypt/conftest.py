@@ -2,6 +2,7 @@
 
 import pytest
 
+from steward.fieldcrypt.tenantkeys import TenantKeys
 from tests.unit.fieldcrypt.in_memory import InMemoryKeyring, InMemoryVault
 
 
@@ -20,8 +21,6 @@ def keyring(vault):
 @pytest.fixture
 def tenant_keys(keyring, vault):
     """TenantKeys, as in an application: tenants `acme` and `globex` are enrolled."""
-    from steward.fieldcrypt.tenantkeys import TenantKeys  # noqa: PLC0415
-
     keys = TenantKeys(keyring, vault)
     yield keys
     keys.close()

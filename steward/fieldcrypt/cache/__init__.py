@@ -1,0 +1,1 @@
+"""How tenants' keys are kept in memory: the parts of TenantKeys. Nobody else needs them."""

@@ -1,0 +1,106 @@
+"""Loads in the queue or under way, one a tenant, shared by all who wait for it. Whoever calls holds the cache's lock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+
+from steward.fieldcrypt.cache.loaders import Loaders
+from steward.fieldcrypt.cache.troubles import Trouble
+from steward.fieldcrypt.keyset import KeySet
+
+
+class Flight:
+    """One load. What it brings is a value, never an exception: threads would share it, and add to its traceback."""
+
+    __slots__ = ("again", "begun_at", "future", "taken", "tenant", "urgent")
+
+    def __init__(self, tenant: str, now: float, *, urgent: bool) -> None:
+        self.tenant, self.begun_at = tenant, now
+        self.urgent = urgent
+        """Somebody waits for it."""
+        self.taken = False
+        """A thread has it."""
+        self.again = False
+        """Somebody must know what the keyring says after a moment that was: it loads once more before it lands."""
+        self.future: Future[KeySet | Trouble] = Future()
+        # From here on nobody can cancel it, a cancelled coroutine neither.
+        self.future.set_running_or_notify_cancel()
+
+    def ask_again(self) -> None:
+        """Let it bring what the keyring says after this moment."""
+        self.again = self.taken
+
+
+class Flights:
+    """All of them."""
+
+    def __init__(self, most_at_once: int, fly: Callable[[Flight], None]) -> None:
+        self._fly = fly
+        self._loaders = Loaders(most_at_once)
+        self._by_tenant: dict[str, Flight] = {}
+        self._most_chased = 8 * most_at_once
+        self.paused_until = float("-inf")
+
+    def get(self, tenant: str) -> Flight | None:
+        return self._by_tenant.get(tenant)
+
+    def begin(self, tenant: str, now: float, *, urgent: bool) -> Flight:
+        flight = self._by_tenant[tenant] = Flight(tenant, now, urgent=urgent)
+        self._loaders.submit(partial(self._fly, flight), urgent=urgent)
+        return flight
+
+    def begin_idle(self, tenant: str, now: float) -> Flight | None:
+        """One that nobody waits for; None during a pause."""
+        return None if now < self.paused_until else self.begin(tenant, now, urgent=False)
+
+    def join(self, flight: Flight) -> Flight:
+        """Somebody waits for it from now on."""
+        if not flight.urgent:
+            flight.urgent = True
+            # A second time, further to the front: the first thread to come takes it.
+            self._loaders.submit(partial(self._fly, flight), urgent=True)
+        return flight
+
+    def pause_until(self, time: float) -> None:
+        """A server asked for it: what nobody waits for stays on the ground."""
+        self.paused_until = max(self.paused_until, time)
+
+    def takes_off(self, flight: Flight, now: float) -> bool:
+        """Whether the thread that asks is to load it."""
+        if flight.taken or not self.is_known(flight):
+            return False
+        flight.taken = flight.urgent or now >= self.paused_until
+        if not flight.taken:
+            # A use after the pause begins it anew.
+            del self._by_tenant[flight.tenant]
+        return flight.taken
+
+    def is_known(self, flight: Flight) -> bool:
+        return self._by_tenant.get(flight.tenant) is flight
+
+    def land(self, flight: Flight) -> None:
+        del self._by_tenant[flight.tenant]
+
+    def ask_again(self) -> None:
+        """Let every one bring what the keyring says after this moment."""
+        for flight in self._by_tenant.values():
+            flight.ask_again()
+
+    def has_room(self) -> bool:
+        """Whether some more that nobody waits for may queue."""
+        return len(self._by_tenant) < self._most_chased
+
+    def close(self) -> list[Flight]:
+        """Those that will not land any more."""
+        flights, self._by_tenant = list(self._by_tenant.values()), {}
+        self._loaders.close()
+        return flights
+
+    def abandon(self) -> None:
+        """In the child of a fork, where they do not fly."""
+        self._loaders.abandon()
+
+    def __len__(self) -> int:
+        return len(self._by_tenant)

@@ -1,0 +1,48 @@
+"""How long tenants' keys stay in memory, and how hard keyring and vault are asked for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from steward.fieldcrypt.errors import ImpossibleCachePolicy
+
+
+@dataclass(frozen=True, slots=True)
+class CachePolicy:
+    """The defaults suit an application server. Raises ImpossibleCachePolicy."""
+
+    ttl_seconds: float = 300.0
+    """How long loaded keys are used before they must be loaded anew; within it a revocation takes effect."""
+    jitter: float = 0.1
+    """The part by which each tenant's TTL is longer or shorter, so that those loaded together do not expire together."""
+    refresh_at: float = 0.8
+    """The part of the TTL after which a use asks for a load in the background."""
+    stale_seconds: float = 900.0
+    """How long past its TTL a tenant is served while keyring or vault is away."""
+    most_tenants: int = 10_000
+    """How many are kept; the least recently used go first."""
+    most_uses: int = 2**20
+    """After so many uses of a tenant's keys they are loaded anew, before their time."""
+    load_seconds: float = 10.0
+    """How long a request waits for keys that are not in memory."""
+    most_loads: int = 8
+    """How many loads run at once."""
+    retry_seconds: float = 1.0
+    """The pause after a failed load, doubled at each further one while the tenant is served from memory."""
+    most_retry_seconds: float = 30.0
+    """The longest such pause; a server that asks for a longer one gets up to a minute."""
+    seek_seconds: float = 1.0
+    """The least time between two loads of a tenant for key ids that nobody here knows."""
+
+    def __post_init__(self) -> None:
+        numbers = (self.ttl_seconds, self.most_tenants, self.most_uses, self.most_loads, self.retry_seconds)
+        if min(numbers) <= 0 or min(self.stale_seconds, self.load_seconds, self.seek_seconds) < 0:
+            raise ImpossibleCachePolicy(f"{self} has a number that is too small", hint="times and counts are positive")
+        if not 0 <= self.jitter < 1 or not 0 < self.refresh_at <= 1:
+            raise ImpossibleCachePolicy(
+                f"jitter {self.jitter} and refresh_at {self.refresh_at} are parts of the TTL",
+                hint="give them as numbers between 0 and 1: 0.1 and 0.8",
+            )
+
+
+DEFAULT = CachePolicy()
