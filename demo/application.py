@@ -5,7 +5,8 @@ from __future__ import annotations
 import certifi
 from elasticsearch import Elasticsearch
 
-from steward.settings import Settings, read_secret
+from steward.clients.secrets import read_secret
+from steward.settings import Settings
 
 
 def connect(settings: Settings) -> Elasticsearch:
@@ -15,7 +16,7 @@ def connect(settings: Settings) -> Elasticsearch:
     return Elasticsearch(
         cluster.hosts,
         ca_certs=str(cluster.ca_file or certifi.where()),
-        basic_auth=(user.username, read_secret(user.password)),
+        basic_auth=(user.username, read_secret(user.password, settings.vault)),
         request_timeout=30,
         # A retried write may be a write done twice: what became of it is the caller's to say.
         max_retries=0,

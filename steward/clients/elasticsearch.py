@@ -22,8 +22,9 @@ from elasticsearch import ApiError, Elasticsearch
 
 from steward.clients.before_writing import BeforeWrite, in_context_of_opening, is_write
 from steward.clients.elasticsearch_errors import AWAY, BUSY, answered, translate, unanswered
+from steward.clients.secrets import read_secret
 from steward.errors import BadInput
-from steward.settings import SearchCluster, Settings, read_secret
+from steward.settings import SearchCluster, Settings
 
 #: Seconds between tries where a node is full (429) or has no master (503): 8 s in all, as long as an election takes.
 PATIENCE = (0.1, 0.5, 2.0, 5.0)
@@ -100,7 +101,8 @@ def open_search(
             hint=f"add [search.{cluster}.users.{user}] to the settings file",
         )
     login = described.users[user]
-    client = _connect(cluster, described, login.username, read_secret(login.password), _node(before_write))
+    password = read_secret(login.password, settings.vault)
+    client = _connect(cluster, described, login.username, password, _node(before_write))
     try:
         yield client
     except (ApiError, TransportError) as error:

@@ -1,17 +1,19 @@
-"""Steward's PostgreSQL: connections with time limits, and its errors in words."""
+"""PostgreSQL, Steward's own database and the keyring's: connections with time limits, and their errors in words."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 from psycopg import errors as pg
 from psycopg.conninfo import conninfo_to_dict
 
+from steward.clients.secrets import read_secret
 from steward.errors import BadInput, StewardError, Unavailable
-from steward.settings import Settings, read_secret
+from steward.settings import Keyring, SecretRef, Settings, Vault
 
 #: A server that accepts no connection in this time is away; a failover takes longer, and is waited for by retries.
 CONNECT_TIMEOUT_SECONDS = 5
@@ -25,11 +27,41 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 # A failed connect carries no SQLSTATE in psycopg 3, only the server's text. A server whose messages are not English
 # is therefore reported as unavailable, with that text; it is wrong about the cure only, not about the fact.
-_REFUSALS = ("password authentication failed", "no pg_hba.conf entry", "role ", "authentication failed")
+_REFUSALS = (
+    "password authentication failed",
+    "no pg_hba.conf entry",
+    "role ",
+    "authentication failed",
+    "permission denied for database",
+)
 
 # Classes of SQLSTATE that waiting may cure: connection, rollback (deadlock), resources (disk, memory, connections),
 # intervention (shutdown, time-outs), system; and a lock that was not given in time.
 _PASSING = ("08", "40", "53", "57", "58", "55P03")
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """One database as the settings name it."""
+
+    part: str
+    """The table of the settings file, for messages."""
+    schema: str
+    url: str
+    password: SecretRef
+    vault: Vault | None
+    """Where the password lies, if not in a file."""
+
+
+def keyring_database(keyring: Keyring, vault: Vault | None) -> Database:
+    """The keyring's, which applications reach without the rest of the settings."""
+    return Database("keyring", "keyring", keyring.url, keyring.password, vault)
+
+
+def _database(where: Settings | Database) -> Database:
+    if isinstance(where, Database):
+        return where
+    return Database("postgres", "steward", where.postgres.url, where.postgres.password, where.vault)
 
 
 class DatabaseUnavailable(Unavailable):
@@ -49,30 +81,33 @@ class DatabaseUrlUnusable(BadInput):
 
 
 @contextmanager
-def connect(settings: Settings, *, statement_timeout_seconds: int = STATEMENT_TIMEOUT_SECONDS) -> Generator[Connection]:
-    """A connection in one transaction: committed when the block ends, rolled back when it raises.
+def connect(
+    where: Settings | Database, *, statement_timeout_seconds: int = STATEMENT_TIMEOUT_SECONDS
+) -> Generator[Connection]:
+    """A connection in one transaction, to Steward's own database where settings are given: committed when the block
+    ends, rolled back when it raises.
 
     The password is read here, from its reference, and kept nowhere. Raises DatabaseUnavailable (transient),
     DatabaseRefused, DatabaseNotMigrated or DatabaseUrlUnusable; the body's other psycopg errors pass as they are.
     """
-    connection = open_connection(settings, statement_timeout_seconds=statement_timeout_seconds)
-    with worded(settings), connection:
+    connection = open_connection(where, statement_timeout_seconds=statement_timeout_seconds)
+    with worded(where), connection:
         yield connection
 
 
 @contextmanager
-def worded(settings: Settings) -> Generator[None]:
+def worded(where: Settings | Database) -> Generator[None]:
     """Raise psycopg's errors of the block as ours, where they are ours to explain; others pass as they are."""
     try:
         yield
     except psycopg.Error as error:
-        if explained := _in_words(error, _target(settings.postgres.url)):
+        if explained := _in_words(error, _database(where)):
             raise explained from error
         raise
 
 
 def open_connection(
-    settings: Settings,
+    where: Settings | Database,
     *,
     statement_timeout_seconds: int = STATEMENT_TIMEOUT_SECONDS,
     tcp_user_timeout_seconds: int = TCP_USER_TIMEOUT_SECONDS,
@@ -80,12 +115,14 @@ def open_connection(
     application_name: str = "steward",
 ) -> Connection:
     """A connection for whoever keeps it: closing it, and wording its errors with `worded`, is theirs."""
-    target = _target(settings.postgres.url)
+    database = _database(where)
+    _target(database)
+    password = _password(database)
     try:
         return psycopg.connect(
-            settings.postgres.url,
+            database.url,
             autocommit=autocommit,
-            password=read_secret(settings.postgres.password),
+            password=password,
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
             application_name=application_name,
             tcp_user_timeout=tcp_user_timeout_seconds * 1000,
@@ -96,40 +133,53 @@ def open_connection(
         )
     except psycopg.Error as error:
         # Not chained: a traceback of libpq's call would be stored by Prefect, and the call holds the password.
-        raise _refused_or_away(str(error), target) from None
+        raise _refused_or_away(str(error), database) from None
 
 
-def _target(url: str) -> str:
-    """HOST:PORT/DATABASE of *url*, for messages. The URL itself is never echoed: it may hold a password."""
+def _password(database: Database) -> str:
+    """As it is now. A vault that is away keeps a database away that is opened with its secret, as long as it is."""
     try:
-        parts = conninfo_to_dict(url)
+        return read_secret(database.password, database.vault)
+    except Unavailable as error:
+        raise DatabaseUnavailable(
+            f"PostgreSQL at {_target(database)} cannot be opened, for its password lies in a vault: {error.message}",
+            hint=error.hint,
+        ) from None
+
+
+def _target(database: Database) -> str:
+    """HOST:PORT/DATABASE of its URL, for messages. The URL itself is never echoed: it may hold a password."""
+    try:
+        parts = conninfo_to_dict(database.url)
     except psycopg.Error:
         raise DatabaseUrlUnusable(
-            "the URL of PostgreSQL in the settings cannot be read", hint="expected postgresql://user@host:port/database"
+            f"{database.part}.url in the settings cannot be read", hint="expected postgresql://user@host:port/database"
         ) from None
     if parts.get("password"):
         raise DatabaseUrlUnusable(
-            "the URL of PostgreSQL in the settings holds a password",
-            hint="put the password into a file, and let postgres.password name it: file:PATH",
+            f"{database.part}.url in the settings holds a password",
+            hint=f"put the password into a file or the vault, and let {database.part}.password name it",
         )
-    host, port, database = (parts.get(name) for name in ("host", "port", "dbname"))
-    return f"{host or 'localhost'}:{port or 5432}/{database or ''}"
+    host, port, name = (parts.get(key) for key in ("host", "port", "dbname"))
+    return f"{host or 'localhost'}:{port or 5432}/{name or ''}"
 
 
-def _refused_or_away(text: str, target: str) -> StewardError:
+def _refused_or_away(text: str, database: Database) -> StewardError:
+    target, part = _target(database), database.part
     reason = text.strip().splitlines()[0]
     _, fatal, told = reason.partition("FATAL:")
     if fatal and (told.strip().startswith(_REFUSALS) or "does not exist" in told):
         return DatabaseRefused(
             f"PostgreSQL at {target} refuses: {told.strip()}",
-            hint="check user and database in postgres.url, and the file that postgres.password names",
+            hint=f"check user and database in {part}.url, and the secret that {part}.password names",
         )
     return DatabaseUnavailable(
         f"PostgreSQL at {target} is not available: {reason}", hint="see whether it runs and can be reached from here"
     )
 
 
-def _in_words(error: psycopg.Error, target: str) -> StewardError | None:
+def _in_words(error: psycopg.Error, database: Database) -> StewardError | None:
+    target = _target(database)
     if isinstance(error, pg.UndefinedTable | pg.InvalidSchemaName | pg.UndefinedColumn | pg.UndefinedFunction):
         return DatabaseNotMigrated(
             f"database {target} lacks what this version needs: {error.diag.message_primary}",
@@ -138,7 +188,7 @@ def _in_words(error: psycopg.Error, target: str) -> StewardError | None:
     if isinstance(error, pg.InsufficientPrivilege):
         return DatabaseRefused(
             f"PostgreSQL at {target} refuses: {error.diag.message_primary}",
-            hint="the user in postgres.url must own the schema steward",
+            hint=f"the user in {database.part}.url must own the schema {database.schema}",
         )
     if _may_pass(error):
         reason = error.diag.message_primary or str(error).strip()

@@ -15,8 +15,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, SSLError
 
 from steward.clients.before_writing import BeforeWrite, in_context_of_opening, is_write
+from steward.clients.secrets import read_secret
 from steward.errors import BadInput, StewardError, Unavailable
-from steward.settings import ObjectStore, Settings, read_secret
+from steward.settings import ObjectStore, Settings, Vault
 
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 20
@@ -160,7 +161,8 @@ def open_evidence_bucket(settings: Settings, before_write: BeforeWrite | None = 
     Raises ObjectStoreUnavailable (transient), ObjectStoreRefused, BucketMissing or BucketWithoutLock.
     """
     store = settings.objects
-    bucket = LockedBucket(store.evidence_bucket, store.endpoint or f"AWS {store.region}", _client(store))
+    client = _client(store, settings.vault)
+    bucket = LockedBucket(store.evidence_bucket, store.endpoint or f"AWS {store.region}", client)
     if before_write:
         _ask(bucket.client, in_context_of_opening(before_write))
     try:
@@ -179,7 +181,7 @@ def _ask(client: Any, before_write: BeforeWrite) -> None:
     client.meta.events.register("before-send.s3", on_send)
 
 
-def _client(store: ObjectStore) -> Any:
+def _client(store: ObjectStore, vault: Vault | None) -> Any:
     if store.ca_file and not store.ca_file.is_file():
         raise BadInput(
             f"no CA file {store.ca_file}", hint="let objects.ca_file name the CA of the object store, in PEM"
@@ -189,8 +191,8 @@ def _client(store: ObjectStore) -> Any:
             "s3",
             endpoint_url=store.endpoint,
             region_name=store.region,
-            aws_access_key_id=read_secret(store.access_key),
-            aws_secret_access_key=read_secret(store.secret_key),
+            aws_access_key_id=read_secret(store.access_key, vault),
+            aws_secret_access_key=read_secret(store.secret_key, vault),
             verify=str(store.ca_file) if store.ca_file else None,
             config=Config(
                 connect_timeout=CONNECT_TIMEOUT_SECONDS,

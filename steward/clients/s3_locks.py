@@ -9,7 +9,7 @@ from steward.settings import Settings
 def has_object_lock(settings: Settings, bucket: str) -> bool:
     """Asks the object store of *settings*. Raises what `steward.clients.s3` does; BucketMissing for no such bucket."""
     store = settings.objects
-    asked = LockedBucket(bucket, store.endpoint or f"AWS {store.region}", _client(store))
+    asked = LockedBucket(bucket, store.endpoint or f"AWS {store.region}", _client(store, settings.vault))
     try:
         asked.check()
     except BucketWithoutLock:

@@ -15,6 +15,7 @@ from steward.clients.postgres import (
     connect,
 )
 from steward.errors import BadInput
+from steward.settings import read_secret
 from tests.integration.closed_doors import closed_port, silent_port
 from tests.integration.fresh_database import changed, fresh_database, superuser
 
@@ -87,7 +88,7 @@ def test_a_wrong_password_is_refused_and_told_nowhere(settings, tmp_path):
 
 
 def test_the_right_password_is_told_nowhere_either(settings):
-    secret = postgres.read_secret(settings.postgres.password)
+    secret = read_secret(settings.postgres.password)
     port = closed_port()
     away = changed(settings, "postgres", url=f"postgresql://steward@127.0.0.1:{port}/steward")
     error = _raised(DatabaseUnavailable, away)

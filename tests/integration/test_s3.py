@@ -23,6 +23,7 @@ from steward.clients.s3 import (
     open_evidence_bucket,
 )
 from steward.errors import BadInput
+from steward.settings import read_secret
 from tests.integration.closed_doors import closed_port, silent_port
 from tests.integration.fresh_database import changed
 
@@ -142,14 +143,14 @@ def test_wrong_keys_are_refused_and_told_nowhere(settings, tmp_path, wrong):
     told = "".join(traceback.format_exception(error))
     assert "objects.secret_key" in error.hint
     assert not error.transient
-    for secret in ("hunter2", s3.read_secret(settings.objects.secret_key), s3.read_secret(settings.objects.access_key)):
+    for secret in ("hunter2", read_secret(settings.objects.secret_key), read_secret(settings.objects.access_key)):
         assert secret not in told
 
 
 def test_a_port_where_nothing_listens_is_transient(settings):
     error = _raised(ObjectStoreUnavailable, changed(settings, "objects", endpoint=f"https://127.0.0.1:{closed_port()}"))
     assert error.transient
-    assert s3.read_secret(settings.objects.secret_key) not in "".join(traceback.format_exception(error))
+    assert read_secret(settings.objects.secret_key) not in "".join(traceback.format_exception(error))
 
 
 def test_a_frozen_server_is_given_up_in_time(settings, monkeypatch):
