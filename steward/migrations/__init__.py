@@ -1,1 +1,1 @@
-"""The one history of Steward's database: plain SQL revisions, applied by `python -m steward migrate`."""
+"""The histories of Steward's database and of the keyring: plain SQL revisions, applied by `python -m steward migrate`."""

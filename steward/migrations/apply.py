@@ -1,4 +1,7 @@
-"""Bring a database to this version's schema: whole or not at all, once at a time, as often as one likes."""
+"""Bring a database to this version's schema: whole or not at all, once at a time, as often as one likes.
+
+There are two, with a history each: Steward's own, and the keyring, which is backed up and restored apart from it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from steward.clients.postgres import connect
+from steward.clients.postgres import Database, connect, keyring_database
 from steward.errors import BadInput
 from steward.settings import Settings
 
@@ -25,8 +28,30 @@ ADVISORY_LOCK = 7_238_516_001
 STATEMENT_TIMEOUT_SECONDS = 15 * 60
 
 
+#: The user of applications, to whom the keyring's first revision grants what they may. Never its owner.
+READER = "keyring_reader"
+
+_FOLDER = Path(__file__).parent
+
+
 class DatabaseNewer(BadInput):
     """The database was migrated by a newer version of Steward."""
+
+
+class ReaderMissing(BadInput):
+    """The keyring's server has no user for applications."""
+
+
+@dataclass(frozen=True)
+class _History:
+    """One schema and the folder of its revisions."""
+
+    schema: str
+    versions: Path
+
+
+_STEWARD = _History("steward", _FOLDER / "versions")
+_KEYRING = _History("keyring", _FOLDER / "keyring")
 
 
 @dataclass(frozen=True)
@@ -42,30 +67,41 @@ class Migrated:
 
 
 def migrate(settings: Settings, revision: str = "head") -> Migrated:
-    """Apply every missing revision up to *revision*, in one transaction.
+    """Apply every missing revision of Steward's own schema up to *revision*, in one transaction.
 
     Raises DatabaseNewer, and what `connect` raises. Two at the same time: the second waits and finds nothing to do.
     """
-    with connect(settings, statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS) as raw:
+    return _migrate(settings, _STEWARD, revision)
+
+
+def migrate_keyring(settings: Settings, revision: str = "head") -> Migrated:
+    """The same for the keyring, as the user that owns it. ReaderMissing where nothing could be granted to applications."""
+    if settings.keyring is None:
+        raise BadInput("the settings name no keyring", hint="add [keyring]; see docs/keyring.md")
+    return _migrate(keyring_database(settings.keyring, settings.vault), _KEYRING, revision)
+
+
+def _migrate(where: Settings | Database, history: _History, revision: str) -> Migrated:
+    with connect(where, statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS) as raw:
         engine = create_engine("postgresql+psycopg://", creator=lambda: raw, poolclass=NullPool)
         try:
             with engine.connect() as connection, connection.begin():
-                return _upgrade(connection, revision)
+                return _upgrade(connection, history, revision)
         except DBAPIError as error:
             # The driver's own error, which `connect` puts into words.
             raise error.orig or error from None
 
 
-def _upgrade(connection: Connection, revision: str) -> Migrated:
+def _upgrade(connection: Connection, history: _History, revision: str) -> Migrated:
     connection.execute(text("SET LOCAL lock_timeout = 0"))
     # Held until the transaction ends, so a killed migration leaves neither the lock nor half a schema.
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
+    if history is _KEYRING:
+        _require_reader(connection)
     # Alembic's own version table lives in the schema too, and is made before the first revision runs.
-    connection.execute(text("CREATE SCHEMA IF NOT EXISTS steward"))
-    before = _revision(connection)
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
-    config.attributes["connection"] = connection
+    connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {history.schema}"))
+    before = _revision(connection, history)
+    config = _config(connection, history)
     if before is not None and before not in _known(config):
         raise DatabaseNewer(
             f"the database is at revision {before}, which this version of Steward does not know",
@@ -75,12 +111,31 @@ def _upgrade(connection: Connection, revision: str) -> Migrated:
         command.upgrade(config, revision)
     except CommandError as error:
         raise BadInput(f"cannot migrate to {revision}: {error}", hint="name a revision that exists, or head") from None
-    after = _revision(connection)
+    after = _revision(connection, history)
     return Migrated(before, after or "")
 
 
-def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection, opts={"version_table_schema": "steward"}).get_current_revision()
+def _config(connection: Connection, history: _History) -> Config:
+    config = Config()
+    for name, path in (("script_location", _FOLDER), ("version_locations", history.versions)):
+        config.set_main_option(name, str(path).replace("%", "%%"))
+    # A path may hold any other separator.
+    config.set_main_option("path_separator", "newline")
+    config.attributes.update(connection=connection, schema=history.schema)
+    return config
+
+
+def _require_reader(connection: Connection) -> None:
+    if connection.execute(text("SELECT 1 FROM pg_roles WHERE rolname = :name"), {"name": READER}).first() is None:
+        raise ReaderMissing(
+            f"the keyring's server has no user {READER}, as whom applications read it",
+            hint=f"CREATE ROLE {READER} LOGIN PASSWORD '…'; GRANT CONNECT ON DATABASE keyring TO {READER}; then migrate",
+        )
+
+
+def _revision(connection: Connection, history: _History) -> str | None:
+    context = MigrationContext.configure(connection, opts={"version_table_schema": history.schema})
+    return context.get_current_revision()
 
 
 def _known(config: Config) -> set[str]:

@@ -10,6 +10,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 connection: Connection = context.config.attributes["connection"]
-context.configure(connection=connection, version_table_schema="steward")
+context.configure(connection=connection, version_table_schema=context.config.attributes["schema"])
 with context.begin_transaction():
     context.run_migrations()

@@ -78,7 +78,7 @@ def test_an_unknown_revision_is_refused(empty):
 
 def test_the_command_says_what_it_did(empty, tmp_path, capsys):
     path = tmp_path / "settings.json"
-    path.write_text(_toml(empty))
+    path.write_text(_toml(empty.model_copy(update={"keyring": None})))
     assert main(["migrate", "--settings", str(path)]) == 0
     assert main(["migrate", "--settings", str(path)]) == 0
     assert capsys.readouterr().out.splitlines() == [
