@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from replica.server import Server
 from replica.servers.elasticsearch import ELASTICSEARCH
+from replica.servers.keyvault import KeyVault
 from replica.servers.postgres import Postgres
 from replica.servers.prefect import PrefectServer
 from replica.servers.proxies import Proxies
@@ -11,6 +12,6 @@ from replica.servers.s3 import S3
 from replica.servers.watch import Watch
 from replica.servers.worker import Worker
 
-_REAL: list[Server] = [Postgres(), *ELASTICSEARCH, S3(), PrefectServer(), Worker(), Watch()]
+_REAL: list[Server] = [Postgres(), *ELASTICSEARCH, S3(), KeyVault(), PrefectServer(), Worker(), Watch()]
 
 SERVERS: list[Server] = [Proxies(_REAL), *_REAL]

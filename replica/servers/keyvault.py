@@ -7,6 +7,7 @@ an operator would make it in Azure.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import http
 import http.client
 import json
@@ -70,10 +71,11 @@ class KeyVault(Server):
         _replace(_configuration_file(place), tomli_w.dumps(_configuration(place)))
 
     def program(self, place: Place) -> Program:
-        """The configuration's address is all that the command shows."""
-        return Program(
-            [python(), "-m", "replica.keyvault", str(_configuration_file(place))], directory=checkout(), stop_seconds=10
-        )
+        """The configuration's address is all that the command shows; with another content it is started anew."""
+        configuration = _configuration_file(place)
+        command = [python(), "-m", "replica.keyvault", str(configuration)]
+        content = hashlib.sha256(configuration.read_bytes()).hexdigest()
+        return Program(command, {"STEWARD_KEYVAULT_CONFIGURATION": content}, directory=checkout(), stop_seconds=10)
 
     def probe(self, place: Place) -> str:
         """A login and an authorised read of the store: the issuer signs, the vault believes it, the disk answers."""
