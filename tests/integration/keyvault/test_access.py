@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import httpx
+import psutil
 import pytest
 from azure.core.exceptions import HttpResponseError
 
@@ -160,8 +161,6 @@ def test_a_body_without_end_is_not_kept(plain: httpx.Client):
 
 
 def test_only_loopback_listens(vault: TestVault):
-    import psutil  # noqa: PLC0415 -- one test's own
-
     assert vault.process is not None
     addresses = {
         each.laddr.ip for each in psutil.Process(vault.process.pid).net_connections() if each.status == "LISTEN"
@@ -170,8 +169,6 @@ def test_only_loopback_listens(vault: TestVault):
 
 
 def test_no_secret_is_on_the_command_line_and_all_files_are_closed(vault: TestVault):
-    import psutil  # noqa: PLC0415 -- one test's own
-
     assert vault.process is not None
     shown = " ".join(psutil.Process(vault.process.pid).cmdline())
     assert not any(vault.secret(name) in shown for name in _EVERYONE)
