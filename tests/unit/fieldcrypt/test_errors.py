@@ -7,6 +7,7 @@ import pickle
 import traceback
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -212,3 +213,12 @@ def test_what_is_wrong_with_a_ciphertext_is_told_from_what_is_wrong_with_the_cal
     assert all(issubclass(kind, StewardError) for kind in refusals)
     for kind in (ValueNotSupported, ValueTooLarge, TenantUnknown, TenantNotBound, KeysNotInstalled):
         assert issubclass(kind, BadInput)
+
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "fieldcrypt.md"
+
+
+def test_the_document_says_what_to_do_about_every_error():
+    table = DOCUMENT.read_text(encoding="utf-8").partition("### Errors")[2].partition("\n## ")[0]
+    ours = {kind.__name__ for kind in descendants(FieldCryptError) if kind.__module__ == FieldCryptError.__module__}
+    assert {name for name in ours if f"`{name}`" not in table} == set()
