@@ -1,0 +1,100 @@
+"""What a column's type cannot see: expressions written to an encrypted column, and sorting by it.
+
+A type sees values when they are bound. `values(email=Customer.notes)` or INSERT … SELECT binds none. So every
+statement of every engine is looked at before it is compiled; those that write no expression cost a glance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import BindParameter, ClauseElement, Column, Insert, Null, Select, Table, Update
+from sqlalchemy.orm import Mapper
+from sqlalchemy.types import NullType
+
+from steward.fieldcrypt.sqlalchemy.columns import INDEX_SUFFIX, BlindIndex, Encrypted
+from steward.fieldcrypt.sqlalchemy.comparison import as_clause
+from steward.fieldcrypt.sqlalchemy.errors import SearchRefused, WriteRefused
+
+
+def check(connection: object, statement: Any, multiparams: Any, params: Any, options: object) -> None:
+    """Raises WriteRefused or SearchRefused. Listens to `before_execute`."""
+    _ = connection, options
+    if isinstance(statement, Insert | Update):
+        if isinstance(statement.table, Table):
+            _check_write(statement, multiparams[0] if multiparams else params)
+    elif isinstance(statement, Select):
+        _check_sorting(statement)
+
+
+def _check_write(statement: Insert | Update, params: Mapping[str, Any]) -> None:
+    guarded = {column.key for column in statement.table.c if isinstance(column.type, Encrypted | BlindIndex)}
+    if not guarded:
+        return
+    selected: Iterable[Any] = getattr(statement, "_select_names", None) or ()
+    if guarded.intersection(_key(statement, name) for name in selected):
+        raise _expression("INSERT … SELECT")
+    bound = {_key(statement, name) for name in params}
+    for values in _assigned(statement) or [{}]:
+        named = {_key(statement, column): value for column, value in values.items()}
+        for key in guarded.intersection(named):
+            _check_value(named[key])
+        _check_pair(statement.table, named.keys() | bound)
+
+
+def _assigned(statement: Any) -> list[Mapping[Any, Any]]:
+    """Each row's values, and those of ON CONFLICT DO UPDATE: SQLAlchemy keeps them in these attributes."""
+    rows = [row for rows in getattr(statement, "_multi_values", ()) for row in rows]
+    upsert = getattr(getattr(statement, "_post_values_clause", None), "update_values_to_set", None)
+    return [values for values in (statement._values, *rows, dict(upsert or ())) if values]  # noqa: SLF001
+
+
+def _check_value(value: Any) -> None:
+    """A bound value goes by the column's type, unless it has one of its own."""
+    if isinstance(value, BindParameter):
+        if isinstance(value.type, NullType | Encrypted | BlindIndex):
+            return
+        raise _expression(f"a value bound as {type(value.type).__name__}")
+    if isinstance(as_clause(value), ClauseElement) and not isinstance(value, Null):
+        raise _expression("a SQL expression")
+
+
+def _check_pair(table: Any, written: Iterable[str]) -> None:
+    """A ciphertext without its index, or an index without its ciphertext, would be found by what it no longer is."""
+    keys = set(written)
+    for column in table.c:
+        if isinstance(column.type, Encrypted) and column.type.searchable:
+            pair = {column.key, f"{column.key}{INDEX_SUFFIX}"}
+            if len(pair & keys) == 1:
+                raise WriteRefused(
+                    f"a statement writes {(pair & keys).pop()} without {(pair - keys).pop()}",
+                    hint="write both: **sealed(…) gives them together; for NULL, both None",
+                )
+
+
+def _key(statement: Any, name: Any) -> str:
+    """The table's key of a column that a statement names by column, by attribute, or by attribute's name."""
+    name = as_clause(name)
+    if isinstance(name, Column):
+        return str(name.key)
+    mapper = statement._propagate_attrs.get("plugin_subject")  # noqa: SLF001
+    if isinstance(mapper, Mapper) and name in mapper.column_attrs:
+        return str(mapper.column_attrs[name].columns[0].key)
+    return str(getattr(name, "key", name))
+
+
+def _check_sorting(statement: Select[Any]) -> None:
+    for element in (*statement._order_by_clauses, *statement._group_by_clauses):  # noqa: SLF001
+        if isinstance(getattr(getattr(element, "element", element), "type", None), Encrypted):
+            raise SearchRefused(
+                "a statement sorts or groups by an encrypted column, whose ciphertexts are random",
+                hint="sort after decryption; equal values of one tenant are grouped by the index column",
+            )
+
+
+def _expression(what: str) -> WriteRefused:
+    return WriteRefused(
+        f"{what} for an encrypted column: what the database computes or copies is not encrypted for its row",
+        hint="load the objects and assign the values, or bind what steward.fieldcrypt.sqlalchemy.sealed(…) makes",
+    )
