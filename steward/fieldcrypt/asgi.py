@@ -8,6 +8,8 @@ application is called, so that nothing inside it waits for keyring or vault. Ans
     404  the keyring has no such tenant      410  the tenant was erased
     403  there is no tenant, and `required`  503  its keys cannot be had now; Retry-After says when to ask again
 
+Whatever else is wrong with the tenant's keys (KeysRefused, KeyringTampered) is raised, as a fault of the server's.
+
 404 and 410 tell tenants that exist from those that do not: a `tenant_of` that goes by the host's name alone, before
 anybody is authenticated, tells it to anybody.
 """
@@ -32,9 +34,6 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 TenantOf = Callable[[Scope], "str | Awaitable[str | None] | None"]
-
-RETRY_AFTER_SECONDS = 5
-"""Keyring or vault away: most outages that end by themselves are over in seconds, and a load takes milliseconds."""
 
 #: WebSocket close codes (RFC 6455 and its registry): try again later, and a policy's refusal.
 _TRY_AGAIN_LATER, _POLICY = 1013, 1008
@@ -117,8 +116,8 @@ def _problem(error: FieldCryptError) -> Problem:
         return Problem(HTTPStatus.NOT_FOUND, "There is no such tenant.")
     if isinstance(error, TenantErased):
         return Problem(HTTPStatus.GONE, "The tenant's data was erased.")
-    after = getattr(error, "retry_after_seconds", None) or RETRY_AFTER_SECONDS
-    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "The tenant's data cannot be read or written now.", ceil(after))
+    after = max(1, ceil(getattr(error, "retry_after_seconds", 1)))
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "The tenant's data cannot be read or written now.", after)
 
 
 async def _refuse(scope: Scope, send: Send, problem: Problem) -> None:
