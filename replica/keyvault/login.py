@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from replica.keyvault.addresses import origin
 from replica.keyvault.configuration import Configuration, Principal
 from replica.keyvault.tokens import VAULT_RESOURCE, Issuer
 
@@ -57,8 +58,7 @@ class Login:
     async def _discover(self, request: Request) -> Response:
         if refused := self._foreign(request):
             return _refusal(refused)
-        # Clients come back where they came from, through a fault proxy too.
-        base = f"https://{request.url.netloc}/{self._configuration.tenant}"
+        base = f"{origin(request, self._configuration.authority)}/{self._configuration.tenant}"
         return JSONResponse(
             {
                 "issuer": self._issuer.name,

@@ -57,6 +57,8 @@ class Store:
         # Made closed before anything is in it: SQLite gives its log and index files the same mode.
         path.touch(mode=0o600)
         self._connection().executescript(_SCHEMA)
+        with self.writing(Kind.KEY):
+            pass  # what was to be purged while no process ran is purged
 
     @contextlib.contextmanager
     def reading(self, kind: Kind) -> Generator[Objects]:
@@ -77,10 +79,11 @@ class Store:
             try:
                 connection.execute("DELETE FROM objects WHERE purge_at <= ?", [int(self._now())])
                 yield self._objects(connection, kind)
+                connection.commit()
             except BaseException:
+                # A commit that met a full disk too: the thread's next transaction must find none open.
                 connection.rollback()
                 raise
-            connection.commit()
 
     def close(self) -> None:
         """Close the connections of all threads."""

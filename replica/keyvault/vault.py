@@ -18,7 +18,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from replica.keyvault import contract
+from replica.keyvault import addresses, contract
 from replica.keyvault.audit import AuditLog, Event
 from replica.keyvault.configuration import Configuration
 from replica.keyvault.errors import Refusal, bad_parameter
@@ -31,7 +31,6 @@ from replica.keyvault.throttling import Subscription
 from replica.keyvault.tokens import VAULT_RESOURCE, Checker, unauthorized
 
 _SERVICE_VERSION = "1.9.2000.1"
-_LOOPBACK = re.compile(r"(?:127\.0\.0\.1|localhost)(?::\d{1,5})?")
 _CLIENT_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 # The largest body is a backup to be restored: some hundreds of versions of a secret.
 _LONGEST_BODY_BYTES = 16 * 1024**2
@@ -98,7 +97,7 @@ class Vault:
     async def _handle(self, http: HttpRequest, event: Event) -> Answer:
         body = await _body(http)
         try:
-            match = self._routes.match(http.method, http.url.path)
+            match = self._routes.match(http.method, addresses.path(http))
         except Refusal as refusal:
             # Who is a stranger learns nothing of what is here.
             self._authenticate(http, event)
@@ -110,7 +109,7 @@ class Vault:
             caller=caller,
             vault=self,
             base=self._base(http),
-            path=http.url.path,
+            path=addresses.path(http),
             name=contract.require_name(match.name) if "{name}" in operation.path else "",
             version=contract.require_version(match.version),
             query=dict(http.query_params),
@@ -163,15 +162,13 @@ class Vault:
         )
 
     def _base(self, http: HttpRequest) -> str:
-        # Identifiers and following pages lead back the way the caller came, through a fault proxy too.
-        host = http.headers.get("host", "")
-        return f"https://{host}" if _LOOPBACK.fullmatch(host) else self._configuration.vault_url
+        return addresses.origin(http, self._configuration.vault_url)
 
     def _event(self, http: HttpRequest) -> Event:
-        query = f"?{http.url.query}" if http.url.query else ""
+        query = f"?{addresses.query(http)}" if addresses.query(http) else ""
         return Event(
             resource=self._configuration.resource,
-            request_uri=f"{self._base(http)}{http.url.path}{query}",
+            request_uri=f"{self._base(http)}{addresses.path(http)}{query}",
             client_info=http.headers.get("user-agent", ""),
             caller_ip=http.client.host if http.client else "",
             correlation_id=_client_request_id(http) or str(uuid.uuid4()),

@@ -146,6 +146,14 @@ def test_identifiers_and_links_lead_back_the_way_the_caller_came(vault: TestVaul
     assert foreign["nextLink"].startswith(f"{vault.url}/secrets?")
 
 
+def test_what_a_caller_writes_as_its_host_changes_no_address(plain: httpx.Client, vault: TestVault):
+    host = f"127.0.0.1:{vault.vault_port}/secrets/elsewhere?"
+    answer = plain.get("/nowhere", headers={"Host": host})
+    assert answer.status_code in {400, 404}
+    if answer.status_code == 404:
+        assert vault.audit()[-1]["properties"]["requestUri"].startswith(f"{vault.url}/nowhere")
+
+
 def test_answers_carry_azures_headers(plain: httpx.Client):
     headers = plain.get("/secrets", headers={"x-ms-client-request-id": "mine"}).headers
     assert headers["x-ms-client-request-id"] == "mine"

@@ -82,6 +82,20 @@ def test_while_it_is_frozen_nobody_is_answered_and_afterwards_all_is_well(replic
         assert keys.get_key(KEK).name == KEK
 
 
+def test_on_a_full_disk_nothing_is_acknowledged_and_afterwards_all_is_well(replica: Place, described: Vault):
+    with _client(SecretClient, replica, described, "administrator", retry_total=0) as secrets:
+        secrets.set_secret("before", "x")
+        with faults.filled(replica.state, "keyvault", limit_bytes=1000):
+            # As many as the vault has threads, so that each of them meets it.
+            for _ in range(32):
+                with pytest.raises(HttpResponseError) as refused:
+                    secrets.set_secret("within", "x")
+                assert refused.value.status_code == 500
+        for _ in range(32):
+            secrets.set_secret("after", "x")
+        assert [secrets.get_secret(name).value for name in ("before", "after")] == ["x", "x"]
+
+
 def test_a_partition_stands_between_vault_and_clients_and_healing_ends_it(proxied: Place, settings: Settings):
     described = settings.vault
     assert described is not None
