@@ -80,7 +80,9 @@ def item(request: Request, version: Version) -> dict[str, Any]:
 
 
 def _attributes(request: Request, version: Version) -> dict[str, Any]:
-    return {**contract.show_attributes(version, request.vault.retention_days), "exportable": False}
+    shown = contract.show_attributes(version, request.vault.retention_days)
+    # Platform 0 is a software module: what a key of kind -HSM is here too.
+    return {**shown, "exportable": False, "hsmPlatform": "0"}
 
 
 def _with_tags(shown: dict[str, Any], version: Version) -> dict[str, Any]:

@@ -1,16 +1,16 @@
 """New versions of keys by rotation: asked for, or due by the key's policy.
 
-Azure rotates by a scheduler of its own (`KeyRotateIfDue` in its audit log), some hours around the due time. Here a due
-key rotates when somebody next asks for its newest version or its versions: nobody can see it unrotated.
+Azure rotates by a scheduler of its own (`KeyRotateIfDue` in its audit log). Here a due key rotates when somebody next asks
+for its newest version or its versions, so that nobody sees it unrotated.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from typing import Any
 
 from replica.keyvault import key_bundles
+from replica.keyvault.contract import decode
 from replica.keyvault.jwk import CURVES, generate
 from replica.keyvault.operations import Answer, Request
 from replica.keyvault.records import Attributes, Content, Kind, Version
@@ -87,10 +87,10 @@ def _is_due(version: Version, policy: RotationPolicy) -> bool:
 
 def _successor(before: Version, policy: RotationPolicy) -> Content:
     details = before.content.details
-    kty, (_, size_or_curve) = str(details["jwk"]["kty"]), str(details["shape"]).split(" ", 1)
-    curve = size_or_curve if size_or_curve in CURVES else None
-    material = generate(kty, None if curve else int(size_or_curve), curve, None)
+    shape = str(details["shape"]).partition(" ")[2]
+    exponent = int.from_bytes(decode(details["jwk"]["e"])) if "e" in details["jwk"] else None
+    size, curve = (None, shape) if shape in CURVES else (int(shape), None)
+    material = generate(details["jwk"]["kty"], size, curve, exponent)
     expires = policy.expires_at(moment(time.time()))
     attributes = Attributes(expires=None if expires is None else int(expires.timestamp()))
-    made = key_bundles.content(material, details["key_ops"], before.content.tags, attributes)
-    return dataclasses.replace(before.content, material=made.material, details=made.details, attributes=attributes)
+    return key_bundles.content(material, details["key_ops"], before.content.tags, attributes)

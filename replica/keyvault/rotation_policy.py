@@ -12,7 +12,7 @@ from calendar import monthrange
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from replica.keyvault.errors import bad_parameter
 
@@ -103,9 +103,11 @@ DEFAULT = RotationPolicy(None, None, None, Duration.parse("P30D"))
 
 def parse_policy(body: Mapping[str, Any]) -> RotationPolicy:
     """The policy in a request's *body*. Raises a refusal (400 BadParameter) that names the rule it breaks."""
-    attributes = body.get("attributes") or {}
-    expiry = _optional(attributes.get("expiryTime"))
-    triggers = _triggers(body.get("lifetimeActions") or [])
+    attributes, actions = body.get("attributes") or {}, body.get("lifetimeActions") or []
+    if not isinstance(attributes, Mapping) or not isinstance(actions, list):
+        raise bad_parameter("A rotation policy needs the object 'attributes' and the list 'lifetimeActions'.")
+    expiry = _optional(cast("Mapping[str, Any]", attributes).get("expiryTime"))
+    triggers = _triggers(cast("list[Any]", actions))
     rotate, notify = triggers.get("Rotate", {}), triggers.get("Notify", {})
     policy = RotationPolicy(
         expiry,

@@ -72,19 +72,21 @@ def error_code(error: HttpResponseError) -> tuple[int | None, str | None]:
         ("oct-HSM", {}, {"kty": "oct-HSM", "key_ops": ALL_OPERATIONS}),
     ],
 )
-def test_a_key_of_each_kind_is_made_and_only_its_public_part_is_answered(keys, vault, unused_name, kind, options, shown):
+def test_a_key_of_each_kind_is_made_and_only_its_public_part_is_answered(keys, unused_name, kind, options, shown):
     made = keys.create_key(unused_name, kind, **options)
     read = keys.get_key(unused_name)
     for key in (made, read):
         assert (key.key_type, key.key_operations) == (shown["kty"], shown["key_ops"])
         assert key.key.crv == shown.get("crv")
         assert not any(getattr(key.key, member) for member in PRIVATE_MEMBERS)
-    assert made.id == read.id == f"{vault.url}/keys/{unused_name}/{made.properties.version}"
+    vault_url = made.properties.vault_url
+    assert made.id == read.id == f"{vault_url}/keys/{unused_name}/{made.properties.version}"
     if "bits" in shown:
         assert (made.key.n, made.key.e) == (read.key.n, read.key.e)
         assert int.from_bytes(made.key.n).bit_length() == shown["bits"]
         assert int.from_bytes(made.key.e) == 65537
     assert (made.key.x, made.key.y) == (read.key.x, read.key.y)
+    assert (read.properties.exportable, read.properties.hsm_platform) == (False, "0")
 
 
 def test_a_key_keeps_what_it_was_made_with(keys, unused_name):
@@ -272,7 +274,11 @@ def test_more_keys_than_a_page_holds_are_listed_once_each_under_the_key_s_own_id
                 assert [key.name for key in each.list_deleted_keys()] == ["key-00"]
         with vault.client(KeyClient) as client:
             assert [len(list(page)) for page in client.list_properties_of_keys().by_page()] == [25, 4]
-            assert [len(list(page)) for page in client.list_properties_of_keys(max_page_size=10).by_page()] == [10, 10, 9]
+            assert [len(list(page)) for page in client.list_properties_of_keys(max_page_size=10).by_page()] == [
+                10,
+                10,
+                9,
+            ]
 
 
 def test_more_versions_than_a_page_holds_are_listed_once_each(keys, unused_name):
@@ -325,28 +331,34 @@ def test_a_purged_key_is_gone_for_good_and_its_name_is_free(keys, unused_name):
 
 def test_a_backup_restores_every_version_in_another_vault_of_the_same_seal(new_vault, tmp_path, unused_name):
     seal = str(tmp_path / "seal.key")
-    with new_vault(seal_file=seal) as here, new_vault(seal_file=seal) as there, new_vault() as foreign:
-        with open_keys(here, "sync") as keys, open_keys(there, "aio") as theirs, open_keys(foreign, "sync") as others:
-            old = keys.create_rsa_key(unused_name, tags={"age": "old"})
-            wrapped = keys.crypto(old.id, "wrapper").wrap_key("RSA-OAEP-256", b"a data key").encrypted_key
-            new = keys.create_ec_key(unused_name, expires_on=in_whole_seconds(days=3))
-            policy = keys.get_key_rotation_policy(unused_name)
-            keys.update_key_rotation_policy(unused_name, policy, expires_in="P90D")
-            backup = keys.backup_key(unused_name)
-            with pytest.raises(ResourceExistsError):
-                keys.restore_key_backup(backup)
-            with pytest.raises(HttpResponseError) as refused:
-                others.restore_key_backup(backup)
-            assert error_code(refused.value) == (400, "BadParameter")
+    with (
+        new_vault(seal_file=seal) as here,
+        new_vault(seal_file=seal) as there,
+        new_vault() as foreign,
+        open_keys(here, "sync") as keys,
+        open_keys(there, "aio") as theirs,
+        open_keys(foreign, "sync") as others,
+    ):
+        old = keys.create_rsa_key(unused_name, tags={"age": "old"})
+        wrapped = keys.crypto(old.id, "wrapper").wrap_key("RSA-OAEP-256", b"a data key").encrypted_key
+        new = keys.create_ec_key(unused_name, expires_on=in_whole_seconds(days=3))
+        policy = keys.get_key_rotation_policy(unused_name)
+        keys.update_key_rotation_policy(unused_name, policy, expires_in="P90D")
+        backup = keys.backup_key(unused_name)
+        with pytest.raises(ResourceExistsError):
+            keys.restore_key_backup(backup)
+        with pytest.raises(HttpResponseError) as refused:
+            others.restore_key_backup(backup)
+        assert error_code(refused.value) == (400, "BadParameter")
 
-            restored = theirs.restore_key_backup(backup)
-            assert (restored.properties.version, restored.key.x) == (new.properties.version, new.key.x)
-            assert restored.properties.expires_on == new.properties.expires_on
-            assert theirs.get_key_rotation_policy(unused_name).expires_in == "P90D"
-            back = theirs.get_key(unused_name, old.properties.version)
-            assert (back.key.n, back.properties.tags) == (old.key.n, {"age": "old"})
-            assert back.properties.created_on == old.properties.created_on
-            assert theirs.crypto(back.id, "wrapper").unwrap_key("RSA-OAEP-256", wrapped).key == b"a data key"
+        restored = theirs.restore_key_backup(backup)
+        assert (restored.properties.version, restored.key.x) == (new.properties.version, new.key.x)
+        assert restored.properties.expires_on == new.properties.expires_on
+        assert theirs.get_key_rotation_policy(unused_name).expires_in == "P90D"
+        back = theirs.get_key(unused_name, old.properties.version)
+        assert (back.key.n, back.properties.tags) == (old.key.n, {"age": "old"})
+        assert back.properties.created_on == old.properties.created_on
+        assert theirs.crypto(back.id, "wrapper").unwrap_key("RSA-OAEP-256", wrapped).key == b"a data key"
 
 
 def test_a_backup_that_was_touched_is_refused(keys, unused_name):
@@ -377,7 +389,7 @@ def test_a_backup_that_was_touched_is_refused(keys, unused_name):
         ("nobody", [], ["get_key", "create_ec_key", "list_properties_of_keys"]),
     ],
 )
-def test_a_role_allows_its_own_calls_and_no_others(keys, vault, unused_name, principal, may, may_not):
+def test_a_role_allows_its_own_calls_and_no_others(keys, unused_name, principal, may, may_not):
     keys.create_ec_key(unused_name)
     client = keys.by(principal)
     for call in may:
@@ -390,4 +402,4 @@ def test_a_role_allows_its_own_calls_and_no_others(keys, vault, unused_name, pri
             getattr(client, call)(*arguments)
         assert error_code(refused.value) == (403, "Forbidden")
         assert refused.value.error.innererror["code"] == "ForbiddenByRbac"
-        assert vault.client_id(principal) in refused.value.message
+        assert TestVault.client_id(principal) in refused.value.message

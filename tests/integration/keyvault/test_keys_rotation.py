@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Generator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,6 +12,8 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.keyvault.keys import KeyRotationLifetimeAction, KeyRotationPolicy, KeyRotationPolicyAction
 from azure.keyvault.keys.crypto import KeyWrapAlgorithm
 
+from replica.keyvault.records import Kind, Version
+from replica.keyvault.store import Store
 from tests.integration.keyvault.conftest import TestVault
 from tests.integration.keyvault.key_clients import Keys, open_keys
 
@@ -46,13 +48,19 @@ def versions(keys: Keys, name: str) -> set[str]:
 
 
 def age(vault: TestVault, name: str, days: int) -> None:
-    """Let all that happened to the key have happened *days* earlier."""
-    with closing(sqlite3.connect(vault.folder / "vault" / "vault.db", timeout=30)) as store, store:
-        store.execute(
-            "UPDATE versions SET created = created - :earlier, updated = updated - :earlier, "
-            "expires = expires - :earlier WHERE object = (SELECT id FROM objects WHERE kind = 'key' AND name = :name)",
-            {"earlier": days * 86_400, "name": name},
-        )
+    """Let all that happened to the key have happened *days* earlier: put back in the store under earlier times."""
+    with closing(Store(vault.folder / "vault" / "vault.db")) as store, store.writing(Kind.KEY) as keys:
+        history = keys.history(name)
+        keys.delete(name, 90)
+        keys.purge(name)
+        keys.restore(replace(history, versions=tuple(aged(version, days * 86_400) for version in history.versions)))
+
+
+def aged(version: Version, seconds: int) -> Version:
+    attributes = version.attributes
+    expires = None if attributes.expires is None else attributes.expires - seconds
+    content = replace(version.content, attributes=replace(attributes, expires=expires))
+    return replace(version, content=content, created=version.created - seconds, updated=version.updated - seconds)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +78,11 @@ def test_a_rotated_key_is_of_the_same_kind_with_the_same_operations_and_tags(key
     assert versions(keys, unused_name) == {old.properties.version, new.properties.version}
     if kind != "oct":
         assert (new.key.n, new.key.x) != (old.key.n, old.key.x)
+
+
+def test_a_rotated_rsa_key_keeps_its_public_exponent(keys, unused_name):
+    keys.create_rsa_key(unused_name, public_exponent=3)
+    assert keys.rotate_key(unused_name).key.e == b"\x03"
 
 
 def test_what_the_old_version_wrapped_it_unwraps_after_a_rotation_and_the_new_one_does_not(keys, unused_name):
