@@ -5,7 +5,7 @@
 Real servers of its own: the keyring's PostgreSQL and the Key Vault stand-in, over TLS, with Azure's limits. Rivals run in
 an environment and a process of their own, in turns with ours. Progress goes to standard error; the last line of standard
 output is JSON. One value is 256 random bytes, each of 64 rows has its own and is bound to tenant, table, field and row;
-microseconds are medians of rounds, each the mean of its calls:
+microseconds are processor time, medians of rounds, each the mean of its calls:
 
     encrypt_us, decrypt_us   FieldCipher with the tenant's keys in memory: a key for each record, key commitment
     sum_us                   both together; goal: at most 12
@@ -43,7 +43,7 @@ from bench.fieldcrypt_memory import memory_per_tenant
 from bench.fieldcrypt_speed import measure_speed
 from bench.ground import Ground, ground, progress
 from steward.errors import StewardError
-from steward.migrations.apply import migrate
+from steward.migrations.apply import migrate_keyring
 
 PLATFORM = ("postgres", "keyvault")
 PARTS = ("speed", "cold", "request")
@@ -52,7 +52,7 @@ GOALS = {"sum_us": 12.0, "overhead_bytes": 70, "request_overhead_percent": 5.0}
 
 def measure(at: Ground, options: argparse.Namespace) -> dict[str, Any]:
     """The figures of the parts that were asked for."""
-    migrate(at.settings)
+    migrate_keyring(at.settings)
     told: dict[str, Any] = {}
     if "speed" in options.only:
         enrol(at, [TENANT])

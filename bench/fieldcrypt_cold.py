@@ -7,17 +7,20 @@ import time
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
 from bench.ground import Ground, progress
 from replica.keyvault.limits import WINDOW_SECONDS, key_other
+from replica.servers.keyvault import client_id
 from steward.clients.keyring import open_keyring
 from steward.clients.keyvault import open_vault
 from steward.clients.tenantkeys import open_tenant_keys
 from steward.errors import StewardError
 from steward.fieldcrypt.cachepolicy import CachePolicy
 from steward.fieldcrypt.tenantkeys import TenantKeys
+from steward.migrations.apply import READER
 from steward.settings import Keyring, Vault
 
 #: Not counted: the first loads open connections and log in.
@@ -57,7 +60,7 @@ def measure_cold(at: Ground, tenants: int) -> dict[str, Any]:
 
 def enrol(at: Ground, tenants: Sequence[str]) -> None:
     """Give each its first generation."""
-    vault_settings, keyring_settings = _endpoints(at)
+    vault_settings, keyring_settings = _rotator(at)
     with (
         open_vault(vault_settings) as vault,
         open_keyring(keyring_settings) as keyring,
@@ -70,7 +73,7 @@ def enrol(at: Ground, tenants: Sequence[str]) -> None:
 @contextmanager
 def tenant_keys(at: Ground, policy: CachePolicy = _PATIENT) -> Generator[TenantKeys]:
     """As an application has them, with nothing in memory."""
-    with open_tenant_keys(*_endpoints(at), policy) as keys:
+    with open_tenant_keys(*_application(at), policy) as keys:
         yield keys
 
 
@@ -99,7 +102,24 @@ def _milliseconds(keys: TenantKeys, tenant: str) -> float:
     return 1000 * (time.perf_counter() - began)
 
 
-def _endpoints(at: Ground) -> tuple[Vault, Keyring]:
+def _rotator(at: Ground) -> tuple[Vault, Keyring]:
     if at.settings.vault is None or at.settings.keyring is None:
         raise ColdUnmeasured("the settings have no [vault] or no [keyring]", hint="start postgres and keyvault")
     return at.settings.vault, at.settings.keyring
+
+
+def _application(at: Ground) -> tuple[Vault, Keyring]:
+    """The same servers for those who may only read wrapped keys and have them unwrapped."""
+    vault, keyring = _rotator(at)
+    identity = {"client_id": client_id("application"), "client_secret": _beside(vault.client_secret, "application")}
+    reading = {
+        "url": keyring.url.replace("//keyring@", f"//{READER}@"),
+        "password": _beside(keyring.password, READER),
+    }
+    return vault.model_copy(update=identity), keyring.model_copy(update=reading)
+
+
+def _beside(reference: str | None, user: str) -> str:
+    """The replica keeps each user's secret in a file of its own, `SERVER.USER`."""
+    file = Path((reference or "").removeprefix("file:"))
+    return f"file:{file.with_name(file.name.split('.')[0] + '.' + user)}"
