@@ -12,7 +12,7 @@ from typing import Protocol
 
 
 class State(StrEnum):
-    """The life of a key generation; it only moves forward."""
+    """The life of a key generation. It moves forward; only a retired one may be taken back, until it is destroyed."""
 
     INCOMING = "incoming"
     """Readers know it; writers do not use it yet."""

@@ -14,7 +14,7 @@ from typing import NoReturn, Protocol
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from steward.fieldcrypt.errors import NoWritingKey
+from steward.fieldcrypt.errors import NoWritingKey, ValueNotSupported
 from steward.fieldcrypt.framing import framed
 from steward.fieldcrypt.keyring import State, WrappedGeneration
 
@@ -130,5 +130,9 @@ class Keys(Protocol):
         ...
 
 
-def _encoded(name: str) -> bytes:
+def _encoded(name: object) -> bytes:
+    if not isinstance(name, str):
+        raise ValueNotSupported(
+            f"a name of type {type(name).__name__}, expected str", hint="name tenant, table and field by their names"
+        )
     return name.encode("utf-8", "surrogatepass")
