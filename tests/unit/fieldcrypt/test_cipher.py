@@ -149,9 +149,9 @@ def test_a_value_is_not_encrypted_for_a_row_that_cannot_be_named(make, row_id):
 @pytest.mark.parametrize("place", [(b"customers", "email"), ("customers", None)], ids=repr)
 def test_a_place_is_named_by_text_and_refused_otherwise(make, place):
     cipher = make("acme", one_current())
-    with pytest.raises(ValueNotSupported, match="a name of type (bytes|NoneType), expected str"):
+    with pytest.raises(ValueNotSupported, match=r"a name of type (bytes|NoneType), expected str"):
         cipher.encrypt(*place, 17, "x")
-    with pytest.raises(ValueNotSupported, match="a name of type (bytes|NoneType), expected str"):
+    with pytest.raises(ValueNotSupported, match=r"a name of type (bytes|NoneType), expected str"):
         cipher.blind_index(*place, "x")
 
 
