@@ -12,10 +12,11 @@
 - A keyring that answers with an older epoch than was seen before (a replica database that lags, a restored backup)
   counts as one that is away: newer keys are never replaced by knowledge from before them.
 
-How a rotation waits for readers: after each change, until every reader has acknowledged the keyring's epoch. The
-application reads that epoch every few seconds, calls `catch_up(epoch)`, and acknowledges it once that says True. From
-then on no call in this process begins with older knowledge. One that took its keys before, and has yet to write its row,
-is found by the rotation's own count of rows per key, before it retires the key.
+How a rotation waits for readers: after each change, until every reader has acknowledged the keyring's epoch. Every few
+seconds the application asks the keyring what changed after `seen_epoch()`, calls `catch_up(epoch, changed)`, and
+acknowledges the epoch once that says True. From then on no call in this process begins with older knowledge. One that
+took its keys before, and has yet to write its row, is found by the rotation's own count of rows per key, before it
+retires the key. All changed tenants are loaded as fast as the vault allows: a rotation paces its changes.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import asyncio
 import os
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -88,16 +89,17 @@ class TenantKeys:
         answer = self._refresher.seek(await self.ready(tenant), key_id)
         return answer if isinstance(answer, KeySet) else self._refresher.found(answer, await self._wait_in_loop(answer))
 
-    def catch_up(self, epoch: int) -> bool:
-        """Whether all that is in memory is of *epoch* or newer, and stays so. Loads what is older in the background.
+    def catch_up(self, epoch: int, changed: Mapping[str, int] | None = None) -> bool:
+        """Whether all that is in memory is as new as *epoch*, and stays so. Loads what is older in the background.
 
-        Call it again until it says True, then acknowledge *epoch*. Keys that serve stale are old; keys that may not be
-        used without a load anyway are dropped.
+        Call it again until it says True, then acknowledge *epoch*. *changed* names the tenants whose keys changed after
+        `seen_epoch()`, as it said before they were asked for, with the epoch of each one's latest change; without it every
+        tenant counts as changed. Changed keys that serve stale are old; those not usable without a load are dropped.
         """
-        return self._refresher.catch_up(epoch)
+        return self._refresher.catch_up(epoch, changed)
 
     def seen_epoch(self) -> int:
-        """The oldest epoch that keys in memory are of; with none there, the newest that was ever seen."""
+        """The epoch that all keys in memory are as new as, now and from now on; the newest ever seen where none are."""
         return self._refresher.seen_epoch()
 
     def status(self) -> Status:
@@ -127,11 +129,11 @@ class TenantKeys:
         try:
             return flight.future.result(self._patience_seconds(flight))
         except TimeoutError:
-            return None
+            return flight.landed
 
     async def _wait_in_loop(self, flight: Flight) -> KeySet | Trouble | None:
-        landed, _ = await asyncio.wait([asyncio.wrap_future(flight.future)], timeout=self._patience_seconds(flight))
-        return flight.future.result() if landed else None
+        await asyncio.wait([asyncio.wrap_future(flight.future)], timeout=self._patience_seconds(flight))
+        return flight.landed
 
     def _patience_seconds(self, flight: Flight) -> float:
         # From its beginning: where a load hangs, only the first to come wait long for it.

@@ -22,6 +22,7 @@ class Entry:
 
     __slots__ = (
         "_most_uses",
+        "complete",
         "fresh_until",
         "keys",
         "loaded_at",
@@ -39,7 +40,7 @@ class Entry:
 
     def __init__(self, loaded: Loaded, now: float, policy: CachePolicy, before: Entry | None) -> None:
         ttl = policy.ttl_seconds * random.uniform(1 - policy.jitter, 1 + policy.jitter)  # noqa: S311 - spreads load
-        self.keys = loaded.keys
+        self.keys, self.complete = loaded.keys, loaded.complete
         self.seen_epoch = loaded.keys.epoch if loaded.complete else before.seen_epoch if before else 0
         self.loaded_at = now
         self.refresh_at = now + ttl * policy.refresh_at
@@ -63,13 +64,13 @@ class Entry:
         """Whether a load in the background should begin."""
         return now >= self.not_before and (now >= self.refresh_at or self.uses >= self.look_at_uses)
 
-    def serves(self, now: float, flying_since: float | None) -> bool:
-        """Whether the keys may be used: past the TTL only while keyring and vault were tried in time, and are away."""
+    def serves(self, now: float, trying_since: float | None) -> bool:
+        """Whether the keys may be used: past the TTL only where a load failed, or was tried in time and is not back."""
         if now < self.fresh_until:
             return True
         if now >= self.stale_until or self.refused:
             return False
-        return self.trouble is not None or (flying_since is not None and flying_since < self.fresh_until)
+        return self.trouble is not None or (trying_since is not None and trying_since < self.fresh_until)
 
     def is_spent(self, now: float) -> bool:
         """Whether nothing but a new load helps: no trouble that comes now makes these keys usable again."""

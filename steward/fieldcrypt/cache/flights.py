@@ -28,6 +28,11 @@ class Flight:
         # From here on nobody can cancel it, a cancelled coroutine neither.
         self.future.set_running_or_notify_cancel()
 
+    @property
+    def landed(self) -> KeySet | Trouble | None:
+        """What it brought; None while it flies."""
+        return self.future.result() if self.future.done() else None
+
     def ask_again(self) -> None:
         """Let it bring what the keyring says after this moment."""
         self.again = self.taken
@@ -40,8 +45,7 @@ class Flights:
         self._fly = fly
         self._loaders = Loaders(most_at_once)
         self._by_tenant: dict[str, Flight] = {}
-        self._most_chased = 8 * most_at_once
-        self.paused_until = float("-inf")
+        self.paused_since = self.paused_until = float("-inf")
 
     def get(self, tenant: str) -> Flight | None:
         return self._by_tenant.get(tenant)
@@ -63,9 +67,17 @@ class Flights:
             self._loaders.submit(partial(self._fly, flight), urgent=True)
         return flight
 
-    def pause_until(self, time: float) -> None:
+    def pause(self, now: float, until: float) -> None:
         """A server asked for it: what nobody waits for stays on the ground."""
-        self.paused_until = max(self.paused_until, time)
+        if now >= self.paused_until:
+            self.paused_since = now
+        self.paused_until = max(self.paused_until, until)
+
+    def trying_since(self, flight: Flight | None, now: float) -> float | None:
+        """Since when *flight* is on its way, or may not be."""
+        if flight is not None:
+            return flight.begun_at
+        return self.paused_since if now < self.paused_until else None
 
     def takes_off(self, flight: Flight, now: float) -> bool:
         """Whether the thread that asks is to load it."""
@@ -87,10 +99,6 @@ class Flights:
         """Let every one bring what the keyring says after this moment."""
         for flight in self._by_tenant.values():
             flight.ask_again()
-
-    def has_room(self) -> bool:
-        """Whether some more that nobody waits for may queue."""
-        return len(self._by_tenant) < self._most_chased
 
     def close(self) -> list[Flight]:
         """Those that will not land any more."""

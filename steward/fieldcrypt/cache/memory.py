@@ -6,6 +6,8 @@ Whoever calls holds the cache's lock, and says what time it is. Nothing here wai
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import replace
 
 from steward.fieldcrypt.cache import troubles
 from steward.fieldcrypt.cache.entries import Entries, Entry
@@ -65,13 +67,12 @@ class KeyMemory:
             return trouble
         return entry.fail(trouble)
 
-    def slow(self, tenant: str, entry: Entry | None, now: float) -> Trouble:
-        """A load did not come back in time. It may yet; until then keys that may serve do, and nobody waits as long."""
-        seconds = self._policy.load_seconds
+    def slow(self, tenant: str, entry: Entry | None, since: float, now: float) -> Trouble:
+        """A load begun at *since* is not back in time. Until it is, keys that may serve do, and nobody waits as long."""
         slow = KeysUnavailable(
-            f"no answer within {seconds:g} s", hint="see whether keyring and vault run, and how fast"
+            f"no answer within {self._policy.load_seconds:g} s", hint="see whether keyring and vault run, and how fast"
         )
-        trouble = troubles.met(tenant, slow, now, None, self._policy.retry_seconds)
+        trouble = replace(troubles.met(tenant, slow, now, None, self._policy.retry_seconds), since=since)
         if entry is not None and entry.trouble is None:
             entry.trouble = trouble
         return trouble
@@ -83,8 +84,20 @@ class KeyMemory:
             self._remember(entry.trouble)
 
     def seen_epoch(self) -> int:
-        """The oldest epoch that keys in memory are of; with none there, the newest that was ever seen."""
-        return min((entry.seen_epoch for entry in self.entries.values()), default=self.newest_epoch)
+        """The oldest epoch that keys in memory are as new as; where none are, the newest that was ever told of."""
+        newest = max(self.newest_epoch, self.least_epoch)
+        return min((entry.seen_epoch for entry in self.entries.values()), default=newest)
+
+    def behind(self, epoch: int, changed: Mapping[str, int] | None) -> list[tuple[str, Entry]]:
+        """Entries from before *epoch* that it may concern; the others are as new as it is. *changed*: see TenantKeys."""
+        behind: list[tuple[str, Entry]] = []
+        for tenant, entry in self.entries.items():
+            last_change = epoch if changed is None or not entry.complete else changed.get(tenant, 0)
+            if entry.seen_epoch < last_change:
+                behind.append((tenant, entry))
+            else:
+                entry.seen_epoch = max(entry.seen_epoch, epoch)
+        return behind
 
     def _remember(self, trouble: Trouble) -> None:
         self._troubles[trouble.tenant] = trouble

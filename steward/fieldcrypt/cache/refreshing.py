@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from steward.fieldcrypt.cache.entries import Entry
 from steward.fieldcrypt.cache.flights import Flight, Flights
@@ -73,7 +73,9 @@ class Refresher:
         with self._lock:
             now = self._clock()
             entry, flying = self.find(flight.tenant), self._flights.get(flight.tenant)
-            trouble = outcome or self._memory.slow(flight.tenant, entry if flying is flight else None, now)
+            trouble = outcome or self._memory.slow(
+                flight.tenant, entry if flying is flight else None, flight.begun_at, now
+            )
             if entry is not None and self._serves(entry, flying, now):
                 return entry.keys
         raise trouble.error(now)
@@ -83,25 +85,23 @@ class Refresher:
         if isinstance(outcome, KeySet):
             return outcome
         now = self._clock()
-        raise (outcome or self._memory.slow(flight.tenant, None, now)).error(now)
+        raise (outcome or self._memory.slow(flight.tenant, None, flight.begun_at, now)).error(now)
 
-    def catch_up(self, epoch: int) -> bool:
+    def catch_up(self, epoch: int, changed: Mapping[str, int] | None) -> bool:
         """As TenantKeys.catch_up."""
         with self._lock:
-            if epoch > self._memory.least_epoch:
-                self._memory.least_epoch = epoch
-                # A load that has read the keyring already may bring what was true before.
-                self._flights.ask_again()
+            self._refuse_older(epoch)
             now = self._clock()
-            for tenant, entry in self._memory.entries.items():
-                if entry.seen_epoch < epoch:
-                    self._chase(tenant, entry, now)
-            return all(entry.seen_epoch >= epoch for entry in self._memory.entries.values())
+            for tenant, entry in self._memory.behind(epoch, changed):
+                self._chase(tenant, entry, now)
+            return self._memory.seen_epoch() >= epoch
 
     def seen_epoch(self) -> int:
         """As TenantKeys.seen_epoch."""
         with self._lock:
-            return self._memory.seen_epoch()
+            epoch = self._memory.seen_epoch()
+            self._refuse_older(epoch)
+            return epoch
 
     def status(self) -> Status:
         """As TenantKeys.status."""
@@ -116,9 +116,16 @@ class Refresher:
             for flight in self._flights.close():
                 flight.future.set_result(self._memory.fail(flight.tenant, _closed(), self._clock()))
 
+    def _refuse_older(self, epoch: int) -> None:
+        """(locked, as the next four) Take in nothing from before *epoch* any more."""
+        if epoch > self._memory.least_epoch:
+            self._memory.least_epoch = epoch
+            # A load that has read the keyring already may bring what was true before.
+            self._flights.ask_again()
+
     def _serves(self, entry: Entry, flight: Flight | None, now: float) -> bool:
-        """(locked, as the next three) Whether the keys may be used now, and until when they may without another look."""
-        serves = entry.serves(now, flight.begun_at if flight else None)
+        """Whether the keys may be used now, and until when they may without another look."""
+        serves = entry.serves(now, self._flights.trying_since(flight, now))
         if serves:
             entry.look_again(now, flying=flight is not None, not_before=self._flights.paused_until)
         else:
@@ -139,7 +146,7 @@ class Refresher:
         flight = self._flights.get(tenant)
         if not self._serves(entry, flight, now):
             self._memory.forget(tenant, entry)
-        elif flight is None and now >= entry.not_before and self._flights.has_room():
+        elif flight is None and now >= entry.not_before:
             entry.not_before = now + self._policy.retry_seconds
             self._flights.begin_idle(tenant, now)
 
@@ -150,7 +157,7 @@ class Refresher:
         else:
             landed = self._memory.fail(flight.tenant, outcome, now)
         if isinstance(landed, Trouble) and landed.wished_seconds:
-            self._flights.pause_until(landed.again_at)
+            self._flights.pause(now, landed.again_at)
         entry = self.find(flight.tenant)
         if entry is not None:
             self._serves(entry, None, now)
@@ -158,11 +165,19 @@ class Refresher:
 
     def _fly(self, flight: Flight) -> None:
         """In a thread of the loaders."""
-        with self._lock:
-            if not self._flights.takes_off(flight, self._clock()):
-                return
+        if not self._takes_off(flight):
+            return
         while not self._lands(flight, self._load(flight.tenant)):
             pass
+
+    def _takes_off(self, flight: Flight) -> bool:
+        with self._lock:
+            now, entry = self._clock(), self.find(flight.tenant)
+            takes_off = self._flights.takes_off(flight, now)
+            if not takes_off and entry is not None:
+                # It counted on this load until its TTL ends.
+                entry.look_at = now
+            return takes_off
 
     def _load(self, tenant: str) -> Loaded | Exception:
         entry = self.find(tenant)

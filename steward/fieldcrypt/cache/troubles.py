@@ -59,7 +59,7 @@ class Trouble:
         began = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=seconds)
         told = self.kind(
             f"the keys of tenant {self.tenant!r} cannot be loaded since {began:%Y-%m-%dT%H:%M:%SZ} "
-            f"({seconds:.0f} s, tried {self.count} times): {self.message}",
+            f"({seconds:.0f} s, failed loads: {self.count}): {self.message}",
             hint=self.hint,
         )
         if isinstance(told, KeysUnavailable):
@@ -77,7 +77,7 @@ def met(tenant: str, error: Exception, now: float, before: Trouble | None, pause
     """The trouble that *error* is, after that which was there *before*, tried again after about *pause_seconds*."""
     wished = min(float(getattr(error, "retry_after_seconds", None) or 0.0), _LONGEST_WISH_SECONDS)
     # Spread upwards only: never sooner than the server said.
-    pause = max(pause_seconds, wished) * random.uniform(1.0, 1.1)  # noqa: S311 - spreads load, hides nothing
+    pause = max(pause_seconds, wished) * random.uniform(1.0, 1.25)  # noqa: S311 - spreads load, hides nothing
     return Trouble(
         tenant,
         _kind(error),

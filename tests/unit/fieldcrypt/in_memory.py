@@ -6,8 +6,9 @@ counts who comes, holds them while it is shut, and sends them away with an error
 
 import datetime as dt
 import threading
+import time
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -36,6 +37,27 @@ class VaultThrottles(Unavailable):
 
 class VaultForbids(StewardError):
     """A definite refusal."""
+
+
+class Clock:
+    """Time that passes when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for what other threads are about to do."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.0005)
 
 
 class Door:
@@ -134,6 +156,7 @@ class InMemoryKeyring:
         self.lagging: dict[str, WrappedKeys] = {}
         """What a replica database that lags answers instead."""
         self._tenants: dict[str, dict[int, _Row]] = {}
+        self._changes: dict[str, int] = {}
         self._erased: set[str] = set()
         self._key_ids = 0
         self._lock = threading.Lock()
@@ -146,7 +169,7 @@ class InMemoryKeyring:
 
     def add_generation(self, tenant: str, created_at: dt.datetime | None = None) -> int:
         """A new generation, incoming. Returns its key id."""
-        with self._changed():
+        with self._change(tenant):
             self._key_ids += 1
             sealed = masterkey.seal(tenant, self._key_ids, masterkey.new())
             rows = self._tenants.setdefault(tenant, {})
@@ -162,41 +185,41 @@ class InMemoryKeyring:
 
     def switch(self, tenant: str, key_id: int) -> None:
         """Incoming to current, and what was current to previous."""
-        with self._changed():
+        with self._change(tenant):
             for row in self._tenants[tenant].values():
                 if row.generation.state is State.CURRENT:
                     row.generation = replace(row.generation, state=State.PREVIOUS)
             self._set(tenant, key_id, state=State.CURRENT)
 
     def retire(self, tenant: str, key_id: int) -> None:
-        with self._changed():
+        with self._change(tenant):
             self._set(tenant, key_id, state=State.RETIRED)
 
     def destroy(self, tenant: str, key_id: int) -> None:
-        with self._changed():
+        with self._change(tenant):
             self._set(tenant, key_id, state=State.DESTROYED, wraps=())
 
     def set_state(self, tenant: str, key_id: int, state: State) -> None:
         """Any state: what no keyring would do."""
-        with self._changed():
+        with self._change(tenant):
             self._set(tenant, key_id, state=state)
 
     def rewrap(self, tenant: str, *, keep_old: bool = True) -> None:
         """Wrap every generation under the newest version of the vault's key, beside the old wrap or instead of it."""
-        with self._changed():
+        with self._change(tenant):
             for key_id, row in self._tenants[tenant].items():
                 kept = row.generation.wraps if keep_old else ()
                 self._set(tenant, key_id, wraps=(self.vault.wrap(row.sealed), *kept))
 
     def move_wraps(self, source: str, target: str) -> None:
         """Put the wraps of *source*'s generations into those of *target*: what somebody with write access might do."""
-        with self._changed():
+        with self._change(target):
             wraps = [row.generation.wraps for row in self._tenants[source].values()]
             for key_id, moved in zip(list(self._tenants[target]), wraps, strict=True):
                 self._set(target, key_id, wraps=moved)
 
     def erase(self, tenant: str) -> None:
-        with self._changed():
+        with self._change(tenant):
             self._erased.add(tenant)
 
     def current(self, tenant: str) -> int:
@@ -215,11 +238,17 @@ class InMemoryKeyring:
             generations = tuple(row.generation for row in self._tenants[tenant].values())
             return self.lagging.get(tenant, WrappedKeys(tenant, self.epoch, generations))
 
+    def changed(self, since: int) -> dict[str, int]:
+        """Tenants that changed after epoch *since*, each with the epoch of its latest change."""
+        with self._lock:
+            return {tenant: epoch for tenant, epoch in self._changes.items() if epoch > since}
+
     @contextmanager
-    def _changed(self) -> Generator[None]:
+    def _change(self, tenant: str) -> Generator[None]:
         with self._lock:
             yield
             self.epoch += 1
+            self._changes[tenant] = self.epoch
 
     def _set(self, tenant: str, key_id: int, **changes: object) -> None:
         row = self._tenants[tenant][key_id]
