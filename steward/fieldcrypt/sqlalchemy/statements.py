@@ -16,6 +16,7 @@ from sqlalchemy.types import NullType
 from steward.fieldcrypt.sqlalchemy.columns import INDEX_SUFFIX, BlindIndex, Encrypted
 from steward.fieldcrypt.sqlalchemy.comparison import as_clause
 from steward.fieldcrypt.sqlalchemy.errors import SearchRefused, WriteRefused
+from steward.fieldcrypt.sqlalchemy.stored import Index, Sealed
 
 
 def check(connection: object, statement: Any, multiparams: Any, params: Any, options: object) -> None:
@@ -35,12 +36,12 @@ def _check_write(statement: Insert | Update, params: Mapping[str, Any]) -> None:
     selected: Iterable[Any] = getattr(statement, "_select_names", None) or ()
     if guarded.intersection(_key(statement, name) for name in selected):
         raise _expression("INSERT … SELECT")
-    bound = {_key(statement, name) for name in params}
+    bound = {_key(statement, name): value for name, value in params.items()}
     for values in _assigned(statement) or [{}]:
         named = {_key(statement, column): value for column, value in values.items()}
         for key in guarded.intersection(named):
             _check_value(named[key])
-        _check_pair(statement.table, named.keys() | bound)
+        _check_pair(statement.table, bound | named)
 
 
 def _assigned(statement: Any) -> list[Mapping[Any, Any]]:
@@ -60,17 +61,24 @@ def _check_value(value: Any) -> None:
         raise _expression("a SQL expression")
 
 
-def _check_pair(table: Any, written: Iterable[str]) -> None:
+def _check_pair(table: Any, values: Mapping[str, Any]) -> None:
     """A ciphertext without its index, or an index without its ciphertext, would be found by what it no longer is."""
-    keys = set(written)
     for column in table.c:
         if isinstance(column.type, Encrypted) and column.type.searchable:
             pair = {column.key, f"{column.key}{INDEX_SUFFIX}"}
-            if len(pair & keys) == 1:
+            written = pair.intersection(values)
+            # What is no ciphertext is refused by the column's type, in words that fit it better.
+            if len(written) == 1 and _is_writable(values[next(iter(written))]):
+                (half,), (other,) = written, pair - written
                 raise WriteRefused(
-                    f"a statement writes {(pair & keys).pop()} without {(pair - keys).pop()}",
+                    f"a statement writes {table}.{half} without {other}",
                     hint="write both: **sealed(…) gives them together; for NULL, both None",
                 )
+
+
+def _is_writable(value: Any) -> bool:
+    bound = value.value if isinstance(value, BindParameter) else value
+    return bound is None or isinstance(bound, Null | Sealed | Index)
 
 
 def _key(statement: Any, name: Any) -> str:

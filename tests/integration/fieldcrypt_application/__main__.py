@@ -1,0 +1,31 @@
+"""The process: `python -m tests.integration.fieldcrypt_application FD`, which listens already."""
+
+from __future__ import annotations
+
+import sys
+
+import uvicorn
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from steward.clients.tenantkeys import open_tenant_keys
+from steward.fieldcrypt.cachepolicy import CachePolicy
+from tests.integration.fieldcrypt_application.application import encrypted_application, plain_application
+from tests.integration.fieldcrypt_application.deployment import given
+
+
+def main(number: str) -> None:
+    """Until SIGTERM."""
+    told = given()
+    engine = create_async_engine(told.url(), pool_size=8)
+    if told.encrypted:
+        assert told.vault is not None
+        assert told.keyring is not None
+        keys = open_tenant_keys(told.vault, told.keyring, CachePolicy(load_seconds=told.load_seconds))
+        app = encrypted_application(engine, told.tokens, keys)
+    else:
+        app = plain_application(engine, told.tokens)
+    uvicorn.run(app, fd=int(number), log_level="warning", access_log=False)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,97 @@
+"""The application as a process of its own, on a port of its own: where its servers are, and how it is started."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import BaseModel
+from sqlalchemy import URL, make_url
+
+from replica.servers.keyvault import client_id
+from steward.migrations.apply import READER
+from steward.settings import Keyring, Settings, Vault, read_secret
+
+_VARIABLE = "FIELDCRYPT_APPLICATION"
+
+
+class Deployment(BaseModel):
+    """All that the process is told; secrets by reference."""
+
+    database: str
+    password: str
+    encrypted: bool = True
+    vault: Vault | None = None
+    keyring: Keyring | None = None
+    load_seconds: float = 10.0
+    tokens: dict[str, str]
+    """The tenant of each bearer token."""
+
+    def url(self) -> URL:
+        """Of the database, for SQLAlchemy."""
+        return make_url(self.database).set(drivername="postgresql+psycopg", password=read_secret(self.password))
+
+
+def deployment(
+    settings: Settings, tenants: list[str], *, encrypted: bool = True, load_seconds: float = 10.0
+) -> Deployment:
+    """On the replica's servers, as a user of vault and keyring that can read and unwrap, and nothing else."""
+    vault, keyring = settings.vault, settings.keyring
+    assert vault is not None
+    assert keyring is not None
+    identity = {"client_id": client_id("application"), "client_secret": _beside(vault.client_secret, "application")}
+    reader = {"url": keyring.url.replace("//keyring@", f"//{READER}@"), "password": _beside(keyring.password, READER)}
+    return Deployment(
+        database=settings.postgres.url,
+        password=settings.postgres.password,
+        encrypted=encrypted,
+        vault=vault.model_copy(update=identity),
+        keyring=keyring.model_copy(update=reader),
+        load_seconds=load_seconds,
+        tokens={token_of(tenant): tenant for tenant in tenants},
+    )
+
+
+def token_of(tenant: str) -> str:
+    """A sample's idea of a secret."""
+    return f"token-of-{tenant}"
+
+
+def given() -> Deployment:
+    """In the process."""
+    return Deployment.model_validate_json(os.environ[_VARIABLE])
+
+
+@contextmanager
+def serving(described: Deployment, log: Path) -> Generator[str]:
+    """The base URL of the running application. The port listens at once: who asks early is answered when it has started."""
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as listening, log.open("wb") as output:
+        number = listening.fileno()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.integration.fieldcrypt_application", str(number)],
+            env={**os.environ, _VARIABLE: described.model_dump_json()},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            pass_fds=[number],
+        )
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _beside(reference: str | None, user: str) -> str:
+    """The replica keeps each user's secret in a file of its own, `SERVER.USER`."""
+    file = Path((reference or "").removeprefix("file:"))
+    return f"file:{file.with_name(file.name.split('.')[0] + '.' + user)}"
