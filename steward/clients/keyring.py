@@ -19,6 +19,7 @@ from uuid import UUID
 from steward.clients import keyring_rows as rows
 from steward.clients.connections import KeptConnections
 from steward.clients.keyring_errors import KeyringRefused, possible, refusals
+from steward.clients.keyring_sql import CHANGED
 from steward.clients.postgres import Connection, DatabaseUnavailable, keyring_database, open_connection, worded
 from steward.fieldcrypt import masterkey
 from steward.fieldcrypt.errors import TenantUnknown
@@ -88,6 +89,10 @@ class KeyringClient:
         return self._ask(
             lambda connection: rows.value(connection, "SELECT coalesce(max(epoch), 0) FROM keyring.epochs")
         )
+
+    def changed(self, after: int, until: int) -> dict[str, int]:
+        """Tenants whose keys changed after epoch *after*, until *until*, with the epoch of each one's latest change."""
+        return self._ask(lambda connection: dict(connection.execute(CHANGED, (after, until)).fetchall()))
 
     def enrol(self, tenant: str, vault: WrappingVault) -> WrappedKeys:
         """Give *tenant* its first generation, or find that it has one. TenantErased: there is no way back."""

@@ -29,6 +29,11 @@ ERASE = (
     "UPDATE keyring.generations SET state = 'destroyed' WHERE tenant = %s AND state <> 'destroyed'",
 )
 
+# Bounded above too: what comes between the two questions is for the next time.
+CHANGED = """
+SELECT tenant, max(epoch) FROM keyring.epochs WHERE epoch > %s AND epoch <= %s GROUP BY tenant
+"""
+
 LAGGING = """
 SELECT reader, host, pid, epoch, seen_at FROM keyring.readers
 WHERE epoch < %(epoch)s AND seen_at > clock_timestamp() - %(silent)s ORDER BY epoch, seen_at

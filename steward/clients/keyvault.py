@@ -11,11 +11,12 @@ Nothing is remembered that a rotation could make stale: the newest version of a 
 from __future__ import annotations
 
 import datetime as dt
+import re
 import threading
 from functools import partial
 from typing import Any, Self
 
-from azure.keyvault.keys import KeyClient, KeyVaultKeyIdentifier
+from azure.keyvault.keys import KeyClient
 from azure.keyvault.keys.crypto import CryptographyClient, KeyWrapAlgorithm, SignatureAlgorithm
 from azure.keyvault.secrets import SecretClient
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
@@ -34,6 +35,7 @@ _READS_KEYS = "Key Vault Crypto Service Encryption User (or Key Vault Reader)"
 _UNWRAPS = "Key Vault Crypto Service Encryption User"
 _SIGNS = "Key Vault Crypto User"
 _READS_SECRETS = "Key Vault Secrets User"
+_IDENTIFIER = re.compile("https://[^/]+/keys/(?P<name>[0-9a-zA-Z-]{1,127})/(?P<version>[0-9a-fA-F]{32})")
 #: Versions whose clients are kept: a few of the key that wraps tenants' keys, one that signs.
 _MOST_VERSIONS = 64
 
@@ -140,15 +142,13 @@ class KeyVaultClient:
         return key
 
     def _named(self, kid: str) -> tuple[str, str]:
-        try:
-            named = KeyVaultKeyIdentifier(kid)
-        except ValueError:
-            named = None
-        if named is None or not named.version:
+        # The host is not compared: a vault's backup is restored under another name, and only this vault is ever asked.
+        named = _IDENTIFIER.fullmatch(kid)
+        if named is None:
             raise VaultRefused(
                 f"{kid!r} identifies no version of a key", hint="expected https://VAULT/keys/NAME/VERSION"
             )
-        return named.name, named.version
+        return named["name"], named["version"]
 
     def _version(self, name: str, version: str) -> CryptographyClient:
         """The SDK's client of one version of a key, which asks once whether it may know the public half."""

@@ -72,6 +72,7 @@ def _public(jwk: JsonWebKey) -> rsa.RSAPublicKey | ec.EllipticCurvePublicKey | N
     if numbers["n"]:
         return rsa.RSAPublicNumbers(numbers["e"], numbers["n"]).public_key()
     if numbers["x"]:
-        curve = _CURVES[str(getattr(jwk, "crv", ""))]
+        named = getattr(jwk, "crv", "")
+        curve = _CURVES[getattr(named, "value", named)]
         return ec.EllipticCurvePublicNumbers(numbers["x"], numbers["y"], curve).public_key()
     return None

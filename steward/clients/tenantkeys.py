@@ -19,6 +19,8 @@ from steward.settings import Keyring, Vault
 
 #: How often the epoch is asked for: one indexed row a process. A rotation waits at least so long at each of its steps.
 FOLLOW_SECONDS = 5.0
+#: How long the end of a process waits for a keyring that does not answer: as long as one question to it may take.
+_FAREWELL_SECONDS = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -94,7 +96,7 @@ class _Following(threading.Thread):
     def stop(self) -> None:
         """Say farewell, if that is possible at once: a reader that only fell silent is waited for longer."""
         self._stopping.set()
-        self.join(FOLLOW_SECONDS)
+        self.join(_FAREWELL_SECONDS)
         if self._announced and not self.is_alive():
             try:
                 self._keyring.leave(self._reader)
@@ -102,8 +104,10 @@ class _Following(threading.Thread):
                 _log.warning("the keyring was not told that this process has no keys any more: %s", error.message)
 
     def _follow(self) -> None:
-        epoch = self._keyring.epoch()
-        if not self._keys.catch_up(epoch):
+        seen, epoch = self._keys.seen_epoch(), self._keyring.epoch()
+        # Before the first tenant's keys there is nothing to catch up with, and everything has changed.
+        changed = self._keyring.changed(seen, epoch) if seen else None
+        if not self._keys.catch_up(epoch, changed):
             # Asked again in a moment. Until then it says what holds already, and that it is there.
             epoch = min(epoch, self._keys.seen_epoch())
         self._keyring.acknowledge(self._reader, epoch)
