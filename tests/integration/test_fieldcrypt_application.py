@@ -78,8 +78,8 @@ def log(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def url(enrolled, engine, log):
-    with serving(enrolled, log) as url:
-        yield url
+    with serving(enrolled, log) as served:
+        yield served.url
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 
 import uvicorn
@@ -24,7 +25,9 @@ def main(number: str) -> None:
         app = encrypted_application(engine, told.tokens, keys)
     else:
         app = plain_application(engine, told.tokens)
-    uvicorn.run(app, fd=int(number), log_level="warning", access_log=False)
+    # Not by uvicorn's own `fd`, which takes it for a UNIX socket and leaves Nagle's algorithm on: 40 ms a request.
+    listening = socket.socket(fileno=int(number))
+    uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False)).run(sockets=[listening])
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import BaseModel
 from sqlalchemy import URL, make_url
@@ -68,9 +69,16 @@ def given() -> Deployment:
     return Deployment.model_validate_json(os.environ[_VARIABLE])
 
 
+class Served(NamedTuple):
+    """Where it is."""
+
+    url: str
+    pid: int
+
+
 @contextmanager
-def serving(described: Deployment, log: Path) -> Generator[str]:
-    """The base URL of the running application. The port listens at once: who asks early is answered when it has started."""
+def serving(described: Deployment, log: Path) -> Generator[Served]:
+    """The application, running. Its port listens at once: who asks early is answered when it has started."""
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listening, log.open("wb") as output:
         number = listening.fileno()
         process = subprocess.Popen(
@@ -81,7 +89,7 @@ def serving(described: Deployment, log: Path) -> Generator[str]:
             pass_fds=[number],
         )
         try:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+            yield Served(f"http://127.0.0.1:{listening.getsockname()[1]}", process.pid)
         finally:
             process.send_signal(signal.SIGTERM)
             try:
