@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from bench.fieldcrypt_loops import Round, Timer
 from steward.errors import BadInput, StewardError
 
-ENVIRONMENT = Path(".venv-rivals")
+_CHECKOUT = Path(__file__).parents[1]
+ENVIRONMENT = _CHECKOUT / ".venv-rivals"
 
 
 class RivalsMissing(BadInput):
@@ -44,8 +45,10 @@ class Rivals:
 
     def _say(self, line: str) -> None:
         assert self._process.stdin is not None
-        self._process.stdin.write(line + "\n")
-        self._process.stdin.flush()
+        # Who has ended is asked in vain; why is told where its answer is missed.
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(line + "\n")
+            self._process.stdin.flush()
 
     def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None
@@ -64,6 +67,6 @@ def rivals() -> Generator[Rivals]:
     if not python.exists():
         raise RivalsMissing(f"there is no {python}", hint="`make bench-fieldcrypt` makes it from its lock")
     command = [str(python), "-m", "bench.rivals"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=_CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         # Leaving the block closes its standard input, which is how it ends.
         yield Rivals(process)
