@@ -6,7 +6,6 @@ import os
 import socket
 import threading
 import weakref
-from collections import defaultdict
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
@@ -23,44 +22,61 @@ class KeptConnections:
     """
 
     def __init__(self, opener: Callable[[], Connection], *, most: int, wait_seconds: float) -> None:
-        self._open, self._wait_seconds = opener, wait_seconds
-        self._turns = threading.BoundedSemaphore(most)
-        # By process: a forked child must not share its parent's sockets.
-        self._idle: defaultdict[int, list[Connection]] = defaultdict(list)
+        self._open, self._most, self._wait_seconds = opener, most, wait_seconds
+        # By process: a forked child must not share its parent's sockets, nor wait for its turns.
+        self._kept: dict[int, _Kept] = {}
         # When it is forgotten, or the process ends: nobody else knows of them.
-        weakref.finalize(self, _close, self._idle, os.getpid())
+        weakref.finalize(self, _close, self._kept)
 
     @contextmanager
     def one(self, limit_seconds: float) -> Generator[Connection]:
         """A connection for the block, which DatabaseUnavailable ends where it lasts longer than *limit_seconds*."""
-        if not self._turns.acquire(timeout=self._wait_seconds):
+        process = os.getpid()
+        kept = self._kept.get(process) or self._kept.setdefault(process, _Kept(self._most))
+        if not kept.turns.acquire(timeout=self._wait_seconds):
             raise DatabaseUnavailable(
                 f"no connection was free within {self._wait_seconds:g} s",
                 hint="the database is slow, or this process asks it too much at once",
             )
         try:
-            idle = self._idle[os.getpid()]
-            # Not `if idle: pop`, since another thread may take the last one in between.
-            connection = _popped(idle) or self._open()
+            connection = kept.idle_one() or self._open()
             try:
                 with _cut_off_after(connection, limit_seconds):
                     yield connection
             finally:
-                self._keep(connection)
+                kept.take_back(connection)
         finally:
-            self._turns.release()
+            kept.turns.release()
 
     def close(self) -> None:
         """Close this process's idle connections."""
-        _close(self._idle, os.getpid())
+        _close(self._kept)
 
-    def _keep(self, connection: Connection) -> None:
+
+class _Kept:
+    """One process's."""
+
+    def __init__(self, most: int) -> None:
+        self.turns = threading.BoundedSemaphore(most)
+        self._idle: list[Connection] = []
+
+    def idle_one(self) -> Connection | None:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
+
+    def take_back(self, connection: Connection) -> None:
         if connection.closed or connection.info.transaction_status is not psycopg.pq.TransactionStatus.IDLE:
             connection.close()
             # What broke one connection has as a rule broken its neighbours: each would cost a try.
             self.close()
         else:
-            self._idle[os.getpid()].append(connection)
+            self._idle.append(connection)
+
+    def close(self) -> None:
+        while connection := self.idle_one():
+            connection.close()
 
 
 @contextmanager
@@ -94,13 +110,6 @@ def _cut_off_after(connection: Connection, seconds: float) -> Generator[None]:
             connection.close()
 
 
-def _popped(idle: list[Connection]) -> Connection | None:
-    try:
-        return idle.pop()
-    except IndexError:
-        return None
-
-
-def _close(idle: defaultdict[int, list[Connection]], process: int) -> None:
-    for connection in idle.pop(process, []):
-        connection.close()
+def _close(kept: dict[int, _Kept]) -> None:
+    if mine := kept.get(os.getpid()):
+        mine.close()

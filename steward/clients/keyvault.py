@@ -11,22 +11,21 @@ Nothing is remembered that a rotation could make stale: the newest version of a 
 from __future__ import annotations
 
 import datetime as dt
+import os
 import re
-import threading
 from functools import partial
-from typing import Any, Self
+from typing import Self
 
-from azure.keyvault.keys import KeyClient
-from azure.keyvault.keys.crypto import CryptographyClient, KeyWrapAlgorithm, SignatureAlgorithm
-from azure.keyvault.secrets import SecretClient
+from azure.keyvault.keys.crypto import KeyWrapAlgorithm, SignatureAlgorithm
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from steward.clients.keyvault_asking import CONNECT_SECONDS, READ_SECONDS, Asking
+from steward.clients.keyvault_asking import ask
 from steward.clients.keyvault_errors import Asked, VaultKeyDisabled, VaultRefused
 from steward.clients.keyvault_keys import Signature, VaultKey, vault_key
-from steward.clients.keyvault_login import open_credential, principal
+from steward.clients.keyvault_login import principal
+from steward.clients.keyvault_sdk import Sdk
 from steward.errors import BadInput
 from steward.fieldcrypt.keyring import Wrap
 from steward.settings import Vault
@@ -36,8 +35,6 @@ _UNWRAPS = "Key Vault Crypto Service Encryption User"
 _SIGNS = "Key Vault Crypto User"
 _READS_SECRETS = "Key Vault Secrets User"
 _IDENTIFIER = re.compile("https://[^/]+/keys/(?P<name>[0-9a-zA-Z-]{1,127})/(?P<version>[0-9a-fA-F]{32})")
-#: Versions whose clients are kept: a few of the key that wraps tenants' keys, one that signs.
-_MOST_VERSIONS = 64
 
 
 def open_vault(vault: Vault) -> KeyVaultClient:
@@ -48,7 +45,7 @@ def open_vault(vault: Vault) -> KeyVaultClient:
 
 
 class KeyVaultClient:
-    """Keeps its connections and its token; safe to use from several threads, not to be taken through a fork.
+    """Keeps its connections and its token; safe to use from several threads, and after a fork.
 
     Every call raises VaultUnavailable or VaultThrottled (transient, within the limits of `keyvault_asking`), and
     VaultForbidden, VaultMissing, VaultKeyDisabled or VaultRefused, which waiting does not cure.
@@ -56,22 +53,14 @@ class KeyVaultClient:
 
     def __init__(self, vault: Vault) -> None:
         self.url = vault.url.rstrip("/")
-        self._principal = principal(vault)
-        self._credential = open_credential(vault, connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS)
-        options: dict[str, Any] = {
-            "verify_challenge_resource": vault.verify_challenge_resource,
-            # The tries are counted in `Asking`: the SDK's own would wait for as long as a vault asks it to.
-            "retry_total": 0,
-            # It would write bodies to the log, secrets and unwrapped keys among them.
-            "logging_enable": False,
-        }
-        if vault.ca_file:
-            options |= {"connection_verify": str(vault.ca_file)}
-        self._keys = KeyClient(self.url, self._credential, **options)
-        self._secrets = SecretClient(self.url, self._credential, **options)
-        self._asking_keys, self._asking_secrets = Asking(), Asking()
-        self._versions: dict[tuple[str, str], CryptographyClient] = {}
-        self._keeping = threading.Lock()
+        self._vault, self._principal = vault, principal(vault)
+        # By process: a forked child must not share its parent's connections, nor wait for its locks.
+        self._opened: dict[int, Sdk] = {}
+
+    @property
+    def _sdk(self) -> Sdk:
+        process = os.getpid()
+        return self._opened.get(process) or self._opened.setdefault(process, Sdk(self._vault))
 
     def __enter__(self) -> Self:
         return self
@@ -80,14 +69,14 @@ class KeyVaultClient:
         self.close()
 
     def close(self) -> None:
-        """Close every connection."""
-        for closing in (self._keys, self._secrets, self._credential):
-            closing.close()
+        """Close every connection of this process."""
+        if opened := self._opened.pop(os.getpid(), None):
+            opened.close()
 
     def key(self, name: str, version: str = "") -> VaultKey:
         """The public half of key *name*, and whether it may be used; its newest version where none is named."""
-        call = partial(self._keys.get_key, name, version or None)
-        return vault_key(self._asking_keys.ask(self._asked(f"read key {name}", _READS_KEYS), call))
+        call = partial(self._sdk.keys.get_key, name, version or None)
+        return vault_key(ask(self._asked(f"read key {name}", _READS_KEYS), call))
 
     def wrap(self, name: str, payload: bytes) -> Wrap:
         """*payload* (at most 190 bytes for RSA 2048) under the newest version of key *name*: RSA-OAEP-256, RFC 8017.
@@ -105,8 +94,8 @@ class KeyVaultClient:
         """What *wrapped* holds, unwrapped in the vault by exactly the version that the identifier *kek* names."""
         name, version = self._named(kek)
         asked = self._asked(f"unwrap with key {name}/{version}", _UNWRAPS)
-        call = partial(self._version(name, version).unwrap_key, KeyWrapAlgorithm.rsa_oaep_256, wrapped)
-        return self._asking_keys.ask(asked, call).key
+        call = partial(self._sdk.version(name, version).unwrap_key, KeyWrapAlgorithm.rsa_oaep_256, wrapped)
+        return ask(asked, call).key
 
     def sign(self, key: str, algorithm: str, digest: bytes) -> Signature:
         """*digest* signed in the vault by *key*: an identifier, or a name, whose newest version then signs.
@@ -118,13 +107,13 @@ class KeyVaultClient:
         chosen = key if key.startswith("https://") else self._usable(self.key(key), "sign").kid
         name, version = self._named(chosen)
         asked = self._asked(f"sign by {algorithm} with key {name}/{version}", _SIGNS)
-        call = partial(self._version(name, version).sign, SignatureAlgorithm(algorithm), digest)
-        return Signature(chosen, self._asking_keys.ask(asked, call).signature)
+        call = partial(self._sdk.version(name, version).sign, SignatureAlgorithm(algorithm), digest)
+        return Signature(chosen, ask(asked, call).signature)
 
     def secret(self, name: str) -> str:
         """The newest version of secret *name*, less surrounding white space. Not empty."""
         asked = self._asked(f"read secret {name}", _READS_SECRETS)
-        value = (self._asking_secrets.ask(asked, partial(self._secrets.get_secret, name)).value or "").strip()
+        value = (ask(asked, partial(self._sdk.secrets.get_secret, name)).value or "").strip()
         if not value:
             raise VaultRefused(f"secret {name} of vault {self.url} is empty", hint="set a new version of it")
         return value
@@ -149,12 +138,3 @@ class KeyVaultClient:
                 f"{kid!r} identifies no version of a key", hint="expected https://VAULT/keys/NAME/VERSION"
             )
         return named["name"], named["version"]
-
-    def _version(self, name: str, version: str) -> CryptographyClient:
-        """The SDK's client of one version of a key, which asks once whether it may know the public half."""
-        with self._keeping:
-            if (name, version) not in self._versions:
-                if len(self._versions) >= _MOST_VERSIONS:
-                    self._versions.clear()
-                self._versions[name, version] = self._keys.get_cryptography_client(name, key_version=version)
-            return self._versions[name, version]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -24,12 +23,12 @@ def read_secret(reference: str, vault: settings.Vault | None) -> str:
         return settings.read_secret(reference)
     if vault is None:
         raise BadInput(f"secret {name} lies in a vault, and none is named", hint="add [vault] to the settings file")
-    return _client(vault, os.getpid()).secret(name)  # pyright: ignore[reportArgumentType]  # frozen: pydantic gives it a hash
+    return _client(vault).secret(name)  # pyright: ignore[reportArgumentType]  # frozen: pydantic gives it a hash
 
 
-# Connections and a token are kept, secrets are not. By process: a forked child must not share its parent's sockets.
+# Connections and a token are kept, secrets are not.
 @lru_cache(maxsize=4)
-def _client(vault: settings.Vault, _process: int) -> KeyVaultClient:
+def _client(vault: settings.Vault) -> KeyVaultClient:
     # Here, because whoever has all secrets in files needs no Azure SDK.
     from steward.clients.keyvault import open_vault  # noqa: PLC0415 # the reason stands above
 

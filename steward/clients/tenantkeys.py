@@ -6,8 +6,10 @@ At a process's start: `install(open_tenant_keys(vault, keyring))`; where it has 
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from uuid import uuid4
+from weakref import WeakSet
 
 from steward.clients.keyring import KeyringClient, open_keyring
 from steward.clients.keyvault import KeyVaultClient, open_vault
@@ -26,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 def open_tenant_keys(vault: Vault, keyring: Keyring, policy: CachePolicy = DEFAULT) -> TenantKeys:
-    """Tenants' keys for this process; make it after the fork. Its `close` closes all that was opened here.
+    """Tenants' keys for this process, and for what is forked from it. Its `close` closes all that was opened here.
 
     BadInput where a CA file is missing. Nothing else is asked here: what `TenantKeys` raises comes with the first tenant.
     """
@@ -62,17 +64,43 @@ class _Announcing:
         return self._keyring.load(tenant)
 
 
-class _Following(threading.Thread):
+class _Following:
     """Tells the keyring which epoch everything in this process's memory is at least as new as."""
 
     def __init__(self, keyring: KeyringClient, keys: TenantKeys) -> None:
-        super().__init__(name="steward-keyring-follower", daemon=True)
         self._keyring, self._keys = keyring, keys
-        self._reader = uuid4()
         self._stopping = threading.Event()
-        self._announced = False
+        _all.add(self)
 
-    def run(self) -> None:
+    def start(self) -> None:
+        """As a reader of its own; in the child of a fork too, which has its parent's keys."""
+        self._reader, self._announced = uuid4(), False
+        self._thread = threading.Thread(target=self._run, name="steward-keyring-follower", daemon=True)
+        self._thread.start()
+
+    def announce(self) -> None:
+        """Before the first key: whoever asks for readers from now on finds this one, with nothing older than this."""
+        if not self._announced:
+            self._keyring.acknowledge(self._reader, self._keyring.epoch())
+            self._announced = True
+
+    def stop(self) -> None:
+        """Say farewell, if that is possible at once: a reader that only fell silent is waited for longer."""
+        self._stopping.set()
+        self._thread.join(_FAREWELL_SECONDS)
+        if self._announced and not self._thread.is_alive():
+            try:
+                self._keyring.leave(self._reader)
+            except StewardError as error:
+                _log.warning("the keyring was not told that this process has no keys any more: %s", error.message)
+
+    def begin_anew(self) -> None:
+        """In the child of a fork: what the parent has acknowledged says nothing of the child."""
+        if not self._stopping.is_set():
+            self._stopping = threading.Event()
+            self.start()
+
+    def _run(self) -> None:
         """Until it is stopped. A keyring that cannot be told now is told later; a rotation waits for that."""
         silent = False
         while not self._stopping.is_set():
@@ -87,22 +115,6 @@ class _Following(threading.Thread):
                 silent = True
             self._stopping.wait(FOLLOW_SECONDS)
 
-    def announce(self) -> None:
-        """Before the first key: whoever asks for readers from now on finds this one, with nothing older than this."""
-        if not self._announced:
-            self._keyring.acknowledge(self._reader, self._keyring.epoch())
-            self._announced = True
-
-    def stop(self) -> None:
-        """Say farewell, if that is possible at once: a reader that only fell silent is waited for longer."""
-        self._stopping.set()
-        self.join(_FAREWELL_SECONDS)
-        if self._announced and not self.is_alive():
-            try:
-                self._keyring.leave(self._reader)
-            except StewardError as error:
-                _log.warning("the keyring was not told that this process has no keys any more: %s", error.message)
-
     def _follow(self) -> None:
         seen, epoch = self._keys.seen_epoch(), self._keyring.epoch()
         # Before the first tenant's keys there is nothing to catch up with, and everything has changed.
@@ -112,3 +124,14 @@ class _Following(threading.Thread):
             epoch = min(epoch, self._keys.seen_epoch())
         self._keyring.acknowledge(self._reader, epoch)
         self._announced = True
+
+
+_all: WeakSet[_Following] = WeakSet()
+
+
+def _begin_anew() -> None:
+    for following in _all:
+        following.begin_anew()
+
+
+os.register_at_fork(after_in_child=_begin_anew)

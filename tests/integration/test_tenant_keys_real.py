@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -130,8 +132,7 @@ def test_a_process_reads_under_a_new_generation_before_anyone_writes_under_it(op
 
 def test_a_process_is_known_to_the_keyring_before_it_is_given_a_key(opened, rotator, tenant, monkeypatch):
     keyring, _ = rotator
-    monkeypatch.setattr(tenantkeys._Following, "start", lambda _: None)
-    monkeypatch.setattr(tenantkeys._Following, "join", lambda *_: None)
+    monkeypatch.setattr(tenantkeys._Following, "_follow", lambda _: None)
     before = {one.reader for one in keyring.lagging(2**60)}
     keys = opened()
     assert {one.reader for one in keyring.lagging(2**60)} == before
@@ -139,6 +140,31 @@ def test_a_process_is_known_to_the_keyring_before_it_is_given_a_key(opened, rota
     assert len({one.reader for one in keyring.lagging(2**60)} - before) == 1
     keys.close()
     assert {one.reader for one in keyring.lagging(2**60)} == before
+
+
+def test_the_child_of_a_fork_is_a_reader_of_its_own_with_connections_of_its_own(opened, rotator, enrolled):
+    keyring, _ = rotator
+    warm, cold = enrolled(), enrolled()
+    keys = opened()
+    encrypted = FieldCipher(warm, keys).encrypt(*FIELD, "ada@example.net")
+    until_closed, close = os.pipe()
+    child = os.fork()
+    if child == 0:
+        # Nothing of pytest's may run here, not even a failed assertion.
+        os.close(close)
+        with suppress(BaseException):
+            told = FieldCipher(warm, keys).decrypt(*FIELD, encrypted)
+            FieldCipher(cold, keys).encrypt(*FIELD, told)
+            os.read(until_closed, 1)
+            os._exit(0)
+        os._exit(1)
+    try:
+        _in_the_end(lambda: {os.getpid(), child} <= {one.pid for one in keyring.lagging(2**60)})
+        assert FieldCipher(cold, keys).encrypt(*FIELD, "x")
+    finally:
+        os.close(close)
+        assert os.waitpid(child, 0)[1] == 0
+    os.close(until_closed)
 
 
 def test_a_tenant_that_was_erased_is_gone_from_memory_too(opened, rotator, tenant):

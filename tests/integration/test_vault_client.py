@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from steward.clients import keyvault, keyvault_asking
+from steward.clients import keyvault_asking, keyvault_sdk
 from steward.clients.keyvault import open_vault
 from steward.clients.keyvault_errors import (
     VaultForbidden,
@@ -290,7 +290,7 @@ def hasty_limits(monkeypatch):
     """The same limits, shorter: a tenth of a second to read, half a second in all."""
     monkeypatch.setattr(keyvault_asking, "READ_SECONDS", 0.2)
     monkeypatch.setattr(keyvault_asking, "TOTAL_SECONDS", 0.6)
-    monkeypatch.setattr(keyvault, "READ_SECONDS", 0.2)
+    monkeypatch.setattr(keyvault_sdk, "READ_SECONDS", 0.2)
 
 
 def test_a_throttling_vault_is_told_with_the_pause_that_it_asks_for(tmp_path, hasty_limits):

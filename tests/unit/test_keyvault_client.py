@@ -17,7 +17,7 @@ from azure.core.exceptions import (
 )
 
 from steward.clients import keyvault_asking
-from steward.clients.keyvault_asking import Asking
+from steward.clients.keyvault_asking import ask
 from steward.clients.keyvault_errors import (
     Asked,
     VaultForbidden,
@@ -133,7 +133,7 @@ def asked(clock, *outcomes):
         return one
 
     try:
-        return Asking().ask(ASKED, call), given
+        return ask(ASKED, call), given
     except VaultUnavailable as error:
         return error, given
 
@@ -175,6 +175,13 @@ def test_a_refusal_is_not_asked_again(clock):
     with pytest.raises(VaultMissing):
         asked(clock, answer(404, "KeyNotFound", "not found"), "answer")
     assert clock == []
+
+
+def test_a_thread_that_lost_its_token_to_another_asks_again(clock):
+    lost = AttributeError("'NoneType' object has no attribute 'token'", name="token", obj=None)
+    assert asked(clock, lost, "answer")[0] == "answer"
+    with pytest.raises(AttributeError):
+        asked(clock, AttributeError("no such method", name="get_key", obj=None), "answer")
 
 
 NOW = dt.datetime(2025, 7, 31, tzinfo=dt.UTC)
