@@ -1,6 +1,6 @@
 """What encrypting a field costs beside other libraries, what a cold tenant costs, and what a whole request feels of it.
 
-    python -m bench.fieldcrypt [--only speed cold request] [--rounds N] [--calls N] [--tenants N]
+    python -m bench.fieldcrypt [--only speed cold request] [--rounds N] [--calls N] [--tenants N] [--pairs N]
 
 Real servers of its own: the keyring's PostgreSQL and the Key Vault stand-in, over TLS, with Azure's limits. Rivals run in
 an environment and a process of their own, in turns with ours. Progress goes to standard error; the last line of standard
@@ -27,7 +27,8 @@ microseconds are processor time, medians of rounds, each the mean of its calls:
     vault_limit_per_second   what one vault with a software key of RSA 3072 allows in the long run, as Azure publishes;
                              a burst may be ten seconds' worth
     memory_per_tenant_bytes  what a process grows by for each tenant in memory, one field in use
-    request_overhead_percent what encrypted columns add to a whole request of an application; goal: below 5
+    request_overhead_percent what encrypted columns add to a whole request of an application; goal: below 5. This and
+                             the other figures request_… are explained in bench/fieldcrypt_request.py
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from typing import Any
 from bench.fieldcrypt_cold import enrol, measure_cold, tenant_keys
 from bench.fieldcrypt_loops import TENANT
 from bench.fieldcrypt_memory import memory_per_tenant
+from bench.fieldcrypt_request import measure_request
 from bench.fieldcrypt_speed import measure_speed
 from bench.ground import Ground, ground, progress
 from steward.errors import StewardError
@@ -61,6 +63,8 @@ def measure(at: Ground, options: argparse.Namespace) -> dict[str, Any]:
         told |= {"memory_per_tenant_bytes": memory_per_tenant()}
     if "cold" in options.only:
         told |= measure_cold(at, options.tenants)
+    if "request" in options.only:
+        told |= measure_request(at, options.pairs)
     return told
 
 
@@ -94,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="parts to run (default: all)")
     parser.add_argument("--rounds", type=int, default=30, help="of all contenders, of which the median")
     parser.add_argument("--calls", type=int, default=1000, help="encryptions and decryptions a round")
+    parser.add_argument("--pairs", type=int, default=1000, help="of requests of each kind")
     parser.add_argument("--tenants", type=int, default=400, help="cold ones, enrolled for it")
     return parser
 
