@@ -36,7 +36,8 @@ from bench.ground import Ground, ground, progress
 from steward.errors import StewardError
 from steward.migrations.apply import migrate_keyring
 from tests.integration.fieldcrypt_application.deployment import Deployment, deployment, serving, token_of
-from tests.integration.fieldcrypt_application.models import Base, PlainBase
+from tests.integration.fieldcrypt_application.models import Base
+from tests.integration.fieldcrypt_application.plain import PlainBase
 from tests.integration.fresh_database import fresh_database
 
 TENANTS = [f"bench-request-{number}" for number in range(10)]

@@ -16,7 +16,6 @@ anybody is authenticated, tells it to anybody.
 
 from __future__ import annotations
 
-import inspect
 import json
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -78,7 +77,7 @@ class TenantMiddleware:
             await self._app(scope, receive, send)
             return
         found = self._tenant_of(scope)
-        tenant = await found if inspect.isawaitable(found) else found
+        tenant = found if found is None or isinstance(found, str) else await found
         if tenant is not None:
             await self._for_tenant(tenant, scope, receive, send)
         elif self._required:

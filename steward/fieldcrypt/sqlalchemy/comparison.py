@@ -76,7 +76,8 @@ def _found_by(column: ColumnElement[Any], values: Iterable[Any]) -> ColumnElemen
         if value is None or isinstance(as_clause(value), ClauseElement | Ciphertext | Pending):
             raise _refused(column, f"a comparison with a {type(value).__name__}")
         found.extend(map(Index, cipher.blind_indexes(*place, value)))
-    return index.in_(found)
+    # One live generation is the rule, and an expanding IN costs SQLAlchemy a rendering each time.
+    return index == found[0] if len(found) == 1 else index.in_(found)
 
 
 def index_beside(column: ColumnElement[Any]) -> ColumnElement[Any]:

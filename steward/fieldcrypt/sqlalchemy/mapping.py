@@ -63,9 +63,14 @@ class EncryptedAttribute(InstrumentedAttribute[Any]):  # pyright: ignore[reportI
     field: ClassVar[Field]
 
     def __get__(self, instance: object | None, owner: Any) -> Any:
-        stored = super().__get__(instance, owner)
-        if instance is None or stored is None:
-            return stored
+        if instance is None:
+            return self
+        stored = instance.__dict__.get(self.key)
+        if stored is None:
+            # NULL, or not loaded.
+            stored = super().__get__(instance, owner)
+            if stored is None:
+                return None
         if isinstance(stored, Pending):
             return stored.plaintext
         return self.field.opened(stored, row_id_of(instance_state(instance)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import BindParameter, ClauseElement, Column, Insert, Null, Select, Table, Update
 from sqlalchemy.orm import Mapper
@@ -30,7 +31,7 @@ def check(connection: object, statement: Any, multiparams: Any, params: Any, opt
 
 
 def _check_write(statement: Insert | Update, params: Mapping[str, Any]) -> None:
-    guarded = {column.key for column in statement.table.c if isinstance(column.type, Encrypted | BlindIndex)}
+    guarded, pairs = _guarded(statement.table)
     if not guarded:
         return
     selected: Iterable[Any] = getattr(statement, "_select_names", None) or ()
@@ -41,7 +42,22 @@ def _check_write(statement: Insert | Update, params: Mapping[str, Any]) -> None:
         named = {_key(statement, column): value for column, value in values.items()}
         for key in guarded.intersection(named):
             _check_value(named[key])
-        _check_pair(statement.table, bound | named)
+        _check_pairs(statement.table, pairs, bound | named)
+
+
+def _guarded(table: Any) -> tuple[frozenset[str], list[frozenset[str]]]:
+    """Keys of the columns of ciphertexts and indexes, and which of them belong together."""
+    known = _known.get(table)
+    # A class that inherits a table may add columns to it.
+    if known is None or known[0] != len(table.c):
+        guarded = frozenset(column.key for column in table.c if isinstance(column.type, Encrypted | BlindIndex))
+        searched = [c.key for c in table.c if isinstance(c.type, Encrypted) and c.type.searchable]
+        pairs = [frozenset({key, f"{key}{INDEX_SUFFIX}"}) for key in searched]
+        known = _known[table] = len(table.c), guarded, pairs
+    return known[1:]
+
+
+_known: WeakKeyDictionary[Any, tuple[int, frozenset[str], list[frozenset[str]]]] = WeakKeyDictionary()
 
 
 def _assigned(statement: Any) -> list[Mapping[Any, Any]]:
@@ -61,19 +77,17 @@ def _check_value(value: Any) -> None:
         raise _expression("a SQL expression")
 
 
-def _check_pair(table: Any, values: Mapping[str, Any]) -> None:
+def _check_pairs(table: object, pairs: list[frozenset[str]], values: Mapping[str, Any]) -> None:
     """A ciphertext without its index, or an index without its ciphertext, would be found by what it no longer is."""
-    for column in table.c:
-        if isinstance(column.type, Encrypted) and column.type.searchable:
-            pair = {column.key, f"{column.key}{INDEX_SUFFIX}"}
-            written = pair.intersection(values)
-            # What is no ciphertext is refused by the column's type, in words that fit it better.
-            if len(written) == 1 and _is_writable(values[next(iter(written))]):
-                (half,), (other,) = written, pair - written
-                raise WriteRefused(
-                    f"a statement writes {table}.{half} without {other}",
-                    hint="write both: **sealed(…) gives them together; for NULL, both None",
-                )
+    for pair in pairs:
+        written = pair & values.keys()
+        # What is no ciphertext is refused by the column's type, in words that fit it better.
+        if len(written) == 1 and _is_writable(values[next(iter(written))]):
+            (half,), (other,) = written, pair - written
+            raise WriteRefused(
+                f"a statement writes {table}.{half} without {other}",
+                hint="write both: **sealed(…) gives them together; for NULL, both None",
+            )
 
 
 def _is_writable(value: Any) -> bool:
@@ -83,7 +97,8 @@ def _is_writable(value: Any) -> bool:
 
 def _key(statement: Any, name: Any) -> str:
     """The table's key of a column that a statement names by column, by attribute, or by attribute's name."""
-    name = as_clause(name)
+    if not isinstance(name, str):
+        name = as_clause(name)
     if isinstance(name, Column):
         return str(name.key)
     mapper = statement._propagate_attrs.get("plugin_subject")  # noqa: SLF001

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import socket
 import sys
 
@@ -13,6 +14,9 @@ from steward.fieldcrypt.cachepolicy import CachePolicy
 from tests.integration.fieldcrypt_application.application import encrypted_application, plain_application
 from tests.integration.fieldcrypt_application.deployment import given
 
+#: One of the two is imported: what listens to SQLAlchemy for encrypted columns has no place in the twin.
+_HERE = "tests.integration.fieldcrypt_application"
+
 
 def main(number: str) -> None:
     """Until SIGTERM."""
@@ -22,9 +26,9 @@ def main(number: str) -> None:
         assert told.vault is not None
         assert told.keyring is not None
         keys = open_tenant_keys(told.vault, told.keyring, CachePolicy(load_seconds=told.load_seconds))
-        app = encrypted_application(engine, told.tokens, keys)
+        app = encrypted_application(engine, importlib.import_module(f"{_HERE}.models").Customer, told.tokens, keys)
     else:
-        app = plain_application(engine, told.tokens)
+        app = plain_application(engine, importlib.import_module(f"{_HERE}.plain").PlainCustomer, told.tokens)
     # Not by uvicorn's own `fd`, which takes it for a UNIX socket and leaves Nagle's algorithm on: 40 ms a request.
     listening = socket.socket(fileno=int(number))
     uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False)).run(sockets=[listening])

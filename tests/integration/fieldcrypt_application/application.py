@@ -24,19 +24,16 @@ from steward.fieldcrypt import install
 from steward.fieldcrypt.asgi import Scope, TenantMiddleware
 from steward.fieldcrypt.errors import CiphertextRefused
 from steward.fieldcrypt.tenantkeys import TenantKeys
-from tests.integration.fieldcrypt_application.models import Customer, PlainCustomer
 
 _log = logging.getLogger(__name__)
-
-Model = type[Customer] | type[PlainCustomer]
 
 
 class Customers:
     """The endpoints."""
 
-    def __init__(self, engine: AsyncEngine, model: Model, tokens: Mapping[str, str]) -> None:
+    def __init__(self, engine: AsyncEngine, model: Any, tokens: Mapping[str, str]) -> None:
         self._session = async_sessionmaker(engine, expire_on_commit=False)
-        self._model: Any = model
+        self._model = model
         self._tokens = tokens
 
     def tenant_of(self, scope: Scope) -> str | None:
@@ -98,9 +95,9 @@ class Customers:
         ]
 
 
-def encrypted_application(engine: AsyncEngine, tokens: Mapping[str, str], keys: TenantKeys) -> Starlette:
+def encrypted_application(engine: AsyncEngine, model: Any, tokens: Mapping[str, str], keys: TenantKeys) -> Starlette:
     """With encrypted columns, whose keys are *keys*."""
-    customers = Customers(engine, Customer, tokens)
+    customers = Customers(engine, model, tokens)
     return Starlette(
         routes=customers.routes(),
         middleware=[Middleware(TenantMiddleware, tenant_of=customers.tenant_of, required=True)],
@@ -109,9 +106,9 @@ def encrypted_application(engine: AsyncEngine, tokens: Mapping[str, str], keys: 
     )
 
 
-def plain_application(engine: AsyncEngine, tokens: Mapping[str, str]) -> Starlette:
+def plain_application(engine: AsyncEngine, model: Any, tokens: Mapping[str, str]) -> Starlette:
     """The twin."""
-    return Starlette(routes=Customers(engine, PlainCustomer, tokens).routes())
+    return Starlette(routes=Customers(engine, model, tokens).routes())
 
 
 def _with_keys(engine: AsyncEngine, keys: TenantKeys) -> AbstractAsyncContextManager[None]:
@@ -140,10 +137,11 @@ def _given(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _shown(customer: Any) -> dict[str, Any]:
+    born = customer.born
     return {
         "id": str(customer.id),
         "plan": customer.plan,
         "email": customer.email,
-        "born": customer.born and customer.born.isoformat(),
+        "born": born and born.isoformat(),
         "notes": customer.notes,
     }

@@ -1,11 +1,11 @@
-"""Customers, with three columns encrypted; and the same with none."""
+"""Customers, with three columns encrypted."""
 
 from __future__ import annotations
 
 from datetime import date
 from uuid import UUID, uuid4
 
-from sqlalchemy import Date, Index, Text
+from sqlalchemy import Index
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from steward.fieldcrypt.sqlalchemy import encrypted, key_id_of
@@ -30,20 +30,3 @@ class Customer(Base):
 
 
 Index("ix_customers_key_id", key_id_of(Customer.email))
-
-
-class PlainBase(DeclarativeBase):
-    """Tables without."""
-
-
-class PlainCustomer(PlainBase):
-    """The twin."""
-
-    __tablename__ = "customers"
-
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
-    tenant_id: Mapped[str] = mapped_column(index=True)
-    plan: Mapped[str] = mapped_column(default="free")
-    email: Mapped[str] = mapped_column(Text, index=True)
-    born: Mapped[date | None] = mapped_column(Date)
-    notes: Mapped[str | None] = mapped_column(Text)

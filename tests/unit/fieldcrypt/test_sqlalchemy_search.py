@@ -6,12 +6,12 @@ import pytest
 from sqlalchemy import LargeBinary, bindparam, func, literal, null, select, update
 from sqlalchemy.orm import Session, aliased
 
-from steward.fieldcrypt import bound
+from steward.fieldcrypt import bound, install
 from steward.fieldcrypt.errors import TenantNotBound, ValueNotSupported
 from steward.fieldcrypt.keyring import State
 from steward.fieldcrypt.sqlalchemy import SearchRefused
 from tests.unit.fieldcrypt.customers import Account, Customer, added, database
-from tests.unit.fieldcrypt.known_keys import KnownKeys, key_set
+from tests.unit.fieldcrypt.known_keys import KnownKeys, key_set, one_current
 
 PLAIN = "ada@example.net"
 
@@ -78,6 +78,13 @@ def test_every_live_generation_is_searched_and_no_plaintext_is_a_parameter(sessi
     (indexes,) = compiled.params.values()
     assert [int.from_bytes(index[:4], "big") for index in indexes] == [9, 7]
     assert PLAIN.encode() not in b"".join(indexes)
+
+
+def test_one_live_generation_is_searched_by_plain_equality(session):
+    install(one_current())
+    assert "email_index = :" in str(Customer.email == PLAIN)
+    assert found(session, Customer.email == PLAIN) == [PLAIN]
+    assert found(session, Customer.email.in_([PLAIN])) == [PLAIN]
 
 
 def test_numbers_are_equal_as_numbers(session):
