@@ -50,7 +50,7 @@ class Entry:
         """Until then, and for fewer than `look_at_uses` uses, the keys are given out without another look."""
         self.uses, self.look_at_uses, self._most_uses = 0, policy.most_uses, policy.most_uses
         self.recent = True
-        self.not_before = _NEVER
+        self.not_before = _NEVER if loaded.complete else now + policy.retry_seconds
         """No load in the background begins earlier."""
         self.sought_at = before.sought_at if before else _NEVER
         self.trouble: Trouble | None = None

@@ -25,8 +25,6 @@ class Flight:
         self.again = False
         """Somebody must know what the keyring says after a moment that was: it loads once more before it lands."""
         self.future: Future[KeySet | Trouble] = Future()
-        # From here on nobody can cancel it, a cancelled coroutine neither.
-        self.future.set_running_or_notify_cancel()
 
     @property
     def landed(self) -> KeySet | Trouble | None:
@@ -105,10 +103,6 @@ class Flights:
         flights, self._by_tenant = list(self._by_tenant.values()), {}
         self._loaders.close()
         return flights
-
-    def abandon(self) -> None:
-        """In the child of a fork, where they do not fly."""
-        self._loaders.abandon()
 
     def __len__(self) -> int:
         return len(self._by_tenant)

@@ -31,10 +31,6 @@ class Loaders:
         threads, self._threads = self._threads, 0
         self._line.end(threads)
 
-    def abandon(self) -> None:
-        """In the child of a fork: the threads are not there, and a lock of theirs may be held for ever."""
-        self._threads = 0
-
     def __del__(self) -> None:
         self.close()
 
@@ -45,7 +41,8 @@ class _Line:
     def __init__(self) -> None:
         self._urgent: deque[_Work] = deque()
         self._others: deque[_Work] = deque()
-        # One for each work in the deques, or None for the end. A SimpleQueue may be used by a destructor at any moment.
+        # One for each work in the deques, or None for the end. A SimpleQueue may be used by a destructor at any moment,
+        # and in the child of a fork, whose memory has no more of the threads than that they waited for it.
         self._tokens: SimpleQueue[bool | None] = SimpleQueue()
         self._idle = threading.Semaphore(0)
 

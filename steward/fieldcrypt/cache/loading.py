@@ -8,7 +8,6 @@ generations whose wraps are the same as before are taken from memory. A key that
 from __future__ import annotations
 
 import hmac
-import logging
 from dataclasses import dataclass
 
 from steward.errors import StewardError, is_transient
@@ -18,16 +17,19 @@ from steward.fieldcrypt.keyset import Generation, KeySet
 from steward.fieldcrypt.masterkey import open_sealed
 
 _READABLE = (State.INCOMING, State.CURRENT, State.PREVIOUS)
-_log = logging.getLogger("steward.fieldcrypt")
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A tenant's keys, and whether they are all that the keyring has for readers."""
+    """A tenant's keys, and why an incoming generation is not among them."""
 
     keys: KeySet
-    complete: bool
-    """False where an incoming generation could not be unwrapped: this process is not ready for it."""
+    left_out: str = ""
+
+    @property
+    def complete(self) -> bool:
+        """They are all that the keyring has for readers; else this process is not ready for what is incoming."""
+        return not self.left_out
 
 
 def load(keyring: Keyring, vault: KeyVault, tenant: str, known: KeySet | None) -> Loaded:
@@ -40,7 +42,7 @@ def load(keyring: Keyring, vault: KeyVault, tenant: str, known: KeySet | None) -
     kept = keyring.load(tenant)
     probed = _probed(kept)
     reading: dict[int, Generation] = {}
-    complete = True
+    left_out = ""
     for wrapped in kept.generations:
         if wrapped.state not in _READABLE:
             continue
@@ -49,11 +51,14 @@ def load(keyring: Keyring, vault: KeyVault, tenant: str, known: KeySet | None) -
         except StewardError as error:
             if is_transient(error) or wrapped.state is not State.INCOMING:
                 raise
-            _log.error("tenant %r: incoming generation %d is left out: %s", tenant, wrapped.number, error)
-            complete = False
+            left_out = f"incoming generation {wrapped.number} of tenant {tenant!r} does not open: {error}"
+    return Loaded(_key_set(kept, reading), left_out)
+
+
+def _key_set(kept: WrappedKeys, reading: dict[int, Generation]) -> KeySet:
     closed = {wrapped.key_id: wrapped.state for wrapped in kept.generations if wrapped.state not in _READABLE}
     current = next((reading[each.key_id] for each in kept.generations if each.state is State.CURRENT), None)
-    return Loaded(KeySet(tenant, kept.epoch, reading, closed, current), complete)
+    return KeySet(kept.tenant, kept.epoch, reading, closed, current)
 
 
 def _probed(kept: WrappedKeys) -> WrappedGeneration | None:

@@ -147,7 +147,6 @@ class Refresher:
         if not self._serves(entry, flight, now):
             self._memory.forget(tenant, entry)
         elif flight is None and now >= entry.not_before:
-            entry.not_before = now + self._policy.retry_seconds
             self._flights.begin_idle(tenant, now)
 
     def _accept(self, flight: Flight, outcome: Loaded | Exception, now: float) -> KeySet | Trouble:

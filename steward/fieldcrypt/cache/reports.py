@@ -7,6 +7,7 @@ import logging
 import traceback
 
 from steward.errors import StewardError
+from steward.fieldcrypt.cache.loading import Loaded
 from steward.fieldcrypt.cache.troubles import Trouble
 from steward.fieldcrypt.errors import KeyringTampered
 from steward.fieldcrypt.keyset import KeySet
@@ -26,25 +27,34 @@ class Reports:
         self._withheld: dict[int, int] = {}
         self._overdue: set[int] = set()
 
-    def landed(self, landed: KeySet | Trouble, outcome: object, now: float) -> None:
+    def landed(self, landed: KeySet | Trouble, outcome: Loaded | Exception, now: float) -> None:
         """What a load led to, after what it brought or met."""
-        if isinstance(outcome, Exception) and not isinstance(outcome, StewardError):
+        if isinstance(outcome, Loaded):
+            self._left_out(outcome, now)
+        elif not isinstance(outcome, StewardError):
             self._unforeseen(outcome)
         if isinstance(landed, Trouble):
             self._failed(landed, now)
         else:
             self._loaded(landed)
 
+    def _left_out(self, loaded: Loaded, now: float) -> None:
+        if not loaded.complete:
+            self._say(logging.ERROR, loaded.left_out, now)
+
     def _failed(self, trouble: Trouble, now: float) -> None:
         if trouble.gone:
             _log.info("tenant %r: %s", trouble.tenant, trouble.message)
-            return
-        level = logging.WARNING if trouble.transient else logging.ERROR
-        # Whoever moved rows of a keyring is named each time.
-        if trouble.kind is KeyringTampered or now >= self._quiet_until.get(level, now):
+        else:
+            level = logging.WARNING if trouble.transient else logging.ERROR
+            # Whoever moved rows of a keyring is named each time.
+            self._say(level, str(trouble.error(now)), now, always=trouble.kind is KeyringTampered)
+
+    def _say(self, level: int, text: str, now: float, *, always: bool = False) -> None:
+        if always or now >= self._quiet_until.get(level, now):
             self._quiet_until[level] = now + _PAUSE_SECONDS
             withheld = self._withheld.pop(level, 0)
-            _log.log(level, "%s; %d more like this were not logged", trouble.error(now), withheld)
+            _log.log(level, "%s%s", text, f"\n{withheld} more like this were not logged" if withheld else "")
         else:
             self._withheld[level] = self._withheld.get(level, 0) + 1
 

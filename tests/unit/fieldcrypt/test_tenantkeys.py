@@ -74,8 +74,9 @@ def test_all_who_wait_are_told_of_a_failed_load_each_by_an_error_of_its_own(tena
 def test_a_tenant_that_does_not_exist_is_asked_for_once_a_second(timed, keyring, clock):
     keys = timed()
     for _ in range(100):
-        with pytest.raises(TenantUnknown, match="nobody"):
+        with pytest.raises(TenantUnknown, match="nobody") as told:
             keys.of("nobody")
+    assert told.value.hint
     assert keyring.loaded["nobody"] == 1
     keyring.enrol("nobody")
     clock.advance(1.3)
@@ -138,6 +139,14 @@ def test_the_least_recently_used_tenants_go_first(timed, keyring):
     assert [keyring.loaded[tenant] for tenant in "abcde"] == [1, 1, 1, 1, 1]
     keys.of("c")
     assert keyring.loaded["c"] == 2
+
+
+def test_a_tenant_just_loaded_is_not_the_one_that_goes(timed, keyring):
+    keyring.enrol("a", "b", "c")
+    keys = timed(most_tenants=2)
+    for tenant in ("a", "b", "a", "b", "c", "c"):
+        keys.of(tenant)
+    assert keyring.loaded["c"] == 1
 
 
 def test_very_many_uses_ask_for_a_load_before_its_time(timed, keyring):

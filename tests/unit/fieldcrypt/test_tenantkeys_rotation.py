@@ -23,7 +23,7 @@ from tests.unit.fieldcrypt.in_memory import VaultAway, VaultForbids, until
 
 
 def idle(keys):
-    until(lambda: keys.status().loading == 0)
+    until(lambda: len(keys._refresher._flights) == 0)
 
 
 def rotate(keyring, tenant):
@@ -105,11 +105,13 @@ def test_a_load_that_had_read_the_keyring_before_is_not_taken_for_an_answer(time
     with ThreadPoolExecutor(1) as pool:
         with vault.door.shut():
             keys.of("acme")
-            vault.door.wait_for(3 - 1)
+            vault.door.wait_for(2)
             made = rotate(keyring, "acme")
             sought = pool.submit(keys.seek, "acme", made)
             until(lambda: keys._refresher._flights.get("acme").again)
         assert sought.result().writing.key_id == made
+    # When it was cold, when it was due, and once more since somebody sought: by one thread, though it was asked of two.
+    assert keyring.loaded["acme"] == 3
 
 
 # Wraps and the vault's key
@@ -194,6 +196,22 @@ def test_the_vault_is_asked_for_the_current_generation_alone_at_a_refresh(timed,
     assert all(after.reading[each] is before.reading[each] for each in before.reading)
 
 
+def test_new_wraps_are_tried_once(timed, keyring, vault, clock):
+    rotate(keyring, "acme")
+    keys = timed()
+    keys.of("acme")
+    vault.rotate()
+    keyring.rewrap("acme")
+    asked = []
+    for _ in range(3):
+        before = vault.unwrapped[vault.newest]
+        clock.advance(250)
+        keys.of("acme")
+        idle(keys)
+        asked.append(vault.unwrapped[vault.newest] - before)
+    assert asked == [2, 1, 1]
+
+
 def test_a_revocation_is_noticed_where_a_tenant_has_previous_generations_only(timed, keyring, vault, clock):
     keys = timed()
     keyring.set_state("acme", 1, State.PREVIOUS)
@@ -212,10 +230,39 @@ def test_an_incoming_generation_that_does_not_open_stops_nobody_but_the_rotation
     vault.disabled = {vault.newest}
     with caplog.at_level(logging.ERROR):
         assert FieldCipher("acme", keys).encrypt("t", "f", 1, "value")
-    assert "incoming generation 2 is left out" in caplog.text
+        until(lambda: "incoming generation 2 of tenant 'acme' does not open" in caplog.text)
     assert not keys.catch_up(keyring.epoch, keyring.changed(0))
     idle(keys)
     assert keys.seen_epoch() < keyring.epoch
+
+
+def test_an_incoming_generation_is_not_left_out_because_the_vault_is_away(timed, keyring, vault, monkeypatch):
+    vault.rotate()
+    keyring.add_generation("acme")
+    unwrap = vault.unwrap
+
+    def away_for_the_new(kek, wrapped):
+        if kek == vault.newest:
+            raise VaultAway("away")
+        return unwrap(kek, wrapped)
+
+    monkeypatch.setattr(vault, "unwrap", away_for_the_new)
+    with pytest.raises(KeysUnavailable):
+        timed().of("acme")
+
+
+def test_an_incoming_generation_that_does_not_open_is_tried_once_a_second(timed, keyring, vault, clock):
+    vault.rotate()
+    keyring.add_generation("acme")
+    vault.disabled = {vault.newest}
+    keys = timed()
+    keys.of("acme")
+    for seconds in range(3):
+        for _ in range(5):
+            assert not keys.catch_up(keyring.epoch, {})
+            idle(keys)
+        assert keyring.loaded["acme"] == seconds + 1
+        clock.advance(1)
 
 
 def test_an_incoming_generation_that_opens_later_lets_the_rotation_go_on(timed, keyring, vault, clock):
@@ -312,6 +359,17 @@ def test_a_lagging_keyring_brings_nothing_from_before_what_was_acknowledged(time
     assert keys.catch_up(keyring.epoch + 3, {})
     with pytest.raises(KeysUnavailable, match="answers with epoch 4, and 7"):
         keys.of("acme")
+
+
+def test_an_epoch_once_told_is_kept(timed, keyring):
+    lagging = keyring.load("globex")
+    rotate(keyring, "acme")
+    keys = timed()
+    keys.of("acme")
+    assert keys.seen_epoch() == keyring.epoch
+    keyring.lagging["globex"] = lagging
+    with pytest.raises(KeysUnavailable, match="answers with epoch 4, and 6"):
+        keys.of("globex")
 
 
 def test_keys_that_serve_stale_count_as_old(timed, keyring, vault, clock):
