@@ -49,8 +49,9 @@ class Flights:
         return self._by_tenant.get(tenant)
 
     def begin(self, tenant: str, now: float, *, urgent: bool) -> Flight:
-        flight = self._by_tenant[tenant] = Flight(tenant, now, urgent=urgent)
+        flight = Flight(tenant, now, urgent=urgent)
         self._loaders.submit(partial(self._fly, flight), urgent=urgent)
+        self._by_tenant[tenant] = flight
         return flight
 
     def begin_idle(self, tenant: str, now: float) -> Flight | None:

@@ -21,10 +21,16 @@ class Loaders:
         self._line = _Line()
 
     def submit(self, work: _Work, *, urgent: bool) -> None:
-        """*work* raises nothing. One caller at a time."""
-        if not self._line.put(work, urgent=urgent) and self._threads < self._most:
-            self._threads += 1
+        """*work* raises nothing. One caller at a time. Raises RuntimeError where the system gives not even one thread."""
+        if self._line.put(work, urgent=urgent) or self._threads == self._most:
+            return
+        try:
             threading.Thread(target=_serve, args=(self._line,), name="steward-tenant-keys", daemon=True).start()
+        except RuntimeError:
+            if self._threads == 0:
+                raise
+        else:
+            self._threads += 1
 
     def close(self) -> None:
         """Let each thread end when it is done with what it has in hand."""

@@ -17,7 +17,7 @@ from tests.unit.fieldcrypt.in_memory import Door, until
 
 
 def loaders():
-    return [thread for thread in threading.enumerate() if thread.name == "steward-tenant-keys"]
+    return {thread for thread in threading.enumerate() if thread.name == "steward-tenant-keys"}
 
 
 def in_child(work):
@@ -137,29 +137,43 @@ Hanging.came.wait()
 
 
 def test_threads_end_with_the_keys_they_load_for(keyring, vault):
-    before = len(loaders())
+    before = loaders()
     keys = TenantKeys(keyring, vault)
     keys.of("acme")
-    assert len(loaders()) == before + 1
+    assert len(loaders() - before) == 1
     keys.close()
-    until(lambda: len(loaders()) == before)
+    until(lambda: not loaders() - before)
     TenantKeys(keyring, vault).of("acme")
     gc.collect()
-    until(lambda: len(loaders()) == before)
+    until(lambda: not loaders() - before)
+
+
+def test_a_system_without_a_thread_to_spare_leaves_nothing_half_begun(tenant_keys, monkeypatch):
+    def start(thread):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", start)
+        with pytest.raises(RuntimeError, match="thread"):
+            tenant_keys.of("acme")
+    assert tenant_keys.of("acme")
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", start)
+        assert tenant_keys.of("globex")
 
 
 def test_no_more_threads_than_agreed_load_at_once(timed, keyring, vault):
     tenants = [f"tenant-{number}" for number in range(12)]
     keyring.enrol(*tenants)
     keys = timed(most_loads=3)
-    before = len(loaders())
+    before = loaders()
     with ThreadPoolExecutor(12) as pool:
         with vault.door.shut():
             waiting = [pool.submit(keys.of, tenant) for tenant in tenants]
             vault.door.wait_for(3)
             until(lambda: keys.status().loading == 12)
             assert vault.door.calls == 3
-            assert len(loaders()) == before + 3
+            assert len(loaders() - before) == 3
         assert [each.result().tenant for each in waiting] == tenants
 
 
