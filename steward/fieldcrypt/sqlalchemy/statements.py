@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import BindParameter, ClauseElement, Column, Insert, Null, Select, Table, Update
+from sqlalchemy import BindParameter, ClauseElement, Column, Insert, Null, Select, Update
 from sqlalchemy.orm import Mapper
 from sqlalchemy.types import NullType
 
@@ -24,8 +24,7 @@ def check(connection: object, statement: Any, multiparams: Any, params: Any, opt
     """Raises WriteRefused or SearchRefused. Listens to `before_execute`."""
     _ = connection, options
     if isinstance(statement, Insert | Update):
-        if isinstance(statement.table, Table):
-            _check_write(statement, multiparams[0] if multiparams else params)
+        _check_write(statement, multiparams[0] if multiparams else params)
     elif isinstance(statement, Select):
         _check_sorting(statement)
 

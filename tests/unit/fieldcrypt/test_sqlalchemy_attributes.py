@@ -289,6 +289,23 @@ def test_the_primary_key_of_a_stored_row_stays(session, customer, acme):
     assert customer.email == PLAIN
 
 
+def test_a_row_that_is_deleted_and_made_anew_in_one_flush_holds_the_new_value(session, customer, acme):
+    row_id = customer.id
+    session.delete(customer)
+    anew = Customer(id=row_id, email="anew@example.net", notes=None)
+    session.add(anew)
+    session.commit()
+    assert (anew.email, anew.notes) == ("anew@example.net", None)
+    assert session.scalars(select(Customer).where(Customer.email == "anew@example.net")).one() is anew
+
+
+def test_a_ciphertext_of_another_row_is_not_assigned(session, customer, acme):
+    other = Customer(email=session.scalars(select(Customer.email)).one())
+    session.add(other)
+    with pytest.raises(CiphertextMoved):
+        session.flush()
+
+
 def test_a_key_that_the_database_makes_is_refused(session, acme):
     session.add(Account(iban="DE02 1203"))
     with pytest.raises(RowIdUnknown, match=r"accounts\.id is not known before"):

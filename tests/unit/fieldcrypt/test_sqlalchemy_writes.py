@@ -7,13 +7,13 @@ import pytest
 from sqlalchemy import LargeBinary, bindparam, cast, func, insert, literal, null, select, text, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from steward.errors import BadInput
 from steward.fieldcrypt import FieldCipher, bound
 from steward.fieldcrypt.errors import CiphertextMoved, UnknownSuite
 from steward.fieldcrypt.sqlalchemy import WriteRefused, sealed
-from tests.unit.fieldcrypt.customers import Customer, Plain, Visit, added, database, stored
+from tests.unit.fieldcrypt.customers import Account, Customer, Plain, Visit, added, database, stored
 from tests.unit.fieldcrypt.known_keys import one_current
 
 PLAIN = "a plaintext that must not get out"
@@ -68,6 +68,8 @@ EXPRESSIONS = {
     "column to column": lambda: update(Customer).values(notes=Customer.email),
     "column to column, core": lambda: update(TABLE).values({TABLE.c.notes: TABLE.c.email}),
     "column to column, ordered": lambda: update(Customer).ordered_values((Customer.notes, Customer.email)),
+    "column to column, alias": lambda: update(aliased(Customer)).values(notes=Customer.email),
+    "column to column, other names": lambda: update(Account).values(iban=Account.currency, iban_index=None),
     "subquery": lambda: update(Customer).values(notes=select(Customer.email).limit(1).scalar_subquery()),
     "function": lambda: insert(Customer).values(**row(notes=func.upper(PLAIN))),
     "cast": lambda: update(Customer).values(notes=cast(b"x", LargeBinary)),
@@ -126,6 +128,26 @@ def test_what_was_sealed_for_its_row_is_written_by_any_statement(session):
     )
     assert [session.get_one(Customer, row_id).email for row_id in ids] == ["core", "orm, updated", "bulk"]
     assert session.scalars(select(Customer.id).where(Customer.email == "bulk")).one() == ids[2]
+
+
+def test_what_is_sealed_goes_by_the_attribute_s_name_or_the_column_s(session):
+    session.execute(insert(Account), [{"id": 1, **account(Account, 1)}])
+    session.execute(insert(Account).values(id=2, **account(Account, 2)))
+    session.execute(insert(Account.__table__), {"id": 3, **account(Account.__table__.c, 3)})
+    assert [session.get_one(Account, number).iban for number in (1, 2, 3)] == ["DE1", "DE2", "DE3"]
+    alone = sealed(Account.iban, 4, "alone")["iban"]
+    with pytest.raises(WriteRefused, match=r"accounts\.iban_sealed without iban_sealed_index"):
+        session.execute(insert(Account).values(id=4, currency=None, iban=alone))
+
+
+def account(columns, row_id):
+    iban = columns.iban if columns is Account else columns.iban_sealed
+    return {**sealed(iban, row_id, f"DE{row_id}"), **sealed(columns.currency, row_id, "CHF")}
+
+
+def test_a_default_of_the_model_is_refused_where_only_a_statement_would_write_it(session):
+    with pytest.raises(WriteRefused, match="of type str"):
+        session.execute(insert(Account).values(id=5, **sealed(Account.iban, 5, "x")))
 
 
 def test_what_was_sealed_for_another_row_is_written_and_does_not_open(session):
