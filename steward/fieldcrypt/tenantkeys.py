@@ -6,9 +6,10 @@
   then KeysUnavailable says since when and why. Loads are tried again after growing pauses; a pause that a server asks
   for is kept by all loads that nobody waits for.
 - Keyring or vault refuses (forbidden, key disabled, a tampered keyring): keys serve until their own TTL ends and no
-  longer, so a revocation takes effect within a TTL. An erased tenant's keys go as soon as a load learns of it: within a
-  TTL too, or TTL and stale limit together where the keyring could not be asked meanwhile.
-- The vault is asked for the current generation at each load; other generations stay while their wraps are the same.
+  longer, so a revocation takes effect within a TTL and `vouch_seconds`. An erased tenant's keys go as soon as a load learns
+  of it: within a TTL, or TTL and stale limit together where the keyring could not be asked meanwhile.
+- Keys whose wraps are the same stay. The vault is asked for the current one again, unless the same version of its key has
+  unwrapped something within `vouch_seconds`: what is revoked is the right to that version, which tenants share.
 - A keyring that answers with an older epoch than was seen before (a replica database that lags, a restored backup)
   counts as one that is away: newer keys are never replaced by knowledge from before them.
 

@@ -1,13 +1,15 @@
 """One load of a tenant's keys: what the keyring keeps, unwrapped by the vault.
 
-The vault is asked for the generation in current use at every load, so that a revoked right to unwrap is noticed; other
-generations whose wraps are the same as before are taken from memory. A key that came out the same keeps its
-`Generation`, and with it the field keys that were derived from it.
+Generations whose wraps are the same as before are taken from memory. Only the one in current use is asked for again,
+so that a revoked right to unwrap is noticed, and only where nothing else has just shown it: that right is to a version of
+the vault's key, and all tenants share a few. A key that came out the same keeps its `Generation`, and with it the field
+keys that were derived from it.
 """
 
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from steward.errors import StewardError, is_transient
@@ -32,7 +34,33 @@ class Loaded:
         return not self.left_out
 
 
-def load(keyring: Keyring, vault: KeyVault, tenant: str, known: KeySet | None) -> Loaded:
+class Witness:
+    """The vault, and which versions of its key it has just unwrapped with."""
+
+    def __init__(self, vault: KeyVault, vouch_seconds: float, clock: Callable[[], float]) -> None:
+        self._vault, self._vouch_seconds, self._clock = vault, vouch_seconds, clock
+        self._unwrapped_at: dict[str, float] = {}
+
+    def unwrap(self, kek: str, wrapped: bytes) -> bytes:
+        """As KeyVault.unwrap."""
+        # From when it was asked: what it says was true then.
+        asked_at = self._clock()
+        try:
+            master_key = self._vault.unwrap(kek, wrapped)
+        except Exception as error:
+            if not is_transient(error):
+                self._unwrapped_at.pop(kek, None)
+            raise
+        self._unwrapped_at[kek] = asked_at
+        return master_key
+
+    def must_be_asked(self, wrapped: WrappedGeneration) -> bool:
+        """Whether its newest version of the vault's key has unwrapped nothing in the last `vouch_seconds`, or refused since."""
+        at = self._unwrapped_at.get(wrapped.wraps[0].kek)
+        return at is None or self._clock() - at >= self._vouch_seconds
+
+
+def load(keyring: Keyring, vault: Witness, tenant: str, known: KeySet | None) -> Loaded:
     """Raises what keyring and vault raise, and KeyringTampered.
 
     A current or previous generation that does not open fails the whole load: serving without it would call its
@@ -62,16 +90,16 @@ def _key_set(kept: WrappedKeys, reading: dict[int, Generation]) -> KeySet:
 
 
 def _probed(kept: WrappedKeys) -> WrappedGeneration | None:
-    """The generation that the vault is asked for whatever is known: the current one, or else the newest previous."""
+    """The generation by which the vault's word is had anew: the current one, or else the newest previous."""
     opened = [wrapped for wrapped in kept.generations if wrapped.state in {State.CURRENT, State.PREVIOUS}]
     return max(opened, key=lambda wrapped: (wrapped.state is State.CURRENT, wrapped.key_id), default=None)
 
 
 def _generation(
-    vault: KeyVault, tenant: str, wrapped: WrappedGeneration, known: KeySet | None, *, ask: bool
+    vault: Witness, tenant: str, wrapped: WrappedGeneration, known: KeySet | None, *, ask: bool
 ) -> Generation:
     before = known.reading.get(wrapped.key_id) if known else None
-    if before is not None and before.wrapped.wraps == wrapped.wraps and not ask:
+    if before is not None and before.wrapped.wraps == wrapped.wraps and not (ask and vault.must_be_asked(wrapped)):
         return _kept(before, wrapped)
     master_key = open_sealed(tenant, wrapped.key_id, _unwrapped(vault, tenant, wrapped))
     if before is not None and hmac.compare_digest(before.key, master_key):
@@ -86,7 +114,7 @@ def _kept(before: Generation, wrapped: WrappedGeneration) -> Generation:
     return before
 
 
-def _unwrapped(vault: KeyVault, tenant: str, wrapped: WrappedGeneration) -> bytes:
+def _unwrapped(vault: Witness, tenant: str, wrapped: WrappedGeneration) -> bytes:
     """By the newest wrap that the vault does not refuse; while the vault's key is rotated there are two."""
     refusal: Exception | None = None
     for wrap in wrapped.wraps:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from steward.fieldcrypt.cache.entries import Entry
 from steward.fieldcrypt.cache.flights import Flight, Flights
-from steward.fieldcrypt.cache.loading import Loaded, load
+from steward.fieldcrypt.cache.loading import Loaded, Witness, load
 from steward.fieldcrypt.cache.memory import KeyMemory
 from steward.fieldcrypt.cache.reports import Reports
 from steward.fieldcrypt.cache.status import Status, status
@@ -22,7 +22,8 @@ class Refresher:
     """What TenantKeys asks where a look into memory does not settle it. The lock is held for microseconds only."""
 
     def __init__(self, keyring: Keyring, vault: KeyVault, policy: CachePolicy, clock: Callable[[], float]) -> None:
-        self._keyring, self._vault, self._policy, self._clock = keyring, vault, policy, clock
+        self._keyring, self._policy, self._clock = keyring, policy, clock
+        self._vault = Witness(vault, policy.vouch_seconds, clock)
         self._memory = KeyMemory(policy)
         self.find = self._memory.entries.get
         self._log = Reports()
