@@ -7,8 +7,6 @@ rows of one tenant are equal, and how often each value occurs: never index what 
 
 from __future__ import annotations
 
-import hmac
-
 from steward.fieldcrypt.keyset import Generation, KeySet
 from steward.fieldcrypt.values import Value, canonical
 
@@ -30,4 +28,4 @@ def searched(keys: KeySet, table: str, field: str, value: Value) -> list[bytes]:
 
 def _index(generation: Generation, table: str, field: str, canonical_value: bytes) -> bytes:
     key = generation.field_key("blind", table, field)
-    return key.key_id + hmac.digest(key.key, canonical_value, "sha256")[:_TAG]
+    return key.key_id + key.hmac(canonical_value)[:_TAG]

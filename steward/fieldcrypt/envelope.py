@@ -54,7 +54,7 @@ def seal(key: FieldKey, row: bytes, kind: int, plaintext: bytes) -> bytes:
     """The envelope of *plaintext* for the row framed as *row*."""
     header = _STARTS[kind] + key.key_id + os.urandom(16)
     bound = _LABEL + header + key.place + row
-    derived = hmac.digest(key.key, bound, "sha512")
+    derived = key.hmac(bound)
     return header + derived[32:] + AESGCM(derived[:32]).encrypt(_NONCE, plaintext, bound)
 
 
@@ -71,7 +71,7 @@ def read(ciphertext: object) -> Sealed:
 
     Raises UnknownSuite, CiphertextTruncated, CiphertextOverlong; ValueNotSupported for what is no bytes.
     """
-    sealed = ciphertext if type(ciphertext) is bytes else _as_bytes(ciphertext)
+    sealed = ciphertext if isinstance(ciphertext, bytes) else _as_bytes(ciphertext)
     kind = _KINDS.get(sealed[:2])
     if kind is None or not OVERHEAD <= len(sealed) <= LONGEST:
         raise _unreadable(sealed)
@@ -81,7 +81,7 @@ def read(ciphertext: object) -> Sealed:
 def open_sealed(key: FieldKey, row: bytes, ciphertext: bytes) -> bytes:
     """The plaintext, if *ciphertext* was sealed with *key* for *row*. CiphertextMoved, CiphertextTampered."""
     bound = _LABEL + ciphertext[:HEADER] + key.place + row
-    derived = hmac.digest(key.key, bound, "sha512")
+    derived = key.hmac(bound)
     if not hmac.compare_digest(derived[32:], ciphertext[HEADER:_BODY]):
         raise _moved_or_damaged(derived[:32], bound, ciphertext)
     try:
@@ -91,7 +91,7 @@ def open_sealed(key: FieldKey, row: bytes, ciphertext: bytes) -> bytes:
 
 
 def _as_bytes(ciphertext: object) -> bytes:
-    if isinstance(ciphertext, bytes | bytearray | memoryview):
+    if isinstance(ciphertext, bytearray | memoryview):
         return bytes(ciphertext)
     raise ValueNotSupported(
         f"a ciphertext of type {type(ciphertext).__name__}, expected bytes",

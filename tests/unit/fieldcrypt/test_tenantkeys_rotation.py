@@ -439,7 +439,7 @@ def test_no_running_encryption_ever_meets_a_wiped_key(timed, keyring, clock):
 
 def test_a_key_outlives_its_eviction_in_the_hands_of_who_uses_it(timed):
     keys = timed(most_tenants=1)
-    held = keys.of("acme").writing.field_key("enc", "t", "f")
+    held = keys.of("acme").writing
     secret = bytes(held.key)
     keys.of("globex")
     assert keys.status().evicted == 1
