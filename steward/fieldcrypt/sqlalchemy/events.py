@@ -17,7 +17,8 @@ def listen() -> None:
     if not event.contains(Mapper, "mapper_configured", _equip):
         # When it is configured: the application's validators listen by then, and see plaintexts, not what follows.
         event.listen(Mapper, "mapper_configured", _equip)
-        event.listen(Engine, "before_execute", statements.check)
+        # As if it changed something: a listener that returns nothing is wrapped, and each statement pays for that.
+        event.listen(Engine, "before_execute", statements.check, retval=True)
 
 
 def _equip(mapper: Mapper[Any], class_: type) -> None:

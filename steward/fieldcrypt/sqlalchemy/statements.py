@@ -19,14 +19,18 @@ from steward.fieldcrypt.sqlalchemy.comparison import as_clause
 from steward.fieldcrypt.sqlalchemy.errors import SearchRefused, WriteRefused
 from steward.fieldcrypt.sqlalchemy.stored import Index, Sealed
 
+_WRITES = (Insert, Update)
 
-def check(connection: object, statement: Any, multiparams: Any, params: Any, options: object) -> None:
-    """Raises WriteRefused or SearchRefused. Listens to `before_execute`."""
+
+def check(connection: object, statement: Any, multiparams: Any, params: Any, options: object) -> tuple[Any, Any, Any]:
+    """Raises WriteRefused or SearchRefused. Listens to `before_execute`, and changes nothing."""
     _ = connection, options
-    if isinstance(statement, Insert | Update):
+    if isinstance(statement, Select):
+        if statement._order_by_clauses or statement._group_by_clauses:  # noqa: SLF001
+            _check_sorting(statement)
+    elif isinstance(statement, _WRITES):
         _check_write(statement, multiparams[0] if multiparams else params)
-    elif isinstance(statement, Select):
-        _check_sorting(statement)
+    return statement, multiparams, params
 
 
 def _check_write(statement: Insert | Update, params: Mapping[str, Any]) -> None:
