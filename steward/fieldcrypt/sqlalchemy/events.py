@@ -1,10 +1,10 @@
-"""Where this package joins SQLAlchemy: once, when it is imported, for every mapper and every engine."""
+"""Where this package joins SQLAlchemy: once, when it is imported, for every mapper and every statement."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Engine, event
+from sqlalchemy import event
 from sqlalchemy.orm import Mapper
 
 from steward.fieldcrypt.sqlalchemy import statements
@@ -17,8 +17,7 @@ def listen() -> None:
     if not event.contains(Mapper, "mapper_configured", _equip):
         # When it is configured: the application's validators listen by then, and see plaintexts, not what follows.
         event.listen(Mapper, "mapper_configured", _equip)
-        # As if it changed something: a listener that returns nothing is wrapped, and each statement pays for that.
-        event.listen(Engine, "before_execute", statements.check, retval=True)
+        statements.watch()
 
 
 def _equip(mapper: Mapper[Any], class_: type) -> None:

@@ -1,7 +1,8 @@
 """What a column's type cannot see: expressions written to an encrypted column, and sorting by it.
 
-A type sees values when they are bound. `values(email=Customer.notes)` or INSERT … SELECT binds none. So every
-statement of every engine is looked at before it is compiled; those that write no expression cost a glance.
+A type sees values when they are bound. `values(email=Customer.notes)` or INSERT … SELECT binds none. So every statement
+is looked at when SQLAlchemy compiles it, also within another. Compiled ones are kept and cost nothing more: whatever is
+refused here must follow from a statement's form alone, for its next values are not seen.
 """
 
 from __future__ import annotations
@@ -11,41 +12,51 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import BindParameter, ClauseElement, Column, Insert, Null, Select, Update
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Mapper
 from sqlalchemy.types import NullType
 
 from steward.fieldcrypt.sqlalchemy.columns import INDEX_SUFFIX, BlindIndex, Encrypted
 from steward.fieldcrypt.sqlalchemy.comparison import as_clause
 from steward.fieldcrypt.sqlalchemy.errors import SearchRefused, WriteRefused
-from steward.fieldcrypt.sqlalchemy.stored import Index, Sealed
-
-_WRITES = (Insert, Update)
 
 
-def check(connection: object, statement: Any, multiparams: Any, params: Any, options: object) -> tuple[Any, Any, Any]:
-    """Raises WriteRefused or SearchRefused. Listens to `before_execute`, and changes nothing."""
-    _ = connection, options
-    if isinstance(statement, Select):
-        if statement._order_by_clauses or statement._group_by_clauses:  # noqa: SLF001
-            _check_sorting(statement)
-    elif isinstance(statement, _WRITES):
-        _check_write(statement, multiparams[0] if multiparams else params)
-    return statement, multiparams, params
+def watch() -> None:
+    """Look at every statement of this process from now on. Safe to call again."""
+    compiles(Insert)(_insert)
+    compiles(Update)(_update)
+    compiles(Select)(_select)
 
 
-def _check_write(statement: Insert | Update, params: Mapping[str, Any]) -> None:
+def _insert(statement: Insert, compiler: Any, **options: Any) -> str:
+    _check_write(statement, compiler.column_keys or ())
+    return compiler.visit_insert(statement, **options)
+
+
+def _update(statement: Update, compiler: Any, **options: Any) -> str:
+    _check_write(statement, compiler.column_keys or ())
+    return compiler.visit_update(statement, **options)
+
+
+def _select(statement: Select[Any], compiler: Any, **options: Any) -> str:
+    _check_sorting(statement)
+    return compiler.visit_select(statement, **options)
+
+
+def _check_write(statement: Insert | Update, parameters: Iterable[Any]) -> None:
+    """Raises WriteRefused. *parameters* are the names of the values that come with the execution."""
     guarded, pairs = _guarded(statement.table)
     if not guarded:
         return
     selected: Iterable[Any] = getattr(statement, "_select_names", None) or ()
     if guarded.intersection(_key(statement, name) for name in selected):
         raise _expression("INSERT … SELECT")
-    bound = {_key(statement, name): value for name, value in params.items()}
+    bound = {_key(statement, name) for name in parameters}
     for values in _assigned(statement) or [{}]:
         named = {_key(statement, column): value for column, value in values.items()}
         for key in guarded.intersection(named):
             _check_value(named[key])
-        _check_pairs(statement.table, pairs, bound | named)
+        _check_pairs(statement.table, pairs, bound | named.keys())
 
 
 def _guarded(table: Any) -> tuple[frozenset[str], list[frozenset[str]]]:
@@ -80,22 +91,15 @@ def _check_value(value: Any) -> None:
         raise _expression("a SQL expression")
 
 
-def _check_pairs(table: object, pairs: list[frozenset[str]], values: Mapping[str, Any]) -> None:
+def _check_pairs(table: object, pairs: list[frozenset[str]], written: set[str]) -> None:
     """A ciphertext without its index, or an index without its ciphertext, would be found by what it no longer is."""
     for pair in pairs:
-        written = pair & values.keys()
-        # What is no ciphertext is refused by the column's type, in words that fit it better.
-        if len(written) == 1 and _is_writable(values[next(iter(written))]):
-            (half,), (other,) = written, pair - written
+        if len(pair & written) == 1:
+            (half,), (other,) = pair & written, pair - written
             raise WriteRefused(
                 f"a statement writes {table}.{half} without {other}",
-                hint="write both: **sealed(…) gives them together; for NULL, both None",
+                hint="it bypasses the mapper's events: **sealed(…) makes both; for NULL, both None",
             )
-
-
-def _is_writable(value: Any) -> bool:
-    bound = value.value if isinstance(value, BindParameter) else value
-    return bound is None or isinstance(bound, Null | Sealed | Index)
 
 
 def _key(statement: Any, name: Any) -> str:

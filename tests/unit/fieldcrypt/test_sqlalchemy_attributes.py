@@ -144,6 +144,17 @@ def test_an_update_encrypts_anew_what_was_assigned_and_leaves_the_rest(session, 
     assert stored(session, customer, "email_index") == index
 
 
+def test_a_value_that_is_assigned_again_is_written_again_with_its_index(session, acme):
+    customer = added(session, email="ada@example.net")
+    session.flush()
+    for value in ("ada@example.net", "grace@example.net", "grace@example.net", None, None, "ada@example.net"):
+        customer.email = value
+        session.flush()
+        assert customer.email == value
+        assert stored(session, customer, "email_index") == FieldCipher("acme").blind_index("customers", "email", value)
+    assert session.scalars(select(Customer).where(Customer.email == "ada@example.net")).one() is customer
+
+
 def test_a_value_that_is_taken_away_takes_its_index_along(session, customer, acme):
     session.commit()
     customer.email = None

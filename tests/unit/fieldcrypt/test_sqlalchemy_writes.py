@@ -86,6 +86,7 @@ EXPRESSIONS = {
         ["id", "email_index"], select(TABLE.c.id, TABLE.c.email_index)
     ),
     "upsert": lambda: UPSERT.on_conflict_do_update(index_elements=["id"], set_={"notes": UPSERT.excluded.notes}),
+    "inside a CTE": lambda: select(update(TABLE).values(notes=TABLE.c.email).returning(TABLE.c.id).cte("changed").c.id),
 }
 
 
@@ -128,6 +129,16 @@ def test_what_was_sealed_for_its_row_is_written_by_any_statement(session):
     )
     assert [session.get_one(Customer, row_id).email for row_id in ids] == ["core", "orm, updated", "bulk"]
     assert session.scalars(select(Customer.id).where(Customer.email == "bulk")).one() == ids[2]
+
+
+@pytest.mark.parametrize("half", ["email", "email_index"])
+def test_half_a_pair_is_refused_also_after_the_same_statement_was_refused_for_its_value(session, half):
+    statement, row_id = update(TABLE).where(TABLE.c.id == bindparam("row")), uuid4()
+    for value in (PLAIN, sealed(Customer.email, row_id, "ada@example.net")[half]):
+        with pytest.raises(WriteRefused):
+            session.execute(statement.values({half: bindparam("half")}), {"row": row_id, "half": value})
+        with pytest.raises(WriteRefused):
+            session.execute(statement, {"row": row_id, half: value})
 
 
 def test_what_is_sealed_goes_by_the_attribute_s_name_or_the_column_s(session):
