@@ -5,16 +5,18 @@ from __future__ import annotations
 import importlib
 import socket
 import sys
+from typing import Any
 
 import uvicorn
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from steward.clients.tenantkeys import open_tenant_keys
 from steward.fieldcrypt.cachepolicy import CachePolicy
-from tests.integration.fieldcrypt_application.application import encrypted_application, plain_application
-from tests.integration.fieldcrypt_application.deployment import given
+from steward.fieldcrypt.tenantkeys import TenantKeys
+from steward.settings import read_secret
+from tests.integration.fieldcrypt_application.application import application
+from tests.integration.fieldcrypt_application.deployment import Deployment, given
 
-#: One of the two is imported: what listens to SQLAlchemy for encrypted columns has no place in the twin.
 _HERE = "tests.integration.fieldcrypt_application"
 
 
@@ -22,16 +24,32 @@ def main(number: str) -> None:
     """Until SIGTERM."""
     told = given()
     engine = create_async_engine(told.url(), pool_size=8)
+    app = application(engine, model_of(told), read_secret(told.session_key), keys_of(told))
+    # With its access log, as in production.
+    serve(app, number, log_level="info")
+
+
+def model_of(told: Deployment) -> Any:
+    """One of the two is imported: what SQLAlchemy is taught for encrypted columns has no place in the twin."""
     if told.encrypted:
-        assert told.vault is not None
-        assert told.keyring is not None
-        keys = open_tenant_keys(told.vault, told.keyring, CachePolicy(load_seconds=told.load_seconds))
-        app = encrypted_application(engine, importlib.import_module(f"{_HERE}.models").Customer, told.tokens, keys)
-    else:
-        app = plain_application(engine, importlib.import_module(f"{_HERE}.plain").PlainCustomer, told.tokens)
+        return importlib.import_module(f"{_HERE}.models").Customer
+    return importlib.import_module(f"{_HERE}.plain").PlainCustomer
+
+
+def keys_of(told: Deployment) -> TenantKeys | None:
+    """The twin needs none."""
+    if not told.encrypted:
+        return None
+    assert told.vault is not None
+    assert told.keyring is not None
+    return open_tenant_keys(told.vault, told.keyring, CachePolicy(load_seconds=told.load_seconds))
+
+
+def serve(app: Any, number: str, **how: Any) -> None:
+    """On the socket that has this file descriptor, until SIGTERM."""
     # Not by uvicorn's own `fd`, which takes it for a UNIX socket and leaves Nagle's algorithm on: 40 ms a request.
     listening = socket.socket(fileno=int(number))
-    uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False)).run(sockets=[listening])
+    uvicorn.Server(uvicorn.Config(app, **how)).run(sockets=[listening])
 
 
 if __name__ == "__main__":

@@ -5,143 +5,149 @@ Nothing here knows of keys but the middleware: the twin with plain columns is th
 
 from __future__ import annotations
 
-import logging
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import date
 from typing import Any
+from uuid import UUID, uuid4
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from steward.fieldcrypt import install
-from steward.fieldcrypt.asgi import Scope, TenantMiddleware
-from steward.fieldcrypt.errors import CiphertextRefused
+from steward.fieldcrypt.asgi import TenantMiddleware
 from steward.fieldcrypt.tenantkeys import TenantKeys
+from tests.integration.fieldcrypt_application.authentication import Caller, SessionTokens
+from tests.integration.fieldcrypt_application.bodies import (
+    CustomerChange,
+    NewCustomer,
+    Search,
+    given,
+    shown,
+    shown_order,
+)
+from tests.integration.fieldcrypt_application.problems import HANDLERS, unauthenticated
+from tests.integration.fieldcrypt_application.tables import AuditEntry, Member, Order
 
-_log = logging.getLogger(__name__)
+READER, WRITER = "reader", "writer"
+_LATEST = 10
 
 
 class Customers:
     """The endpoints."""
 
-    def __init__(self, engine: AsyncEngine, model: Any, tokens: Mapping[str, str]) -> None:
+    def __init__(self, engine: AsyncEngine, model: Any) -> None:
         self._session = async_sessionmaker(engine, expire_on_commit=False)
         self._model = model
-        self._tokens = tokens
-
-    def tenant_of(self, scope: Scope) -> str | None:
-        """By the request's bearer token: this application's authentication."""
-        headers = dict(scope["headers"])
-        return self._tokens.get(headers.get(b"authorization", b"").decode("latin-1").removeprefix("Bearer "))
 
     async def create(self, request: Request) -> JSONResponse:
         """POST /customers."""
-        customer = self._model(tenant_id=self._tenant(request), **_given(await request.json()))
-        async with self._session() as session, session.begin():
-            session.add(customer)
-        return JSONResponse(_shown(customer), status_code=201)
+        new = await given(NewCustomer, request)
+        async with self._transaction(request, WRITER) as session:
+            customer = self._model(id=uuid4(), tenant_id=request.user.tenant, **new.model_dump())
+            session.add_all([customer, _audited(request.user, "create", customer.id)])
+        return JSONResponse(shown(customer), status_code=201)
 
     async def read(self, request: Request) -> JSONResponse:
-        """GET /customers/{id}."""
-        async with self._session() as session:
-            return JSONResponse(_shown(await self._one(session, request)))
+        """GET /customers/{id}: the customer's page."""
+        async with self._transaction(request, READER, WRITER) as session:
+            customer = await self._one(session, request)
+            orders = await session.scalars(_latest_orders(request.user, customer.id))
+            return JSONResponse({**shown(customer), "orders": [shown_order(order) for order in orders]})
 
     async def change(self, request: Request) -> JSONResponse:
         """PATCH /customers/{id}."""
-        given = _given(await request.json())
-        async with self._session() as session, session.begin():
+        change = await given(CustomerChange, request)
+        async with self._transaction(request, WRITER) as session:
             customer = await self._one(session, request)
-            for name, value in given.items():
+            for name, value in change.model_dump(exclude_unset=True).items():
                 setattr(customer, name, value)
-        return JSONResponse(_shown(customer))
+            session.add(_audited(request.user, "change", customer.id))
+        return JSONResponse(shown(customer))
 
-    async def find(self, request: Request) -> JSONResponse:
-        """GET /customers, all or those of ?email=."""
-        wanted = select(self._model).where(self._model.tenant_id == self._tenant(request))
-        if "email" in request.query_params:
-            wanted = wanted.where(self._model.email == request.query_params["email"])
-        async with self._session() as session:
-            return JSONResponse([_shown(customer) for customer in await session.scalars(wanted)])
+    async def list(self, request: Request) -> JSONResponse:
+        """GET /customers."""
+        async with self._transaction(request, READER, WRITER) as session:
+            return JSONResponse([shown(customer) for customer in await session.scalars(self._of(request.user))])
+
+    async def search(self, request: Request) -> JSONResponse:
+        """POST /customers/search. In the body: what stands in a URL stands in access logs, here and at every proxy."""
+        wanted = await given(Search, request)
+        async with self._transaction(request, READER, WRITER) as session:
+            found = await session.scalars(self._of(request.user).where(self._model.email == wanted.email))
+            return JSONResponse([shown(customer) for customer in found])
+
+    @asynccontextmanager
+    async def _transaction(self, request: Request, *roles: str) -> AsyncGenerator[AsyncSession]:
+        """One for the permission and for what it permits. Raises HTTPException 403."""
+        caller: Caller = request.user
+        async with self._session() as session, session.begin():
+            role = await session.scalar(
+                select(Member.role).where(Member.tenant_id == caller.tenant, Member.user_id == caller.user)
+            )
+            if role not in roles:
+                raise HTTPException(403)
+            yield session
+
+    def _of(self, caller: Caller) -> Select[Any]:
+        return select(self._model).where(self._model.tenant_id == caller.tenant)
 
     async def _one(self, session: AsyncSession, request: Request) -> Any:
-        row_id, model = request.path_params["id"], self._model
-        customer = await session.scalar(
-            select(model).where(model.id == row_id, model.tenant_id == self._tenant(request))
-        )
+        customer = await session.scalar(self._of(request.user).where(self._model.id == request.path_params["id"]))
         if customer is None:
             raise HTTPException(404)
         return customer
 
-    def _tenant(self, request: Request) -> str:
-        tenant = self.tenant_of(request.scope)
-        if tenant is None:
-            raise HTTPException(403)
-        return tenant
-
-    def routes(self) -> list[Route]:
+    def routes(self) -> Sequence[Route]:
         """All of them."""
         return [
             Route("/customers", self.create, methods=["POST"]),
-            Route("/customers", self.find),
+            Route("/customers", self.list),
+            Route("/customers/search", self.search, methods=["POST"]),
             Route("/customers/{id:uuid}", self.read),
             Route("/customers/{id:uuid}", self.change, methods=["PATCH"]),
         ]
 
 
-def encrypted_application(engine: AsyncEngine, model: Any, tokens: Mapping[str, str], keys: TenantKeys) -> Starlette:
-    """With encrypted columns, whose keys are *keys*."""
-    customers = Customers(engine, model, tokens)
+def application(engine: AsyncEngine, model: Any, session_key: str, keys: TenantKeys | None) -> Starlette:
+    """With encrypted columns, whose keys are *keys*; the twin without."""
+    middleware = [Middleware(AuthenticationMiddleware, backend=SessionTokens(session_key), on_error=unauthenticated)]
+    if keys is not None:
+        # Below it: the tenant is the one that the session is for.
+        middleware.append(Middleware(TenantMiddleware, tenant_of=lambda scope: scope["user"].tenant, required=True))
     return Starlette(
-        routes=customers.routes(),
-        middleware=[Middleware(TenantMiddleware, tenant_of=customers.tenant_of, required=True)],
-        exception_handlers={CiphertextRefused: _unreadable},
-        lifespan=lambda _: _with_keys(engine, keys),
+        routes=Customers(engine, model).routes(),
+        middleware=middleware,
+        exception_handlers=HANDLERS,
+        lifespan=lambda _: lasting(engine, keys),
     )
 
 
-def plain_application(engine: AsyncEngine, model: Any, tokens: Mapping[str, str]) -> Starlette:
-    """The twin."""
-    return Starlette(routes=Customers(engine, model, tokens).routes())
+def lasting(engine: AsyncEngine, keys: TenantKeys | None) -> AbstractAsyncContextManager[None]:
+    """From the process's start to its end."""
 
-
-def _with_keys(engine: AsyncEngine, keys: TenantKeys) -> AbstractAsyncContextManager[None]:
     @asynccontextmanager
-    async def lasting() -> AsyncGenerator[None]:
-        install(keys)
+    async def lifespan() -> AsyncGenerator[None]:
+        if keys is not None:
+            install(keys)
         yield
         await engine.dispose()
-        keys.close()
+        if keys is not None:
+            keys.close()
 
-    return lasting()
-
-
-async def _unreadable(request: Request, error: Exception) -> JSONResponse:
-    """The log has which field it is and what is wrong with it; the client is told neither."""
-    _log.error("%s: %s %s", request.url.path, type(error).__name__, getattr(error, "__notes__", []))
-    problem = {"type": "about:blank", "title": "Internal Server Error", "status": 500}
-    return JSONResponse(problem, status_code=500, media_type="application/problem+json")
+    return lifespan()
 
 
-def _given(body: dict[str, Any]) -> dict[str, Any]:
-    values = {name: body[name] for name in ("plan", "email", "notes") if name in body}
-    if body.get("born"):
-        values["born"] = date.fromisoformat(body["born"])
-    return values
+def _latest_orders(caller: Caller, customer_id: UUID) -> Select[Order]:
+    theirs = select(Order).where(Order.tenant_id == caller.tenant, Order.customer_id == customer_id)
+    return theirs.order_by(Order.placed_on.desc(), Order.number.desc()).limit(_LATEST)
 
 
-def _shown(customer: Any) -> dict[str, Any]:
-    born = customer.born
-    return {
-        "id": str(customer.id),
-        "plan": customer.plan,
-        "email": customer.email,
-        "born": born and born.isoformat(),
-        "notes": customer.notes,
-    }
+def _audited(caller: Caller, action: str, row_id: UUID) -> AuditEntry:
+    return AuditEntry(tenant_id=caller.tenant, user_id=caller.user, action=action, row_id=row_id)

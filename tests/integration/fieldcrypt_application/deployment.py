@@ -15,11 +15,15 @@ from typing import NamedTuple
 from pydantic import BaseModel
 from sqlalchemy import URL, make_url
 
+from replica.secrets import obtain
 from replica.servers.keyvault import client_id
 from steward.migrations.apply import READER
 from steward.settings import Keyring, Settings, Vault, read_secret
+from tests.integration.fieldcrypt_application.authentication import Caller, session_token
 
 _VARIABLE = "FIELDCRYPT_APPLICATION"
+_MODULE = "tests.integration.fieldcrypt_application"
+_SESSION_KEY = "session.key"
 
 
 class Deployment(BaseModel):
@@ -31,18 +35,17 @@ class Deployment(BaseModel):
     vault: Vault | None = None
     keyring: Keyring | None = None
     load_seconds: float = 10.0
-    tokens: dict[str, str]
-    """The tenant of each bearer token."""
+    session_key: str
+    """Signs sessions."""
 
     def url(self) -> URL:
         """Of the database, for SQLAlchemy."""
         return make_url(self.database).set(drivername="postgresql+psycopg", password=read_secret(self.password))
 
 
-def deployment(
-    settings: Settings, tenants: list[str], *, encrypted: bool = True, load_seconds: float = 10.0
-) -> Deployment:
-    """On the replica's servers, as a user of vault and keyring that can read and unwrap, and nothing else."""
+def deployment(settings: Settings, secrets: Path, *, encrypted: bool = True, load_seconds: float = 10.0) -> Deployment:
+    """On the replica's servers, as a user of vault and keyring that can read and unwrap, and nothing else. Its own secret in *secrets*."""
+    obtain(secrets, _SESSION_KEY)
     vault, keyring = settings.vault, settings.keyring
     assert vault is not None
     assert keyring is not None
@@ -55,13 +58,13 @@ def deployment(
         vault=vault.model_copy(update=identity),
         keyring=keyring.model_copy(update=reader),
         load_seconds=load_seconds,
-        tokens={token_of(tenant): tenant for tenant in tenants},
+        session_key=f"file:{secrets / _SESSION_KEY}",
     )
 
 
-def token_of(tenant: str) -> str:
-    """A sample's idea of a secret."""
-    return f"token-of-{tenant}"
+def token_of(told: Deployment, tenant: str, user: str = "ada") -> str:
+    """A session of *user*'s, as if she had logged in."""
+    return session_token(read_secret(told.session_key), Caller(user, tenant))
 
 
 def given() -> Deployment:
@@ -77,12 +80,12 @@ class Served(NamedTuple):
 
 
 @contextmanager
-def serving(described: Deployment, log: Path) -> Generator[Served]:
-    """The application, running. Its port listens at once: who asks early is answered when it has started."""
+def serving(described: Deployment, log: Path, module: str = _MODULE) -> Generator[Served]:
+    """The application (or another, *module*), running. Its port listens at once: who asks early is answered when it has started."""
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listening, log.open("wb") as output:
         number = listening.fileno()
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.integration.fieldcrypt_application", str(number)],
+            [sys.executable, "-m", module, str(number)],
             env={**os.environ, _VARIABLE: described.model_dump_json()},
             stdout=output,
             stderr=subprocess.STDOUT,

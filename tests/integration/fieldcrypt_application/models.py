@@ -6,13 +6,10 @@ from datetime import date
 from uuid import UUID, uuid4
 
 from sqlalchemy import Index
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
 from steward.fieldcrypt.sqlalchemy import encrypted, key_id_of
-
-
-class Base(DeclarativeBase):
-    """Tables with encrypted columns."""
+from tests.integration.fieldcrypt_application.tables import Base
 
 
 class Customer(Base):

@@ -6,17 +6,15 @@ from datetime import date
 from uuid import UUID, uuid4
 
 from sqlalchemy import Date, Text
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
+
+from tests.integration.fieldcrypt_application.tables import Base
 
 
-class PlainBase(DeclarativeBase):
-    """Tables without."""
-
-
-class PlainCustomer(PlainBase):
+class PlainCustomer(Base):
     """The twin."""
 
-    __tablename__ = "customers"
+    __tablename__ = "plain_customers"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
     tenant_id: Mapped[str] = mapped_column(index=True)

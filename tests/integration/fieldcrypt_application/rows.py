@@ -1,0 +1,47 @@
+"""Rows that are there before anybody asks: members of tenants, and orders of customers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+from decimal import Decimal
+from itertools import count
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Engine, insert
+
+from tests.integration.fieldcrypt_application.application import READER, WRITER
+from tests.integration.fieldcrypt_application.tables import Member, Order
+
+#: Of every tenant; anybody else is a member of none.
+USERS = {"ada": WRITER, "bob": READER}
+ORDERS = 20
+_FIRST = date(2015, 1, 1)
+_STATUS = ("placed", "paid", "sent", "returned")
+
+
+def add_members(engine: Engine, tenants: Iterable[str]) -> None:
+    """A writer and a reader of each."""
+    members = [{"tenant_id": tenant, "user_id": user, "role": USERS[user]} for tenant in tenants for user in USERS]
+    with engine.begin() as connection:
+        connection.execute(insert(Member), members)
+
+
+def add_orders(engine: Engine, tenant: str, customers: Iterable[str]) -> None:
+    """ORDERS of each customer, which come in turns: a customer's do not lie together."""
+    numbers, each = count(1), list(customers)
+    orders = [_order(tenant, UUID(customer), next(numbers)) for _ in range(ORDERS) for customer in each]
+    with engine.begin() as connection:
+        connection.execute(insert(Order), orders)
+
+
+def _order(tenant: str, customer: UUID, number: int) -> dict[str, Any]:
+    return {
+        "tenant_id": tenant,
+        "number": number,
+        "customer_id": customer,
+        "placed_on": _FIRST + timedelta(days=number),
+        "status": _STATUS[number % len(_STATUS)],
+        "total": Decimal(number * 37 % 20_000) / 100,
+    }

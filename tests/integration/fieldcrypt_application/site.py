@@ -1,0 +1,48 @@
+"""The running application, asked as its users ask it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import cache
+from typing import Any, TypeVar
+
+import httpx
+
+from tests.integration.fieldcrypt_application.deployment import Deployment, token_of
+
+_Answer = TypeVar("_Answer")
+
+
+class Site:
+    """At *url*, started as *told*."""
+
+    def __init__(self, url: str, told: Deployment) -> None:
+        self.url = url
+        self._token = cache(lambda *whose: token_of(told, *whose))
+
+    def session(self, tenant: str, user: str = "ada") -> dict[str, str]:
+        """The headers of a logged in user's request."""
+        return {"authorization": f"Bearer {self._token(tenant, user)}"}
+
+    def ask(self, method: str, path: str, tenant: str, user: str = "ada", **more: Any) -> httpx.Response:
+        """One request."""
+        return httpx.request(method, f"{self.url}{path}", headers=self.session(tenant, user), timeout=60, **more)
+
+    def get(self, path: str, tenant: str, user: str = "ada") -> httpx.Response:
+        """What is there."""
+        return self.ask("GET", path, tenant, user)
+
+    def search(self, tenant: str, email: str, user: str = "ada") -> httpx.Response:
+        """Customers who have this address."""
+        return self.ask("POST", "/customers/search", tenant, user, json={"email": email})
+
+    def speaking(self, conversation: Callable[[httpx.AsyncClient], Awaitable[_Answer]]) -> _Answer:
+        """Many requests at once, on sixteen connections."""
+
+        async def within() -> _Answer:
+            limits = httpx.Limits(max_connections=16)
+            async with httpx.AsyncClient(base_url=self.url, timeout=60, limits=limits) as client:
+                return await conversation(client)
+
+        return asyncio.run(within())
