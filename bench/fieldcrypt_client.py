@@ -75,8 +75,8 @@ class Asking(ABC):
 class SampleClient(Asking):
     """Of the sample application, logged in at each tenant's."""
 
-    def __init__(self, url: str, tokens: dict[str, str]) -> None:
-        super().__init__(url, {tenant: [] for tenant in TENANTS})
+    def __init__(self, url: str, ids: dict[str, list[str]], tokens: dict[str, str]) -> None:
+        super().__init__(url, ids)
         self._tokens = tokens
 
     def whose(self, tenant: str) -> dict[str, str]:
