@@ -77,7 +77,7 @@ def test_applying_puts_it_right_and_reads_it_back(provisioned):
 @pytest.fixture
 def bucket(settings: Settings) -> Generator:
     """Makes the described bucket, with Object Lock or without."""
-    s3 = _client(settings.objects)
+    s3 = _client(settings.objects, settings.vault)
     yield lambda *, locked: s3.create_bucket(Bucket=BUCKET, ObjectLockEnabledForBucket=locked)
     try:
         s3.delete_bucket(Bucket=BUCKET)

@@ -204,7 +204,7 @@ def test_an_absolute_location_is_the_same_place_as_a_relative_one(replica, hand,
 
 
 def test_a_bucket_with_object_lock_is_known_as_such(settings):
-    s3 = _client(settings.objects)
+    s3 = _client(settings.objects, settings.vault)
     s3.create_bucket(Bucket="plain-snapshots")
     try:
         assert has_object_lock(settings, settings.objects.evidence_bucket)
