@@ -78,15 +78,14 @@ class TenantMiddleware:
             return
         found = self._tenant_of(scope)
         tenant = found if found is None or isinstance(found, str) else await found
-        if tenant is not None:
-            await self._for_tenant(tenant, scope, receive, send)
-        elif self._required:
-            await _refuse(scope, send, Problem(HTTPStatus.FORBIDDEN, "The request belongs to no tenant."))
-        else:
-            await self._app(scope, receive, send)
-
-    async def _for_tenant(self, tenant: str, scope: Scope, receive: Receive, send: Send) -> None:
+        if tenant is None:
+            if self._required:
+                await _refuse(scope, send, Problem(HTTPStatus.FORBIDDEN, "The request belongs to no tenant."))
+            else:
+                await self._app(scope, receive, send)
+            return
         answer = _Answer(send)
+        # In this very coroutine: another one between server and application would be gone through at each of its turns.
         try:
             await (self._keys or installed()).ready(tenant)
             with bound(tenant):
@@ -105,9 +104,9 @@ class _Answer:
     def __init__(self, send: Send) -> None:
         self.begun, self._send = False, send
 
-    async def send(self, message: MutableMapping[str, Any]) -> None:
+    def send(self, message: MutableMapping[str, Any]) -> Awaitable[None]:
         self.begun = True
-        await self._send(message)
+        return self._send(message)
 
 
 def _problem(error: FieldCryptError) -> Problem:

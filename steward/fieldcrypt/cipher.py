@@ -6,7 +6,7 @@ from steward.fieldcrypt import blindindex, envelope
 from steward.fieldcrypt.errors import CiphertextForeign, CiphertextRefused, KeyDestroyed, KeyRetired
 from steward.fieldcrypt.framing import RowId, framed_row
 from steward.fieldcrypt.keyring import State
-from steward.fieldcrypt.keyset import Keys, KeySet
+from steward.fieldcrypt.keyset import Generation, Keys, KeySet
 from steward.fieldcrypt.process import installed
 from steward.fieldcrypt.values import Value, decode, encode
 
@@ -35,12 +35,13 @@ class FieldCipher:
         """The value that was encrypted here, of the same type; None stays None. A CiphertextRefused says why not."""
         if ciphertext is None:
             return None
-        sealed = envelope.read(ciphertext)
+        kind, key_id, sealed = envelope.read(ciphertext)
         keys = self._keys.of(self.tenant)
-        if sealed.key_id not in keys.reading and sealed.key_id not in keys.closed:
+        if key_id not in keys.reading and key_id not in keys.closed:
             # A generation that this process has not heard of yet, or none of this tenant's.
-            keys = self._keys.seek(self.tenant, sealed.key_id)
-        return decrypt(keys, table, field, row_id, sealed)
+            keys = self._keys.seek(self.tenant, key_id)
+        key = _generation(keys, key_id).field_key("enc", table, field)
+        return decode(kind, envelope.open_sealed(key, framed_row(row_id), sealed))
 
     def blind_index(self, table: str, field: str, value: Value | None) -> bytes | None:
         """20 bytes by which a row is found again by equality; None stays None. It tells which rows are equal."""
@@ -68,11 +69,12 @@ class AsyncFieldCipher:
         """As FieldCipher.decrypt."""
         if ciphertext is None:
             return None
-        sealed = envelope.read(ciphertext)
+        kind, key_id, sealed = envelope.read(ciphertext)
         keys = await self._keys.ready(self.tenant)
-        if sealed.key_id not in keys.reading and sealed.key_id not in keys.closed:
-            keys = await self._keys.sought(self.tenant, sealed.key_id)
-        return decrypt(keys, table, field, row_id, sealed)
+        if key_id not in keys.reading and key_id not in keys.closed:
+            keys = await self._keys.sought(self.tenant, key_id)
+        key = _generation(keys, key_id).field_key("enc", table, field)
+        return decode(kind, envelope.open_sealed(key, framed_row(row_id), sealed))
 
     async def blind_index(self, table: str, field: str, value: Value | None) -> bytes | None:
         """As FieldCipher.blind_index."""
@@ -89,18 +91,16 @@ def encrypt(keys: KeySet, table: str, field: str, row_id: RowId, value: Value) -
     return envelope.seal(keys.writing.field_key("enc", table, field), framed_row(row_id), kind, plaintext)
 
 
-def decrypt(keys: KeySet, table: str, field: str, row_id: RowId, sealed: envelope.Sealed) -> Value:
-    """As FieldCipher.decrypt, with *keys* in hand."""
-    generation = keys.reading.get(sealed.key_id)
-    if generation is None:
-        raise _closed(keys, sealed.key_id)
-    key = generation.field_key("enc", table, field)
-    return decode(sealed.kind, envelope.open_sealed(key, framed_row(row_id), sealed.ciphertext))
-
-
 def key_id(ciphertext: Ciphertext) -> int:
     """The key generation that *ciphertext* names: what a rotation looks for. UnknownSuite, CiphertextTruncated."""
-    return envelope.read(ciphertext).key_id
+    return envelope.read(ciphertext)[1]
+
+
+def _generation(keys: KeySet, key_id: int) -> Generation:
+    generation = keys.reading.get(key_id)
+    if generation is None:
+        raise _closed(keys, key_id)
+    return generation
 
 
 def _closed(keys: KeySet, key_id: int) -> CiphertextRefused:

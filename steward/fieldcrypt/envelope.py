@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import hmac
 import os
-from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -58,16 +57,8 @@ def seal(key: FieldKey, row: bytes, kind: int, plaintext: bytes) -> bytes:
     return header + derived[32:] + AESGCM(derived[:32]).encrypt(_NONCE, plaintext, bound)
 
 
-class Sealed(NamedTuple):
-    """A ciphertext and what its header tells, which is not authenticated yet."""
-
-    kind: int
-    key_id: int
-    ciphertext: bytes
-
-
-def read(ciphertext: object) -> Sealed:
-    """The header of what a driver returned for a column.
+def read(ciphertext: object) -> tuple[int, int, bytes]:
+    """(kind of value, key id, ciphertext) of what a driver returned for a column; not authenticated yet.
 
     Raises UnknownSuite, CiphertextTruncated, CiphertextOverlong; ValueNotSupported for what is no bytes.
     """
@@ -75,7 +66,7 @@ def read(ciphertext: object) -> Sealed:
     kind = _KINDS.get(sealed[:2])
     if kind is None or not OVERHEAD <= len(sealed) <= LONGEST:
         raise _unreadable(sealed)
-    return Sealed(kind, int.from_bytes(sealed[2:6], "big"), sealed)
+    return kind, int.from_bytes(sealed[2:6], "big"), sealed
 
 
 def open_sealed(key: FieldKey, row: bytes, ciphertext: bytes) -> bytes:
