@@ -28,7 +28,7 @@ microseconds are processor time, medians of rounds, each the mean of its calls:
                              a burst may be ten seconds' worth
     memory_per_tenant_bytes  what a process grows by for each tenant in memory, one field in use
     request_overhead_percent what encrypted columns add to a whole request of an application; goal: below 5. This and
-                             the other figures request_… are explained in bench/fieldcrypt_request.py
+                             the other figures request_… and bare_request_… are explained in bench/fieldcrypt_request.py
 """
 
 from __future__ import annotations
