@@ -34,7 +34,6 @@ microseconds are processor time, medians of rounds, each the mean of its calls:
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from typing import Any
 
@@ -43,8 +42,8 @@ from bench.fieldcrypt_loops import TENANT
 from bench.fieldcrypt_memory import memory_per_tenant
 from bench.fieldcrypt_request import measure_request
 from bench.fieldcrypt_speed import measure_speed
-from bench.ground import Ground, ground, progress
-from steward.errors import StewardError
+from bench.goals import conclude
+from bench.ground import Ground
 from steward.migrations.apply import migrate_keyring
 
 PLATFORM = ("postgres", "keyvault")
@@ -68,29 +67,10 @@ def measure(at: Ground, options: argparse.Namespace) -> dict[str, Any]:
     return told
 
 
-def missed_goals(figures: dict[str, Any]) -> list[str]:
-    """Each in words; of what was measured."""
-    return [
-        f"{name} is {figures[name]}, goal {goal:g}"
-        for name, goal in GOALS.items()
-        if name in figures and figures[name] > goal
-    ]
-
-
 def main(arguments: list[str]) -> int:
-    """Exit code 1 where a figure could not be measured, or misses its goal."""
+    """As `conclude` says."""
     options = _parser().parse_args(arguments)
-    try:
-        with ground(PLATFORM) as at:
-            figures = measure(at, options)
-    except StewardError as error:
-        print(error, file=sys.stderr)
-        return 1
-    missed = missed_goals(figures)
-    for each in missed:
-        progress(f"MISSED: {each}")
-    print(json.dumps(figures))
-    return int(bool(missed))
+    return conclude(PLATFORM, lambda at: measure(at, options), GOALS)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -18,22 +18,20 @@ Flows are started before the first kill, and killed one by one so far apart that
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from typing import Any
 
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
-from bench.ground import Ground, ground, progress
+from bench.goals import conclude
+from bench.ground import Ground, progress
 from bench.overhead import measure_overhead
 from bench.resume import Killing
-from steward.errors import StewardError
 from steward.migrations.apply import migrate
 
 PLATFORM = ("postgres", "prefect", "worker", "watch")
-MOST_OVERHEAD_MS = 5.0
-MOST_RESUME_SECONDS = 60.0
+GOALS = {"step_overhead_ms": 5.0, "resume_p95_seconds": 60.0, "third_attempts": 0.0}
 
 
 def measure(at: Ground, pairs: int, kills: int, seed: int) -> dict[str, Any]:
@@ -49,26 +47,10 @@ def measure(at: Ground, pairs: int, kills: int, seed: int) -> dict[str, Any]:
         return overhead | Killing(at, client).run(kills, seed).as_json()
 
 
-def missed_goals(figures: dict[str, Any]) -> list[str]:
-    """Each in words."""
-    goals = {"step_overhead_ms": MOST_OVERHEAD_MS, "resume_p95_seconds": MOST_RESUME_SECONDS, "third_attempts": 0}
-    return [f"{name} is {figures[name]}, goal {goal:g}" for name, goal in goals.items() if figures[name] > goal]
-
-
 def main(arguments: list[str]) -> int:
-    """Exit code 1 where a figure could not be measured, or misses its goal."""
+    """As `conclude` says."""
     options = _parser().parse_args(arguments)
-    try:
-        with ground(PLATFORM) as at:
-            figures = measure(at, options.pairs, options.kills, options.seed)
-    except StewardError as error:
-        print(error, file=sys.stderr)
-        return 1
-    missed = missed_goals(figures)
-    for each in missed:
-        progress(f"MISSED: {each}")
-    print(json.dumps(figures))
-    return int(bool(missed))
+    return conclude(PLATFORM, lambda at: measure(at, options.pairs, options.kills, options.seed), GOALS)
 
 
 def _parser() -> argparse.ArgumentParser:
