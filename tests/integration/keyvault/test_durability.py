@@ -2,53 +2,27 @@
 
 from __future__ import annotations
 
-import itertools
 import random
-import threading
 
-import httpx
 import pytest
 
-from tests.integration.keyvault.conftest import NewVault, TestVault
+from tests.integration.keyvault.conftest import NewVault
+from tests.integration.keyvault.writers import Writers
 
 pytestmark = pytest.mark.without_search
 
 _ROUNDS = 8
-_WRITERS = 4
 
 
-class _Writers:
-    """Threads that set secrets until the vault is gone, and remember what was acknowledged."""
+class _Setting(Writers[tuple[str, str], str]):
+    """Secrets."""
 
-    def __init__(self, vault: TestVault, token: str, prefix: str, enough: int) -> None:
-        self._vault, self._token, self._prefix, self._enough = vault, token, prefix, enough
-        self.acknowledged: dict[tuple[str, str], str] = {}
-        self.enough = threading.Event()
-        self._lock = threading.Lock()
-        self._threads = [threading.Thread(target=self._write, args=[number]) for number in range(_WRITERS)]
-
-    def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
-
-    def join(self) -> None:
-        for thread in self._threads:
-            thread.join()
-
-    def _write(self, writer: int) -> None:
-        with self._vault.http(self._token) as plain:
-            for number in itertools.count():
-                # Three names for each writer: versions pile up, and names are shared between writers.
-                name, value = f"{self._prefix}-{(writer + number) % 3}", f"{writer}.{number}"
-                try:
-                    answer = plain.put(f"/secrets/{name}", json={"value": value})
-                except httpx.TransportError:
-                    return
-                assert answer.status_code == 200, answer.text
-                with self._lock:
-                    self.acknowledged[name, answer.json()["id"].rsplit("/", 1)[1]] = value
-                    if len(self.acknowledged) >= self._enough:
-                        self.enough.set()
+    def write(self, client, writer, number):
+        # Three names for each writer: versions pile up, and names are shared between writers.
+        name, value = f"{self.prefix}-{(writer + number) % 3}", f"{writer}.{number}"
+        answer = client.put(f"/secrets/{name}", json={"value": value})
+        assert answer.status_code == 200, answer.text
+        self.remember((name, answer.json()["id"].rsplit("/", 1)[1]), value)
 
 
 def test_every_acknowledged_version_outlives_kill_nine_again_and_again(new_vault: NewVault):
@@ -57,7 +31,7 @@ def test_every_acknowledged_version_outlives_kill_nine_again_and_again(new_vault
         token = vault.token()
         everything: dict[tuple[str, str], str] = {}
         for turn in range(_ROUNDS):
-            writers = _Writers(vault, token, f"r{turn}", enough=chance.randint(1, 120))
+            writers = _Setting(vault, token, f"r{turn}", enough=chance.randint(1, 120))
             writers.start()
             assert writers.enough.wait(60)
             vault.kill()

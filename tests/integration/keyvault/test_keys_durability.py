@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import random
-import threading
 from base64 import urlsafe_b64decode
 
 import httpx
@@ -14,53 +12,28 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from replica.keyvault.contract import encode
-from tests.integration.keyvault.conftest import NewVault, TestVault
+from tests.integration.keyvault.conftest import NewVault
+from tests.integration.keyvault.writers import Writers
 
 pytestmark = pytest.mark.without_search
 
 _ROUNDS = 6
-_WRITERS = 4
 DIGEST = hashlib.sha256(b"what is signed").digest()
 
 
-class _Writers:
-    """Threads that create and rotate keys until the vault is gone, and remember what was acknowledged."""
+class _Rotating(Writers[str, dict[str, str]]):
+    """Keys, created and rotated."""
 
-    def __init__(self, vault: TestVault, token: str, prefix: str, enough: int) -> None:
-        self._vault, self._token, self._prefix, self._enough = vault, token, prefix, enough
-        self.acknowledged: dict[str, dict[str, str]] = {}
-        self.enough = threading.Event()
-        self._lock = threading.Lock()
-        self._threads = [threading.Thread(target=self._write, args=[number]) for number in range(_WRITERS)]
+    def write(self, client, writer, number):
+        # Three names for all writers: they create and rotate the same keys at once.
+        path = f"/keys/{self.prefix}-{(writer + number) % 3}"
+        self._acknowledge(client.post(f"{path}/create", json={"kty": "EC"}))
+        self._acknowledge(client.post(f"{path}/rotate"))
 
-    def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
-
-    def join(self) -> None:
-        for thread in self._threads:
-            thread.join()
-
-    def _write(self, writer: int) -> None:
-        with self._vault.http(self._token) as http:
-            for number in itertools.count():
-                # Three names for all writers: they create and rotate the same keys at once.
-                path = f"/keys/{self._prefix}-{(writer + number) % 3}"
-                try:
-                    answer = http.post(f"{path}/create", json={"kty": "EC"})
-                    self._remember(answer)
-                    answer = http.post(f"{path}/rotate")
-                    self._remember(answer)
-                except httpx.TransportError:
-                    return
-
-    def _remember(self, answer: httpx.Response) -> None:
+    def _acknowledge(self, answer: httpx.Response) -> None:
         assert answer.status_code == 200, answer.text
         key = answer.json()["key"]
-        with self._lock:
-            self.acknowledged[key["kid"]] = key
-            if len(self.acknowledged) >= self._enough:
-                self.enough.set()
+        self.remember(key["kid"], key)
 
 
 def test_every_acknowledged_version_outlives_kill_nine_and_still_signs(new_vault: NewVault):
@@ -69,7 +42,7 @@ def test_every_acknowledged_version_outlives_kill_nine_and_still_signs(new_vault
     with new_vault(limits_factor=1000) as vault:
         token = vault.token()
         for turn in range(_ROUNDS):
-            writers = _Writers(vault, token, f"r{turn}", enough=chance.randint(1, 60))
+            writers = _Rotating(vault, token, f"r{turn}", enough=chance.randint(1, 60))
             writers.start()
             assert writers.enough.wait(60)
             vault.kill()
@@ -87,7 +60,7 @@ def test_every_acknowledged_version_outlives_kill_nine_and_still_signs(new_vault
 def test_a_kill_leaves_each_key_with_one_newest_version_that_is_among_its_versions(new_vault: NewVault):
     with new_vault(limits_factor=1000) as vault:
         token = vault.token()
-        writers = _Writers(vault, token, "k", enough=40)
+        writers = _Rotating(vault, token, "k", enough=40)
         writers.start()
         assert writers.enough.wait(60)
         vault.kill()
