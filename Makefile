@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 RIVALS := .venv-rivals
 N ?=
 
-.PHONY: help setup demo up deploy down status test test-unit lint format clean lock bench-snapshot drill-snapshot drill-clean-runs bench-operations drill-operations bench-fieldcrypt
+.PHONY: help setup demo up deploy down status test test-unit lint format clean lock bench-snapshot drill-snapshot drill-clean-runs bench-operations drill-operations bench-fieldcrypt fuzz-fieldcrypt
 
 help:  ## what there is to do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
