@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 
 from steward.clients.elasticsearch import SearchClient, open_search
+from steward.clients.elasticsearch_errors import SearchRefused
 from steward.clients.postgres import Connection, connect
 from steward.clients.s3 import open_evidence_bucket
 from steward.evidence.provenance import code_version, host_class
@@ -113,10 +114,15 @@ def clear_dead_nights(policy: SnapshotPolicy, attempt: Attempt) -> None:
     begun after that, and its aliases would be in the way of every later one.
     """
     _remove(policy, abandoned_effects())
-    gone = tuple(each.effect_id for each in removed_effects(COPIES))
     with scratch(policy) as there:
-        copies = capture.restored_indices(there, "proof-")
-        drop_restored(there, {name: uuid for name, uuid in copies.items() if name.startswith(gone)})
+        _drop_late_copies(there)
+
+
+def _drop_late_copies(there: SearchClient) -> list[str]:
+    """Delete copies that had been removed and are there again; answers their names."""
+    gone = tuple(each.effect_id for each in removed_effects(COPIES))
+    copies = capture.restored_indices(there, "proof-")
+    return drop_restored(there, {name: uuid for name, uuid in copies.items() if name.startswith(gone)})
 
 
 @step("clear up", run_name="clear up {attempt.snapshot}", key="{attempt.moment}", kind=Kind.ALWAYS)
@@ -207,7 +213,13 @@ def restore_batch(
     note_effects(COPIES, [prefix])
     with production(policy) as source, scratch(policy) as there:
         touch = every(KEEP_OPEN_SECONDS, lambda: keep_open(source, taken.before.joined(taken.moments)))
-        return restore(there, policy.repository, taken.name, indices, prefix, on_poll=touch)
+        while True:
+            try:
+                return restore(there, policy.repository, taken.name, indices, prefix, on_poll=touch)
+            except SearchRefused:
+                # The master may have begun a dead night's restore only now: its aliases are those that ours brings.
+                if not _drop_late_copies(there):
+                    raise
 
 
 @step("drop restored", run_name="drop copies of {restored.snapshot}", key="{restored.prefix}")

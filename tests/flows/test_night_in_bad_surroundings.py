@@ -12,6 +12,7 @@ from replica import certificates, faults, inventory
 from replica.elasticsearch import api
 from replica.elasticsearch.clusters import HAND, SCRATCH
 from steward.clients.elasticsearch import open_search
+from steward.clients.elasticsearch_errors import SearchAway
 from steward.clients.postgres import connect
 from steward.settings import VARIABLE, load
 from steward.snapshots import catalogue
@@ -153,3 +154,29 @@ def test_a_scratch_disk_that_fills_up_says_nothing_against_the_snapshot(
     assert raised.value.verdict is Verdict.UNKNOWN
     # Once there is room again, the same night is proved: what the full disk left was removed.
     assert night_flow.nightly_snapshot(fresh, TONIGHT).verdict is Verdict.VERIFIED
+
+
+def test_a_restore_of_a_dead_night_that_begins_only_now_is_dropped_and_the_night_is_proved(
+    fresh, settings, impatient, monkeypatch
+):
+    late = []
+
+    def restored_at_last(there, repository, snapshot, indices, prefix, **rest):
+        """The master gets to a restore that a night gave up and cleared, right before it is told of tonight's."""
+        if gave_up and not late:
+            late.extend(restore(there, repository, gave_up[0], indices, gave_up[1]).uuids)
+        return restore(there, repository, snapshot, indices, prefix, **rest)
+
+    def unanswered(there, repository, snapshot, indices, prefix, **rest):
+        gave_up.extend((snapshot, prefix))
+        raise SearchAway("the scratch cluster did not answer in time")
+
+    restore, gave_up = acts.restore, []
+    monkeypatch.setattr(acts, "restore", unanswered)
+    with pytest.raises(SnapshotNotVerified):
+        night_flow.nightly_snapshot(fresh, TONIGHT)
+    monkeypatch.setattr(acts, "restore", restored_at_last)
+    assert night_flow.nightly_snapshot(fresh, TONIGHT).verdict is Verdict.VERIFIED
+    with open_search(settings, fresh.scratch_cluster, "restore") as there:
+        assert late
+        assert not acts.capture.restored_indices(there, "proof-")
