@@ -160,6 +160,14 @@ class Keyring(_Frozen):
     kek: str = Field(pattern=f"^{_VAULT_NAME.pattern}$", description="the vault's key that wraps tenants' master keys")
 
 
+class Application(_Frozen):
+    """An application's database that has encrypted columns, as the user that re-encrypts. The password is never part of the URL."""
+
+    url: str = Field(description="postgresql://user@host:port/database")
+    password: SecretRef
+    encrypted: Path = Field(description="TOML file that tells which of its columns are encrypted")
+
+
 class Settings(_Frozen):
     """Every endpoint that Steward reaches."""
 
@@ -170,6 +178,7 @@ class Settings(_Frozen):
     operations: Operations = Operations()
     vault: Vault | None = None
     keyring: Keyring | None = None
+    applications: dict[str, Application] = Field(default={}, description="all that keep fields under tenants' keys")
 
     @model_validator(mode="after")
     def _vault_where_referred_to(self) -> Self:
