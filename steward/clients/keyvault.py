@@ -83,7 +83,11 @@ class KeyVaultClient:
 
         The public half wraps, here, so the payload leaves the process only as it is wrapped.
         """
-        key = self._usable(self.key(name), "wrapKey")
+        return self.wrap_under(self.key(name), payload)
+
+    def wrap_under(self, key: VaultKey, payload: bytes) -> Wrap:
+        """*payload* under the version that *key* is; the vault is not asked."""
+        self._usable(key, "wrapKey")
         if not isinstance(key.public, RSAPublicKey):
             raise VaultRefused(
                 f"key {key.kid} is no RSA key", hint="keys are wrapped under RSA keys of 2048 bits and more"
