@@ -168,6 +168,16 @@ class Application(_Frozen):
     encrypted: Path = Field(description="TOML file that tells which of its columns are encrypted")
 
 
+class Audit(_Frozen):
+    """What `audit-keys` is held against, and what no server tells it: files that others write."""
+
+    policy: Path | None = Field(default=None, description="TOML file of the policy; absent: the one that is shipped")
+    role_assignments: Path | None = Field(
+        default=None, description="what `az role assignment list --scope VAULT --include-inherited -o json` printed"
+    )
+    vault_log: Path | None = Field(default=None, description="the vault's own log of audit events, one JSON a line")
+
+
 class Settings(_Frozen):
     """Every endpoint that Steward reaches."""
 
@@ -179,6 +189,7 @@ class Settings(_Frozen):
     vault: Vault | None = None
     keyring: Keyring | None = None
     applications: dict[str, Application] = Field(default={}, description="all that keep fields under tenants' keys")
+    audit: Audit = Audit()
 
     @model_validator(mode="after")
     def _vault_where_referred_to(self) -> Self:

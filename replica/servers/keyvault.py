@@ -23,6 +23,8 @@ from typing import Any
 import tomli_w
 
 from replica.errors import DidNotStart
+from replica.keyvault import configuration
+from replica.keyvault.assignments import assignments
 from replica.server import NotReady, Place, Program, Server, python
 from replica.state import checkout
 
@@ -65,10 +67,12 @@ class KeyVault(Server):
     ready_seconds = 60
 
     def prepare(self, place: Place) -> None:
-        """Certificate, clients' secrets, configuration."""
+        """Certificate, clients' secrets, configuration; and who has which role, as an operator would export it."""
         folder = place.folder(self.name)
         folder.mkdir(mode=0o700, exist_ok=True)
         _replace(_configuration_file(place), tomli_w.dumps(_configuration(place)))
+        assigned = assignments(configuration.load(_configuration_file(place)))
+        _replace(_assignments_file(place), json.dumps(assigned, indent=2) + "\n")
 
     def program(self, place: Place) -> Program:
         """The configuration's address is all that the command shows; with another content it is started anew."""
@@ -107,7 +111,11 @@ class KeyVault(Server):
                 "ca_file": str(place.ca_file),
                 # Loopback is no part of vault.azure.net.
                 "verify_challenge_resource": False,
-            }
+            },
+            "audit": {
+                "role_assignments": str(_assignments_file(place)),
+                "vault_log": str(self.data(place) / "audit.log"),
+            },
         }
 
     def data(self, place: Place) -> Path:
@@ -132,6 +140,10 @@ def tenant() -> str:
 
 def _configuration_file(place: Place) -> Path:
     return place.folder(KeyVault.name) / "keyvault.toml"
+
+
+def _assignments_file(place: Place) -> Path:
+    return place.folder(KeyVault.name) / "role-assignments.json"
 
 
 def _configuration(place: Place) -> dict[str, Any]:
@@ -171,7 +183,8 @@ def _ask(place: Place, method: str, path: str) -> tuple[int, Any]:
 
 def _create_kek(place: Place) -> tuple[int, Any]:
     headers = {"Authorization": f"Bearer {_login(place)}", "Content-Type": "application/json"}
-    body = json.dumps({"kty": "RSA", "key_size": _KEK_BITS})
+    # Nothing else is asked of it, so it permits nothing else.
+    body = json.dumps({"kty": "RSA", "key_size": _KEK_BITS, "key_ops": ["wrapKey", "unwrapKey"]})
     with _connection(place, "vault", seconds=_CREATE_SECONDS) as connection:
         connection.request("POST", f"/keys/{KEK}/create?api-version={_API_VERSION}", body, headers)
         return _answer(connection)
