@@ -21,12 +21,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from demo.customers.__main__ import keys_of, model_of, serve
+from demo.customers.application import lasting
+from demo.customers.bodies import shown
+from demo.customers.deployment import given
 from steward.fieldcrypt.asgi import App, Receive, Scope, Send, TenantMiddleware
 from steward.fieldcrypt.tenantkeys import TenantKeys
-from tests.integration.fieldcrypt_application.__main__ import keys_of, model_of, serve
-from tests.integration.fieldcrypt_application.application import lasting
-from tests.integration.fieldcrypt_application.bodies import shown
-from tests.integration.fieldcrypt_application.deployment import given
 
 HEADER = "x-tenant"
 

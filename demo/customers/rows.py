@@ -11,8 +11,8 @@ from uuid import UUID
 
 from sqlalchemy import Engine, insert
 
-from tests.integration.fieldcrypt_application.application import READER, WRITER
-from tests.integration.fieldcrypt_application.tables import Member, Order
+from demo.customers.application import READER, WRITER
+from demo.customers.tables import Member, Order
 
 #: Of every tenant; anybody else is a member of none.
 USERS = {"ada": WRITER, "bob": READER}

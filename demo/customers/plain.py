@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Date, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from tests.integration.fieldcrypt_application.tables import Base
+from demo.customers.tables import Base
 
 
 class PlainCustomer(Base):

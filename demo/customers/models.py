@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import date
 from uuid import UUID, uuid4
 
-from sqlalchemy import Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from steward.fieldcrypt.sqlalchemy import encrypted, key_id_of
-from tests.integration.fieldcrypt_application.tables import Base
+from demo.customers.tables import Base
+from steward.fieldcrypt.sqlalchemy import encrypted
 
 
 class Customer(Base):
@@ -24,6 +23,3 @@ class Customer(Base):
     email: Mapped[str] = encrypted(searchable=True)
     born: Mapped[date | None] = encrypted()
     notes: Mapped[str | None] = encrypted()
-
-
-Index("ix_customers_key_id", key_id_of(Customer.email))

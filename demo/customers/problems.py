@@ -10,8 +10,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse
 
+from demo.customers.bodies import InputRefused
 from steward.fieldcrypt.errors import CiphertextRefused
-from tests.integration.fieldcrypt_application.bodies import InputRefused
 
 _log = logging.getLogger(__name__)
 
@@ -28,13 +28,13 @@ def unauthenticated(connection: HTTPConnection, error: Exception) -> JSONRespons
     return problem(401, {"WWW-Authenticate": "Bearer"}, detail=str(error))
 
 
-async def _refused(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
+async def _refused(request: Request, error: HTTPException) -> JSONResponse:
+    del request
     return problem(error.status_code, dict(error.headers or {}))
 
 
-async def _input_refused(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, InputRefused)
+async def _input_refused(request: Request, error: InputRefused) -> JSONResponse:
+    del request
     return problem(422, detail="The body is not what this request needs.", errors=error.faults)
 
 

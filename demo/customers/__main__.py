@@ -1,4 +1,4 @@
-"""The process: `python -m tests.integration.fieldcrypt_application FD`, which listens already."""
+"""The process: `python -m demo.customers FD`, which listens already."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 import uvicorn
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from demo.customers.application import application
+from demo.customers.deployment import Deployment, given
 from steward.clients.tenantkeys import open_tenant_keys
 from steward.fieldcrypt.cachepolicy import CachePolicy
 from steward.fieldcrypt.tenantkeys import TenantKeys
 from steward.settings import read_secret
-from tests.integration.fieldcrypt_application.application import application
-from tests.integration.fieldcrypt_application.deployment import Deployment, given
 
-_HERE = "tests.integration.fieldcrypt_application"
+_HERE = "demo.customers"
 
 
 def main(number: str) -> None:
@@ -38,10 +38,8 @@ def model_of(told: Deployment) -> Any:
 
 def keys_of(told: Deployment) -> TenantKeys | None:
     """The twin needs none."""
-    if not told.encrypted:
+    if not told.encrypted or told.vault is None or told.keyring is None:
         return None
-    assert told.vault is not None
-    assert told.keyring is not None
     return open_tenant_keys(told.vault, told.keyring, CachePolicy(load_seconds=told.load_seconds))
 
 

@@ -13,18 +13,18 @@ import jwt
 import pytest
 import sqlalchemy as sa
 
+from demo.customers.authentication import AUDIENCE, ISSUER, Caller, session_token
+from demo.customers.deployment import deployment, serving
+from demo.customers.models import Customer
+from demo.customers.plain import PlainCustomer
+from demo.customers.rows import ORDERS, add_members, add_orders
+from demo.customers.site import Site
+from demo.customers.tables import AuditEntry, Base, Order
 from replica import inventory
 from steward.clients.keyring import open_keyring
 from steward.clients.keyvault import open_vault
 from steward.settings import load, read_secret
-from tests.integration.fieldcrypt_application.authentication import AUDIENCE, ISSUER, Caller, session_token
-from tests.integration.fieldcrypt_application.deployment import deployment, serving
-from tests.integration.fieldcrypt_application.models import Customer
-from tests.integration.fieldcrypt_application.plain import PlainCustomer
-from tests.integration.fieldcrypt_application.rows import ORDERS, add_members, add_orders
-from tests.integration.fieldcrypt_application.site import Site
-from tests.integration.fieldcrypt_application.tables import AuditEntry, Base, Order
-from tests.integration.fresh_database import fresh_database
+from tests.integration.fresh_application import fresh_application
 from tests.integration.fresh_keyring import fresh_keyring
 
 pytestmark = pytest.mark.without_search
@@ -37,7 +37,7 @@ CUSTOMER = {"plan": "gold", "email": "ada@example.net", "born": "1815-12-10", "n
 @pytest.fixture(scope="module")
 def described(replica):
     settings = load(inventory.settings_file(replica))
-    with fresh_database(settings) as application, fresh_keyring(application) as both:
+    with fresh_application(settings) as application, fresh_keyring(application) as both:
         with open_vault(both.vault) as vault, open_keyring(both.keyring) as keyring:
             for tenant in (TENANT, OTHER):
                 keyring.enrol(tenant, vault)

@@ -20,11 +20,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from steward.fieldcrypt import install
-from steward.fieldcrypt.asgi import TenantMiddleware
-from steward.fieldcrypt.tenantkeys import TenantKeys
-from tests.integration.fieldcrypt_application.authentication import Caller, SessionTokens
-from tests.integration.fieldcrypt_application.bodies import (
+from demo.customers.authentication import Caller, SessionTokens
+from demo.customers.bodies import (
     CustomerChange,
     NewCustomer,
     Search,
@@ -32,8 +29,11 @@ from tests.integration.fieldcrypt_application.bodies import (
     shown,
     shown_order,
 )
-from tests.integration.fieldcrypt_application.problems import HANDLERS, unauthenticated
-from tests.integration.fieldcrypt_application.tables import AuditEntry, Member, Order
+from demo.customers.problems import HANDLERS, unauthenticated
+from demo.customers.tables import AuditEntry, Member, Order
+from steward.fieldcrypt import install
+from steward.fieldcrypt.asgi import TenantMiddleware
+from steward.fieldcrypt.tenantkeys import TenantKeys
 
 READER, WRITER = "reader", "writer"
 _LATEST = 10

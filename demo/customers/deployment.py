@@ -15,14 +15,13 @@ from typing import NamedTuple
 from pydantic import BaseModel
 from sqlalchemy import URL, make_url
 
+from demo.customers.authentication import Caller, session_token
+from demo.customers.users import application_keys, owner
 from replica.secrets import obtain
-from replica.servers.keyvault import client_id
-from steward.migrations.apply import READER
 from steward.settings import Keyring, Settings, Vault, read_secret
-from tests.integration.fieldcrypt_application.authentication import Caller, session_token
 
-_VARIABLE = "FIELDCRYPT_APPLICATION"
-_MODULE = "tests.integration.fieldcrypt_application"
+_VARIABLE = "CUSTOMERS_DEPLOYMENT"
+_MODULE = "demo.customers"
 _SESSION_KEY = "session.key"
 
 
@@ -46,17 +45,13 @@ class Deployment(BaseModel):
 def deployment(settings: Settings, secrets: Path, *, encrypted: bool = True, load_seconds: float = 10.0) -> Deployment:
     """On the replica's servers, as a user of vault and keyring that can read and unwrap, and nothing else. Its own secret in *secrets*."""
     obtain(secrets, _SESSION_KEY)
-    vault, keyring = settings.vault, settings.keyring
-    assert vault is not None
-    assert keyring is not None
-    identity = {"client_id": client_id("application"), "client_secret": _beside(vault.client_secret, "application")}
-    reader = {"url": keyring.url.replace("//keyring@", f"//{READER}@"), "password": _beside(keyring.password, READER)}
+    at, (vault, keyring) = owner(settings), application_keys(settings)
     return Deployment(
-        database=settings.postgres.url,
-        password=settings.postgres.password,
+        database=at.url,
+        password=at.password,
         encrypted=encrypted,
-        vault=vault.model_copy(update=identity),
-        keyring=keyring.model_copy(update=reader),
+        vault=vault,
+        keyring=keyring,
         load_seconds=load_seconds,
         session_key=f"file:{secrets / _SESSION_KEY}",
     )
@@ -100,9 +95,3 @@ def serving(described: Deployment, log: Path, module: str = _MODULE) -> Generato
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-
-
-def _beside(reference: str | None, user: str) -> str:
-    """The replica keeps each user's secret in a file of its own, `SERVER.USER`."""
-    file = Path((reference or "").removeprefix("file:"))
-    return f"file:{file.with_name(file.name.split('.')[0] + '.' + user)}"

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PastDate, ValidationError
 from starlette.requests import Request
 
-from tests.integration.fieldcrypt_application.tables import Order
+from demo.customers.tables import Order
 
 
 def _address(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from tests.integration.fieldcrypt_application.deployment import Deployment, token_of
+from demo.customers.deployment import Deployment, token_of
 
 _Answer = TypeVar("_Answer")
 
