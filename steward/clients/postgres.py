@@ -1,4 +1,4 @@
-"""PostgreSQL, Steward's own database and the keyring's: connections with time limits, and their errors in words."""
+"""PostgreSQL: Steward's own database, the keyring's and applications': connections with time limits, and their errors in words."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ class Database:
     part: str
     """The table of the settings file, for messages."""
     schema: str
+    """Which schema of ours it has; empty: it is an application's."""
     url: str
     password: SecretRef
     vault: Vault | None
@@ -56,6 +57,17 @@ class Database:
 def keyring_database(keyring: Keyring, vault: Vault | None) -> Database:
     """The keyring's, which applications reach without the rest of the settings."""
     return Database("keyring", "keyring", keyring.url, keyring.password, vault)
+
+
+def application_database(settings: Settings, name: str) -> Database:
+    """The database of the application that the settings call *name*. BadInput names the ones there are."""
+    if name not in settings.applications:
+        raise BadInput(
+            f"unknown application {name!r}; known: {', '.join(sorted(settings.applications)) or 'none'}",
+            hint=f"add [applications.{name}] to the settings file",
+        )
+    told = settings.applications[name]
+    return Database(f"applications.{name}", "", told.url, told.password, settings.vault)
 
 
 def _database(where: Settings | Database) -> Database:
@@ -180,6 +192,11 @@ def _refused_or_away(text: str, database: Database) -> StewardError:
 
 def _in_words(error: psycopg.Error, database: Database) -> StewardError | None:
     target = _target(database)
+    if not database.schema and isinstance(error, pg.UndefinedTable | pg.InvalidSchemaName | pg.UndefinedColumn):
+        return DatabaseRefused(
+            f"database {target} lacks what {database.part}.encrypted names: {error.diag.message_primary}",
+            hint="compare the file of encrypted columns with the application's migrations",
+        )
     if isinstance(error, pg.UndefinedTable | pg.InvalidSchemaName | pg.UndefinedColumn | pg.UndefinedFunction):
         return DatabaseNotMigrated(
             f"database {target} lacks what this version needs: {error.diag.message_primary}",
@@ -188,7 +205,9 @@ def _in_words(error: psycopg.Error, database: Database) -> StewardError | None:
     if isinstance(error, pg.InsufficientPrivilege):
         return DatabaseRefused(
             f"PostgreSQL at {target} refuses: {error.diag.message_primary}",
-            hint=f"the user in {database.part}.url must own the schema {database.schema}",
+            hint=f"the user in {database.part}.url must own the schema {database.schema}"
+            if database.schema
+            else f"the user in {database.part}.url needs SELECT, INSERT and UPDATE on the tables of encrypted columns",
         )
     if _may_pass(error):
         reason = error.diag.message_primary or str(error).strip()

@@ -7,7 +7,7 @@ rows of one tenant are equal, and how often each value occurs: never index what 
 
 from __future__ import annotations
 
-from steward.fieldcrypt.keyset import Generation, KeySet
+from steward.fieldcrypt.keyset import FieldKey, Generation, KeySet
 from steward.fieldcrypt.values import Value, canonical
 
 LENGTH = 20
@@ -26,6 +26,10 @@ def searched(keys: KeySet, table: str, field: str, value: Value) -> list[bytes]:
     return [_index(generation, table, field, wanted) for generation in newest_first]
 
 
-def _index(generation: Generation, table: str, field: str, canonical_value: bytes) -> bytes:
-    key = generation.field_key("blind", table, field)
+def made(key: FieldKey, canonical_value: bytes) -> bytes:
+    """The index under blind key *key*."""
     return key.key_id + key.hmac(canonical_value)[:_TAG]
+
+
+def _index(generation: Generation, table: str, field: str, canonical_value: bytes) -> bytes:
+    return made(generation.field_key("blind", table, field), canonical_value)

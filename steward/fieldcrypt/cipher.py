@@ -40,7 +40,7 @@ class FieldCipher:
         if key_id not in keys.reading and key_id not in keys.closed:
             # A generation that this process has not heard of yet, or none of this tenant's.
             keys = self._keys.seek(self.tenant, key_id)
-        key = _generation(keys, key_id).field_key("enc", table, field)
+        key = generation_of(keys, key_id).field_key("enc", table, field)
         return decode(kind, envelope.open_sealed(key, framed_row(row_id), sealed))
 
     def blind_index(self, table: str, field: str, value: Value | None) -> bytes | None:
@@ -73,7 +73,7 @@ class AsyncFieldCipher:
         keys = await self._keys.ready(self.tenant)
         if key_id not in keys.reading and key_id not in keys.closed:
             keys = await self._keys.sought(self.tenant, key_id)
-        key = _generation(keys, key_id).field_key("enc", table, field)
+        key = generation_of(keys, key_id).field_key("enc", table, field)
         return decode(kind, envelope.open_sealed(key, framed_row(row_id), sealed))
 
     async def blind_index(self, table: str, field: str, value: Value | None) -> bytes | None:
@@ -96,7 +96,8 @@ def key_id(ciphertext: Ciphertext) -> int:
     return envelope.read(ciphertext)[1]
 
 
-def _generation(keys: KeySet, key_id: int) -> Generation:
+def generation_of(keys: KeySet, key_id: int) -> Generation:
+    """The readable generation *key_id*. KeyRetired, KeyDestroyed, CiphertextForeign."""
     generation = keys.reading.get(key_id)
     if generation is None:
         raise _closed(keys, key_id)

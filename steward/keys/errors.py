@@ -1,0 +1,21 @@
+"""What is told of keys and of the rows under them."""
+
+from __future__ import annotations
+
+from steward.errors import BadInput, StewardError, Unavailable
+
+
+class ColumnsUnusable(BadInput):
+    """The file of an application's encrypted columns cannot be read, or does not fit its database."""
+
+
+class KeyInUse(BadInput):
+    """Rows are still under a key that was to be retired or destroyed."""
+
+
+class ReadersLag(Unavailable):
+    """Processes have not taken up the keyring's latest change in the time that was given to them."""
+
+
+class SweepStuck(StewardError):
+    """Rows stay under old keys however often the table is gone through."""

@@ -1,0 +1,67 @@
+"""How fast a sweep may go: as fast as the application does not feel.
+
+A probe asks the database what the application asks it, some tens of times a second, from a process of its own. While
+its 90th percentile is above the allowed, the sweep rests longer after each batch; while it is below, it rests less.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+#: Probes that are looked at together.
+_WINDOW = 20
+#: A rest relative to the batch before it: none, to 50 times as long.
+_LEAST, _MOST = 0.0, 50.0
+_SLOWER, _FASTER = 2.0, 0.9
+_FIRST_REST = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What the application may lose."""
+
+    quiet_milliseconds: float
+    """The probe's 90th percentile while nothing is swept."""
+    added_milliseconds: float
+    """What it may rise by."""
+
+    @property
+    def most(self) -> float:
+        """The probe's 90th percentile that is still allowed."""
+        return self.quiet_milliseconds + self.added_milliseconds
+
+
+class Pace:
+    """Shared by the threads of a sweep and the one that listens to the probe."""
+
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
+        self._recent: deque[float] = deque(maxlen=_WINDOW)
+        self._rest = _LEAST
+        self._changing = threading.Lock()
+
+    def felt(self, milliseconds: float) -> None:
+        """One probe took so long."""
+        with self._changing:
+            self._recent.append(milliseconds)
+            if len(self._recent) < _WINDOW // 2:
+                return
+            if percentile(self._recent, 0.9) > self.budget.most:
+                self._rest = min(max(self._rest * _SLOWER, _FIRST_REST), _MOST)
+                # What follows is judged by what is felt from now on.
+                self._recent.clear()
+            else:
+                self._rest = self._rest * _FASTER if self._rest > _FIRST_REST else _LEAST
+
+    def rest_seconds(self, batch_seconds: float) -> float:
+        """How long to rest after a batch that took *batch_seconds*."""
+        return min(self._rest * batch_seconds, 1.0)
+
+
+def percentile(values: Sequence[float] | deque[float], fraction: float) -> float:
+    """The value that *fraction* of *values* do not exceed."""
+    ordered = sorted(values)
+    return ordered[min(int(fraction * len(ordered)), len(ordered) - 1)]
