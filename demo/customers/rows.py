@@ -9,10 +9,11 @@ from itertools import count
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Engine, insert
+from sqlalchemy import Engine
+from sqlalchemy.dialects.postgresql import insert
 
 from demo.customers.application import READER, WRITER
-from demo.customers.tables import Member, Order
+from demo.customers.tables import Base, Member, Order
 
 #: Of every tenant; anybody else is a member of none.
 USERS = {"ada": WRITER, "bob": READER}
@@ -22,18 +23,22 @@ _STATUS = ("placed", "paid", "sent", "returned")
 
 
 def add_members(engine: Engine, tenants: Iterable[str]) -> None:
-    """A writer and a reader of each."""
+    """A writer and a reader of each. Harmless twice."""
     members = [{"tenant_id": tenant, "user_id": user, "role": USERS[user]} for tenant in tenants for user in USERS]
-    with engine.begin() as connection:
-        connection.execute(insert(Member), members)
+    _insert(engine, Member, members)
 
 
 def add_orders(engine: Engine, tenant: str, customers: Iterable[str]) -> None:
-    """ORDERS of each customer, which come in turns: a customer's do not lie together."""
+    """ORDERS of each customer, which come in turns: a customer's do not lie together. Harmless twice."""
     numbers, each = count(1), list(customers)
     orders = [_order(tenant, UUID(customer), next(numbers)) for _ in range(ORDERS) for customer in each]
-    with engine.begin() as connection:
-        connection.execute(insert(Order), orders)
+    _insert(engine, Order, orders)
+
+
+def _insert(engine: Engine, model: type[Base], rows: list[dict[str, Any]]) -> None:
+    if rows:
+        with engine.begin() as connection:
+            connection.execute(insert(model).on_conflict_do_nothing(), rows)
 
 
 def _order(tenant: str, customer: UUID, number: int) -> dict[str, Any]:
