@@ -26,6 +26,7 @@ from steward.clients.keyvault_errors import Asked, VaultKeyDisabled, VaultRefuse
 from steward.clients.keyvault_keys import Signature, VaultKey, vault_key
 from steward.clients.keyvault_login import principal
 from steward.clients.keyvault_sdk import Sdk
+from steward.clients.keyvault_transport import Announce
 from steward.errors import BadInput
 from steward.fieldcrypt.keyring import Wrap
 from steward.settings import Vault
@@ -39,8 +40,6 @@ _IDENTIFIER = re.compile("https://[^/]+/keys/(?P<name>[0-9a-zA-Z-]{1,127})/(?P<v
 
 def open_vault(vault: Vault) -> KeyVaultClient:
     """A client of *vault*; close it, or use it in `with`. BadInput where its CA file is missing. Nothing is asked yet."""
-    if vault.ca_file and not vault.ca_file.is_file():
-        raise BadInput(f"no CA file {vault.ca_file}", hint="let vault.ca_file name the CA of vault and issuer, in PEM")
     return KeyVaultClient(vault)
 
 
@@ -51,16 +50,20 @@ class KeyVaultClient:
     VaultForbidden, VaultMissing, VaultKeyDisabled or VaultRefused, which waiting does not cure.
     """
 
-    def __init__(self, vault: Vault) -> None:
+    def __init__(self, vault: Vault, announce: Announce | None = None) -> None:
+        if vault.ca_file and not vault.ca_file.is_file():
+            raise BadInput(
+                f"no CA file {vault.ca_file}", hint="let vault.ca_file name the CA of vault and issuer, in PEM"
+            )
         self.url = vault.url.rstrip("/")
-        self._vault, self._principal = vault, principal(vault)
+        self._vault, self._principal, self._announce_to = vault, principal(vault), announce
         # By process: a forked child must not share its parent's connections, nor wait for its locks.
         self._opened: dict[int, Sdk] = {}
 
     @property
     def _sdk(self) -> Sdk:
         process = os.getpid()
-        return self._opened.get(process) or self._opened.setdefault(process, Sdk(self._vault))
+        return self._opened.get(process) or self._opened.setdefault(process, Sdk(self._vault, self._announce_to))
 
     def __enter__(self) -> Self:
         return self

@@ -33,7 +33,8 @@ class Call(Protocol[T_co]):
 def ask(asked: Asked, call: Call[T_co]) -> T_co:
     """What *call* returns. Waits for a vault that is away or throttles, as long as it asks for but never too long.
 
-    Raises VaultUnavailable, VaultThrottled with the pause that was asked for, or at once what refuses.
+    Only for what may be done twice. Raises VaultUnavailable, VaultThrottled with the pause that was asked for, or at once
+    what refuses.
     """
     give_up, pause = time.monotonic() + TOTAL_SECONDS, _FIRST_PAUSE_SECONDS
     while True:
@@ -47,10 +48,15 @@ def ask(asked: Asked, call: Call[T_co]) -> T_co:
         pause *= 2
 
 
-def _once(asked: Asked, call: Call[T_co], left_seconds: float) -> T_co:
+def ask_once(asked: Asked, call: Call[T_co], read_seconds: float) -> T_co:
+    """The same in one try: for what is done anew by each. VaultUnavailable leaves open whether it was done."""
+    return _once(asked, call, TOTAL_SECONDS, read_seconds)
+
+
+def _once(asked: Asked, call: Call[T_co], left_seconds: float, read_seconds: float | None = None) -> T_co:
     left = max(left_seconds, 0.01)
     try:
-        return call(connection_timeout=min(CONNECT_SECONDS, left), read_timeout=min(READ_SECONDS, left))
+        return call(connection_timeout=min(CONNECT_SECONDS, left), read_timeout=min(read_seconds or READ_SECONDS, left))
     except (AzureError, ValueError) as error:
         refusal: StewardError = in_words(error, asked)
     except AttributeError as error:

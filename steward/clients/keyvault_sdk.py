@@ -11,6 +11,7 @@ from azure.keyvault.secrets import SecretClient
 
 from steward.clients.keyvault_asking import CONNECT_SECONDS, READ_SECONDS
 from steward.clients.keyvault_login import open_credential
+from steward.clients.keyvault_transport import Announce, AnnouncingTransport
 from steward.settings import Vault
 
 #: Versions whose clients are kept: a few of the key that wraps tenants' keys, one that signs.
@@ -20,7 +21,7 @@ _MOST_VERSIONS = 64
 class Sdk:
     """They share a login, and keep their connections."""
 
-    def __init__(self, vault: Vault) -> None:
+    def __init__(self, vault: Vault, announce: Announce | None = None) -> None:
         options: dict[str, Any] = {
             "verify_challenge_resource": vault.verify_challenge_resource,
             # Tries are counted in `keyvault_asking`: the SDK's own would wait for as long as a vault asks it to.
@@ -31,8 +32,12 @@ class Sdk:
         if vault.ca_file:
             options |= {"connection_verify": str(vault.ca_file)}
         self._credential = open_credential(vault, connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS)
-        self.keys = KeyClient(vault.url, self._credential, **options)
-        self.secrets = SecretClient(vault.url, self._credential, **options)
+
+        def transport() -> dict[str, Any]:
+            return {"transport": AnnouncingTransport(announce, **options)} if announce else {}
+
+        self.keys = KeyClient(vault.url, self._credential, **options, **transport())
+        self.secrets = SecretClient(vault.url, self._credential, **options, **transport())
         self._versions: dict[tuple[str, str], CryptographyClient] = {}
         self._keeping = threading.Lock()
 
