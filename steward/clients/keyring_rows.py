@@ -42,10 +42,10 @@ def load(connection: Connection, tenant: str) -> WrappedKeys:
         raise unknown(tenant)
     if rows[0][0]:
         raise erased(tenant)
-    return WrappedKeys(tenant, rows[0][1], tuple(_generation(row[2:]) for row in rows))
+    return WrappedKeys(tenant, rows[0][1], tuple(generation(row[2:]) for row in rows))
 
 
-def _generation(row: tuple[Any, ...]) -> WrappedGeneration:
+def generation(row: tuple[Any, ...]) -> WrappedGeneration:
     key_id, number, state, created_at, keks, wrapped = row
     wraps = tuple(Wrap(kek, bytes(one)) for kek, one in zip(keks, wrapped, strict=True))
     return WrappedGeneration(key_id, number, State(state), created_at, wraps)
