@@ -81,7 +81,7 @@ class Postgres(_Frozen):
 
 
 class ObjectStore(_Frozen):
-    """An S3 endpoint. The bucket for evidence has versioning and Object Lock."""
+    """An S3 endpoint. The bucket for evidence has versioning and Object Lock; that for backups must have no lock."""
 
     endpoint: str | None = Field(default=None, description="URL; absent: AWS itself")
     region: str = "us-east-1"
@@ -89,6 +89,9 @@ class ObjectStore(_Frozen):
     access_key: SecretRef
     secret_key: SecretRef
     evidence_bucket: str
+    backup_bucket: str | None = Field(
+        default=None, description="for backups of the keyring, which must be deletable; absent: Steward takes none"
+    )
 
 
 class Evidence(_Frozen):
@@ -158,6 +161,10 @@ class Keyring(_Frozen):
     url: str = Field(description="postgresql://user@host:port/database; applications: a user that may only read")
     password: SecretRef
     kek: str = Field(pattern=f"^{_VAULT_NAME.pattern}$", description="the vault's key that wraps tenants' master keys")
+    # Below three, a run that is a day late would already break the promise.
+    backup_days: int = Field(
+        default=30, ge=3, le=3650, description="no backup of it becomes older: what is erased is in none after that"
+    )
 
 
 class Application(_Frozen):

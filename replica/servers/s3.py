@@ -20,6 +20,8 @@ from replica.errors import DidNotStart
 from replica.server import NotReady, Place, Program, Server
 
 BUCKET = "evidence"
+#: For backups of the keyring. Versioned, as buckets in production are, and without a lock: they must be deletable.
+BACKUPS = "keyring-backups"
 _REGION = "us-east-1"
 _PARTS = ("master", "volume", "filer", "s3")
 
@@ -91,9 +93,13 @@ class S3(Server):
         return f"SeaweedFS, {len(buckets)} bucket{'' if len(buckets) == 1 else 's'}"
 
     def settle(self, place: Place) -> None:
-        """The bucket for evidence, with Object Lock, which brings versioning and can only be had at its creation."""
+        """The bucket for evidence, with Object Lock, which can only be had at its creation; the one for backups, without."""
         client = _client(place)
-        if BUCKET not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
+        there = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
+        if BACKUPS not in there:
+            client.create_bucket(Bucket=BACKUPS)
+        client.put_bucket_versioning(Bucket=BACKUPS, VersioningConfiguration={"Status": "Enabled"})
+        if BUCKET not in there:
             client.create_bucket(Bucket=BUCKET, ObjectLockEnabledForBucket=True)
         lock = client.get_object_lock_configuration(Bucket=BUCKET)["ObjectLockConfiguration"]
         versioning = client.get_bucket_versioning(Bucket=BUCKET)
@@ -110,7 +116,7 @@ class S3(Server):
         return place.folder(self.name) / "data"
 
     def settings(self, place: Place) -> Mapping[str, Any]:
-        """The object store of evidence."""
+        """The object store of evidence and backups."""
         return {
             "objects": {
                 "endpoint": f"https://127.0.0.1:{place.client_port(self.name, 's3')}",
@@ -119,6 +125,7 @@ class S3(Server):
                 "access_key": place.secret_ref("s3.access"),
                 "secret_key": place.secret_ref("s3.secret"),
                 "evidence_bucket": BUCKET,
+                "backup_bucket": BACKUPS,
             }
         }
 
