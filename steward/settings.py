@@ -95,11 +95,27 @@ class ObjectStore(_Frozen):
 
 
 class Evidence(_Frozen):
-    """How evidence is signed and how long it cannot be deleted."""
+    """How evidence and the checkpoints of its log are signed, and how long it cannot be deleted."""
 
     signing_key: SecretRef = Field(description="Ed25519 private key, PKCS #8 PEM")
     public_key: Path = Field(description="the public half, SubjectPublicKeyInfo PEM: what an auditor is given")
     lock_days: int = Field(default=365, ge=1, description="Object Lock retention in compliance mode")
+    checkpoint_key: str | None = Field(
+        default=None,
+        pattern=f"^{_VAULT_NAME.pattern}$",
+        description="the vault's EC P-256 key that signs the log's checkpoints; absent: nothing signs them",
+    )
+    checkpoint_public_keys: Path | None = Field(
+        default=None,
+        description="PEM file of every public key that checkpoints are or were signed with: auditors are given it too",
+    )
+
+    @model_validator(mode="after")
+    def _checkpoints_can_be_verified(self) -> Self:
+        if (self.checkpoint_key is None) != (self.checkpoint_public_keys is None):
+            msg = "checkpoint_key and checkpoint_public_keys belong together; expected both, or neither of them"
+            raise ValueError(msg)
+        return self
 
 
 class Operations(_Frozen):
@@ -203,6 +219,13 @@ class Settings(_Frozen):
         referring = [path for path, reference in _references(self) if reference.startswith("keyvault:")]
         if referring and self.vault is None:
             msg = f"{', '.join(referring)} names a secret of the vault, and there is no [vault]"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _vault_where_checkpoints_are_signed(self) -> Self:
+        if self.evidence.checkpoint_key and self.vault is None:
+            msg = "evidence.checkpoint_key names a key of the vault, and there is no [vault]"
             raise ValueError(msg)
         return self
 

@@ -1,11 +1,12 @@
 """The stand-in for Azure Key Vault with its login: one process, `python -m replica.keyvault`, over TLS.
 
-Applications log in with secrets of the replica's own. The key `tenants`, which wraps tenants' master keys, is made here, as
-an operator would make it in Azure.
+Applications log in with secrets of the replica's own. The key `tenants`, which wraps tenants' master keys, and the key
+`evidence`, which signs the checkpoints of evidence, are made here, as an operator would make them in Azure.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import http
@@ -21,6 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from replica.errors import DidNotStart
 from replica.keyvault import configuration
@@ -29,7 +32,12 @@ from replica.server import NotReady, Place, Program, Server, python
 from replica.state import checkout
 
 KEK = "tenants"
-_KEK_BITS = 3072
+SIGNING = "evidence"
+# Nothing else is asked of them, so they permit nothing else.
+_KEYS: Mapping[str, dict[str, Any]] = {
+    KEK: {"kty": "RSA", "key_size": 3072, "key_ops": ["wrapKey", "unwrapKey"]},
+    SIGNING: {"kty": "EC", "crv": "P-256", "key_ops": ["sign", "verify"]},
+}
 _API_VERSION = "7.6"
 _STEWARD = "Steward Rotator"
 _VAULTS = "Microsoft.KeyVault/vaults"
@@ -92,16 +100,23 @@ class KeyVault(Server):
         return f"Key Vault stand-in, {len(answer['value'])} keys"
 
     def settle(self, place: Place) -> None:
-        """The key that wraps tenants' master keys, unless it is there."""
-        status, _ = _ask(place, "GET", f"/keys/{KEK}")
+        """The keys, unless they are there; and the public half of the one that signs, as an operator would publish it."""
+        for name in _KEYS:
+            self._have_key(place, name)
+        _, answer = _ask(place, "GET", f"/keys/{SIGNING}")
+        _publish(_public_pem(answer["key"]), _published_file(place))
+
+    def _have_key(self, place: Place, name: str) -> None:
+        status, _ = _ask(place, "GET", f"/keys/{name}")
         if status == http.HTTPStatus.NOT_FOUND:
-            status, answer = _create_kek(place)
+            status, answer = _create(place, name)
             if status != http.HTTPStatus.OK:
-                raise DidNotStart(self.name, f"creating key {KEK} answered {status}: {json.dumps(answer)[:200]}")
+                raise DidNotStart(self.name, f"creating key {name} answered {status}: {json.dumps(answer)[:200]}")
 
     def settings(self, place: Place) -> Mapping[str, Any]:
-        """The vault as Steward itself reaches it."""
+        """The vault as Steward itself reaches it, and the key in it that signs evidence's checkpoints."""
         return {
+            "evidence": {"checkpoint_key": SIGNING, "checkpoint_public_keys": str(_published_file(place))},
             "vault": {
                 "url": f"https://127.0.0.1:{place.client_port(self.name, 'vault')}",
                 "authority": f"https://127.0.0.1:{place.client_port(self.name, 'login')}",
@@ -181,13 +196,31 @@ def _ask(place: Place, method: str, path: str) -> tuple[int, Any]:
         return _answer(connection)
 
 
-def _create_kek(place: Place) -> tuple[int, Any]:
+def _create(place: Place, name: str) -> tuple[int, Any]:
     headers = {"Authorization": f"Bearer {_login(place)}", "Content-Type": "application/json"}
-    # Nothing else is asked of it, so it permits nothing else.
-    body = json.dumps({"kty": "RSA", "key_size": _KEK_BITS, "key_ops": ["wrapKey", "unwrapKey"]})
+    body = json.dumps(_KEYS[name])
     with _connection(place, "vault", seconds=_CREATE_SECONDS) as connection:
-        connection.request("POST", f"/keys/{KEK}/create?api-version={_API_VERSION}", body, headers)
+        connection.request("POST", f"/keys/{name}/create?api-version={_API_VERSION}", body, headers)
         return _answer(connection)
+
+
+def _published_file(place: Place) -> Path:
+    return place.state / "keys" / "checkpoints.pub"
+
+
+def _public_pem(jwk: Mapping[str, str]) -> bytes:
+    """RFC 7518, 6.2.1: base64url of big-endian numbers, unpadded."""
+    x, y = (int.from_bytes(base64.urlsafe_b64decode(jwk[name] + "==")) for name in ("x", "y"))
+    public = ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
+    return public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def _publish(pem: bytes, path: Path) -> None:
+    """Beside those of earlier versions, whose signatures are to be verified too."""
+    published = path.read_bytes() if path.exists() else b""
+    if pem not in published:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        _replace(path, (published + pem).decode())
 
 
 def _login(place: Place) -> str:

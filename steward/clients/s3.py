@@ -113,6 +113,17 @@ class LockedBucket:
             until = found.get("ObjectLockRetainUntilDate") if found.get("ObjectLockMode") == "COMPLIANCE" else None
             return StoredObject(found.get("VersionId", ""), found["Body"].read(), until)
 
+    def first_versions(self, prefix: str, *, after: str = "") -> dict[str, str]:
+        """Version id of the oldest version of each key that begins with *prefix* and sorts after *after*.
+
+        That is what was written first, whatever somebody put over it since or hid behind a deletion marker.
+        """
+        listing = {"Bucket": self.name, "Prefix": prefix} | ({"KeyMarker": after} if after else {})
+        with self._words(f"list {prefix}"):
+            pages = self.client.get_paginator("list_object_versions").paginate(**listing)
+            # The newest version of a key comes first, so the last one that is met stays.
+            return {one["Key"]: one["VersionId"] for page in pages for one in page.get("Versions", [])}
+
     def check(self) -> None:
         """BucketMissing or BucketWithoutLock, before anything is written."""
         with self._words("read the lock configuration"):

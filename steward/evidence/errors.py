@@ -27,3 +27,27 @@ class EvidenceConflict(StewardError):
 
 class EvidenceNotFound(BadInput):
     """No statement is recorded under this digest."""
+
+
+class UnusableNote(BadInput):
+    """A text that is no signed note, or no checkpoint."""
+
+
+class NoteRefused(StewardError):
+    """A checkpoint that no known key signed, that was changed since, or that is of another log."""
+
+
+class UnusableProof(BadInput):
+    """A file that proves no entry's inclusion, or a folder that is no export of a log."""
+
+
+class LogRefused(StewardError):
+    """The log is not what was signed: cut back, forked, or damaged."""
+
+
+class LogRolledBack(LogRefused):
+    """The database holds an older state of the log than one that was signed and locked."""
+
+
+class LogForked(LogRefused):
+    """The database's log does not begin with what was signed before."""

@@ -1,28 +1,33 @@
 """Where evidence is kept: an append-only table in PostgreSQL, and the same envelope under Object Lock in S3.
 
 The table answers questions; the locked object is what nobody can take back, the database's owner included. The row
-comes first: an operation that stops between the two leaves a row whose object is missing, which the next `record` of
-the same period, or `complete`, writes.
+comes first, and with it, in the same transaction, the statement's place in the log. An operation that stops after it
+leaves a row whose object, checkpoint or anchor is missing: the next `record` signs and anchors the log, and writes the
+objects of the same period; `complete` writes all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from psycopg.rows import kwargs_row
 
 from steward.clients.postgres import Connection, connect
 from steward.clients.s3 import LockedBucket, StoredObject, open_evidence_bucket
+from steward.errors import StewardError
 from steward.evidence import sql
+from steward.evidence.checkpoints import Signed as SignedCheckpoint
 from steward.evidence.envelopes import Signed, open_envelope, sign, verify
 from steward.evidence.errors import EvidenceConflict, EvidenceNotFound, UnusableEnvelope
+from steward.evidence.log import hold
+from steward.evidence.rows import Recorded, recorded
+from steward.evidence.sealing import promised, refuse_rolled_back, seal
 from steward.evidence.signers import open_signer
 from steward.evidence.statements import Statement
 from steward.settings import Settings
-from steward.verdicts import Verdict
 
 #: Attempts of one period whose objects `record` looks after; `complete` looks after all.
 _OF_ONE_PERIOD = 20
@@ -39,59 +44,76 @@ class EvidenceRef:
     row_id: int
 
 
-@dataclass(frozen=True)
-class Recorded:
-    """One row: what a statement is about, and the envelope as it was signed."""
-
-    id: int
-    operation: str
-    subject: str
-    period: str
-    attempt: int
-    verdict: Verdict
-    digest: str
-    key_id: str
-    envelope: str
-    recorded_at: datetime
-
-
 def object_key(digest: str) -> str:
     return f"statements/{digest}.dsse.json"
 
 
 def record(settings: Settings, statement: Statement) -> EvidenceRef:
-    """Sign *statement* and keep it in both stores; the same statement again changes nothing and returns the same.
+    """Sign *statement* and keep it in both stores and the log; the same statement again changes nothing and returns the same.
 
-    Raises Unavailable where a store is away: repeat it with the same statement. EvidenceConflict where the object
-    store holds something else under this digest.
+    Raises Unavailable where a store or the vault is away: repeat it with the same statement. EvidenceConflict where the
+    object store holds something else under this digest; LogRolledBack, and nothing is recorded, where the database's log
+    is older than one that was signed; LogForked where it is another one.
     """
     signer = open_signer(settings)
     payload = statement.payload()
     envelope = sign(payload, signer)
     signed = verify(envelope, signer.public_key)
-    with connect(settings) as connection:
-        row = append(connection, statement, signed, envelope)
-        same_period = list_statements(
-            connection, statement.operation, subject=statement.subject, period=statement.period, limit=_OF_ONE_PERIOD
-        )
-    with open_evidence_bucket(settings) as bucket:
+    with _bucket(settings) as bucket:
+        newest = promised(settings, bucket) if isinstance(bucket, LockedBucket) else None
+        row, earlier = _append(settings, statement, signed, envelope, newest)
+        if not isinstance(bucket, LockedBucket):
+            raise bucket
         # An attempt that stopped between the stores measured other times, so its statement is another one.
-        _lock_all(bucket, (earlier for earlier in same_period if earlier.id != row.id), settings.evidence.lock_days)
+        _lock_all(bucket, earlier, settings.evidence.lock_days)
         stored = _lock(bucket, row, settings.evidence.lock_days)
+        seal(settings, bucket, newest)
     return EvidenceRef(row.digest, object_key(row.digest), stored.version_id, row.id)
 
 
 def complete(settings: Settings) -> int:
-    """Put every recorded statement under Object Lock that is not there yet; returns how many were looked at."""
+    """Put every recorded statement under Object Lock that is not there yet, then sign and anchor the log.
+
+    Returns how many statements were looked at.
+    """
     looked_at, before = 0, None
-    while True:
-        with connect(settings) as connection:
-            rows = list_statements(connection, before=before, limit=_PAGE)
-        if not rows:
-            return looked_at
-        with open_evidence_bucket(settings) as bucket:
+    with open_evidence_bucket(settings) as bucket:
+        while rows := _page(settings, before):
             _lock_all(bucket, rows, settings.evidence.lock_days)
-        looked_at, before = looked_at + len(rows), rows[-1].id
+            looked_at, before = looked_at + len(rows), rows[-1].id
+        seal(settings, bucket, promised(settings, bucket))
+    return looked_at
+
+
+def _page(settings: Settings, before: int | None) -> list[Recorded]:
+    with connect(settings) as connection:
+        return list_statements(connection, before=before, limit=_PAGE)
+
+
+@contextmanager
+def _bucket(settings: Settings) -> Generator[LockedBucket | StewardError]:
+    """The bucket; or why it cannot be had, to be raised once the statement's row is there."""
+    with ExitStack() as stack:
+        try:
+            bucket = stack.enter_context(open_evidence_bucket(settings))
+        except StewardError as error:
+            bucket = error
+        yield bucket
+
+
+def _append(
+    settings: Settings, statement: Statement, signed: Signed, envelope: bytes, newest: SignedCheckpoint | None
+) -> tuple[Recorded, list[Recorded]]:
+    """(the statement's row, the other rows of its period)."""
+    with connect(settings) as connection:
+        if newest:
+            hold(connection)
+            refuse_rolled_back(connection, newest)
+        row = append(connection, statement, signed, envelope)
+        same_period = list_statements(
+            connection, statement.operation, subject=statement.subject, period=statement.period, limit=_OF_ONE_PERIOD
+        )
+    return row, [other for other in same_period if other.id != row.id]
 
 
 def append(connection: Connection, statement: Statement, signed: Signed, envelope: bytes) -> Recorded:
@@ -99,7 +121,7 @@ def append(connection: Connection, statement: Statement, signed: Signed, envelop
     identity = (statement.operation, statement.subject, statement.period, statement.attempt)
     values = (*identity, statement.verdict.value, signed.digest, signed.key_id, envelope.decode())
     connection.execute(sql.APPEND, values)
-    with connection.cursor(row_factory=kwargs_row(_recorded)) as cursor:
+    with connection.cursor(row_factory=kwargs_row(recorded)) as cursor:
         found = cursor.execute(sql.EXACTLY, (*identity, signed.digest)).fetchone()
     if found is None:
         raise EvidenceConflict(
@@ -120,13 +142,13 @@ def list_statements(
 ) -> list[Recorded]:
     """Recorded statements, newest first; None means any. `before` is a row's id, to page on from."""
     wanted = {"operation": operation, "subject": subject, "period": period, "before": before, "limit": limit}
-    with connection.cursor(row_factory=kwargs_row(_recorded)) as cursor:
+    with connection.cursor(row_factory=kwargs_row(recorded)) as cursor:
         return cursor.execute(sql.LIST, wanted).fetchall()
 
 
 def load_statement(connection: Connection, digest: str) -> Recorded:
     """The row of *digest*, or of the one digest that begins so. EvidenceNotFound where there is none, or several."""
-    with connection.cursor(row_factory=kwargs_row(_recorded)) as cursor:
+    with connection.cursor(row_factory=kwargs_row(recorded)) as cursor:
         found = cursor.execute(sql.BY_DIGEST, {"prefix": digest}).fetchall()
     if len({row.digest for row in found}) != 1:
         seen = "several statements begin" if found else "no statement begins"
@@ -138,11 +160,6 @@ def load_locked(settings: Settings, digest: str) -> StoredObject:
     """The envelope of *digest* from the object store alone: what is left when the database is not to be believed."""
     with open_evidence_bucket(settings) as bucket:
         return bucket.get(object_key(digest))
-
-
-def _recorded(**columns: Any) -> Recorded:
-    verdict = Verdict(columns.pop("verdict"))
-    return Recorded(verdict=verdict, **columns)
 
 
 def _lock_all(bucket: LockedBucket, rows: Iterable[Recorded], lock_days: int) -> None:
