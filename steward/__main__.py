@@ -1,4 +1,4 @@
-"""`python -m steward migrate`, and `keyring enrol TENANT`: the databases' schemas, and a tenant's first key."""
+"""`python -m steward migrate`, `keyring enrol TENANT…` and `keys coverage`: the databases' schemas, and keys."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from steward.errors import BadInput, StewardError
+from steward.errors import StewardError
 from steward.settings import Settings, load
 
 
@@ -24,17 +24,23 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m steward", description="Steward's databases")
+    parser = argparse.ArgumentParser(prog="python -m steward", description="Steward's databases and keys")
     commands = parser.add_subparsers(dest="command", required=True)
     migrating = commands.add_parser(
         "migrate", help="apply every missing revision of Steward's schema and of the keyring's; harmless twice"
     )
     migrating.set_defaults(work=_migrate)
     keyring = commands.add_parser("keyring", help="tenants' keys").add_subparsers(dest="action", required=True)
-    enrolling = keyring.add_parser("enrol", help="give a tenant its first key; harmless twice")
-    enrolling.add_argument("tenant", metavar="TENANT")
+    enrolling = keyring.add_parser("enrol", help="give tenants their first key, with evidence; harmless twice")
+    enrolling.add_argument("tenants", metavar="TENANT", nargs="+")
     enrolling.set_defaults(work=_enrol)
-    for command in (migrating, enrolling):
+    keys = commands.add_parser("keys", help="the vault's keys").add_subparsers(dest="action", required=True)
+    covering = keys.add_parser("coverage", help="is all that was done to keys in the journal and in the evidence?")
+    covering.add_argument("--vault-log", type=Path, nargs="+", required=True, metavar="FILE", help="AuditEvent lines")
+    covering.add_argument("--principal", metavar="ID", help="application or object id (default: [vault] client_id)")
+    covering.add_argument("--since", metavar="TIME", help="leave out what was logged before, as 2026-01-31T00:00:00Z")
+    covering.set_defaults(work=_cover)
+    for command in (migrating, enrolling, covering):
         command.add_argument("--settings", type=Path, help="settings file (default: the one STEWARD_SETTINGS names)")
     return parser
 
@@ -55,16 +61,19 @@ def _migrate(settings: Settings, _chosen: argparse.Namespace) -> list[str]:
 
 
 def _enrol(settings: Settings, chosen: argparse.Namespace) -> list[str]:
-    from steward.clients.keyring import open_keyring  # noqa: PLC0415 # as above
-    from steward.clients.keyvault import open_vault  # noqa: PLC0415 # as above
+    from steward.enrolment import enrol  # noqa: PLC0415 # as above
 
-    if settings.keyring is None or settings.vault is None:
-        raise BadInput(
-            "the settings name no keyring, or no vault", hint="add [keyring] and [vault]; see docs/keyring.md"
-        )
-    with open_vault(settings.vault) as vault, open_keyring(settings.keyring, settings.vault) as keyring:
-        generations = keyring.enrol(chosen.tenant, vault).generations
-    return [f"tenant {chosen.tenant}: {one.state} generation {one.number}, key {one.key_id}" for one in generations]
+    return [
+        f"tenant {keys.tenant}: {one.state} generation {one.number}, key {one.key_id}"
+        for keys in enrol(settings, chosen.tenants)
+        for one in keys.generations
+    ]
+
+
+def _cover(settings: Settings, chosen: argparse.Namespace) -> list[str]:
+    from steward.key_coverage import check_coverage  # noqa: PLC0415 # as above
+
+    return check_coverage(settings, chosen.vault_log, chosen.principal, chosen.since)
 
 
 if __name__ == "__main__":

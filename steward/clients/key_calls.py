@@ -15,13 +15,14 @@ from typing import Any, LiteralString, TypeVar
 from uuid import uuid4
 
 from psycopg.rows import kwargs_row
+from pydantic import JsonValue
 
 from steward.clients import key_calls_sql as sql
 from steward.clients.connections import KeptConnections
 from steward.clients.keyvault_errors import VaultUnavailable
 from steward.clients.postgres import Connection, DatabaseUnavailable, open_connection, worded
 from steward.keys.actions import Action
-from steward.keys.calls import KeyCall, KeyCalls, Note, key_calls
+from steward.keys.calls import KeyCall, Note, as_figure, key_calls
 from steward.settings import Settings
 
 #: One row, by its key. A database that needs longer is away, and the call is not made.
@@ -113,14 +114,14 @@ class KeyJournal:
 _creating: ContextVar[datetime | None] = ContextVar("creating", default=None)
 
 
-def summary(connection: Connection, operation_id: int) -> KeyCalls:
+def summary(connection: Connection, operation_id: int) -> dict[str, JsonValue]:
     """What a statement of the operation says of its calls until now, in all its attempts: the figure `key_calls`."""
-    return key_calls(_settled(connection, sql.OF_OPERATION, operation_id), operation=operation_id)
+    return as_figure(key_calls(_settled(connection, sql.OF_OPERATION, operation_id), operation=operation_id))
 
 
-def summary_of_command(connection: Connection, command: str) -> KeyCalls:
+def summary_of_command(connection: Connection, command: str) -> dict[str, JsonValue]:
     """The same for a command."""
-    return key_calls(_settled(connection, sql.OF_COMMAND, command), command=command)
+    return as_figure(key_calls(_settled(connection, sql.OF_COMMAND, command), command=command))
 
 
 def list_calls(connection: Connection) -> Iterator[KeyCall]:

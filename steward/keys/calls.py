@@ -6,8 +6,10 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 from uuid import UUID
+
+from pydantic import JsonValue
 
 from steward.errors import BadInput
 from steward.keys.actions import Action
@@ -32,8 +34,10 @@ class Note:
     """The same when the command is run again: what an interrupted one did is told by the next one's statement."""
 
     def __post_init__(self) -> None:
-        fits = 0 < len(self.purpose) <= _MOST_PURPOSE and 0 < len(self.command or "-") <= _MOST_COMMAND
-        if not fits or (self.operation_id is not None and self.command is not None):
+        command = "-" if self.command is None else self.command
+        fits = 0 < len(self.purpose) <= _MOST_PURPOSE and 0 < len(command) <= _MOST_COMMAND
+        twice = self.operation_id is not None and self.command is not None
+        if not fits or twice or "\0" in self.purpose + command:
             raise BadInput(
                 f"the journal of key calls cannot hold {self.purpose[:40]!r} of {self.command!r:.40}",
                 hint=f"a purpose of 1 to {_MOST_PURPOSE} characters, and an operation's id or a command, not both",
@@ -73,6 +77,11 @@ def key_calls(calls: Iterable[KeyCall], *, operation: int | None = None, command
         through=max((call.id for call in told), default=0),
         digest=digest_of(call.request_id for call in told),
     )
+
+
+def as_figure(calls: KeyCalls) -> dict[str, JsonValue]:
+    """As a statement takes it."""
+    return cast("dict[str, JsonValue]", calls)
 
 
 def digest_of(request_ids: Iterable[UUID]) -> str:

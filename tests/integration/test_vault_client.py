@@ -32,28 +32,13 @@ from steward.clients.keyvault_errors import (
     VaultUnavailable,
 )
 from steward.errors import BadInput
-from steward.settings import Vault
 from tests.integration.closed_doors import closed_port, silent_port
-from tests.integration.keyvault.conftest import TENANT, running
+from tests.integration.described_vault import described
+from tests.integration.keyvault.conftest import running
 
 pytestmark = pytest.mark.without_search
 
 PAYLOAD = bytes(range(64))
-
-
-def described(vault, principal="application", **changes) -> Vault:
-    """What the settings say of *vault*."""
-    vault.secret(principal)
-    values = {
-        "url": vault.url,
-        "authority": vault.authority,
-        "tenant": TENANT,
-        "client_id": vault.client_id(principal),
-        "client_secret": f"file:{vault.folder / 'secrets' / principal}",
-        "ca_file": vault.ca_file,
-        "verify_challenge_resource": False,
-    }
-    return Vault.model_validate(values | changes)
 
 
 @pytest.fixture(scope="module")
