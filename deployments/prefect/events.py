@@ -5,11 +5,13 @@ from __future__ import annotations
 #: Sent by the flows.
 SENT = frozenset(
     {
+        "steward.keyring.backed_up",
         "steward.search.compared",
         "steward.search.provisioned",
         "steward.snapshot.refuted",
         "steward.snapshot.unknown",
         "steward.snapshot.verified",
+        "steward.tenant.erased",
         "steward.tenant.onboarded",
     }
 )

@@ -31,6 +31,12 @@ def erased_tenants(connection: Connection) -> dict[str, dt.datetime]:
     )
 
 
+def other_tenants(connection: Connection, tenant: str, most: int) -> list[str]:
+    """Up to *most* tenants that have keys, *tenant* apart; the same ones each time, as far as they are still there."""
+    rows = connection.execute(_OTHERS, (tenant, most)).fetchall()
+    return [name for (name,) in rows]
+
+
 def sample_rows(
     database: Database, table: EncryptedTable, tenant: str, most: int, *, others: bool = False
 ) -> list[EncryptedRow]:
@@ -55,4 +61,8 @@ SELECT clock_timestamp(), t.erased_at,
             SELECT state, count(*) AS n FROM keyring.generations g WHERE g.tenant = t.tenant GROUP BY state) AS s),
        (SELECT array_agg(key_id ORDER BY key_id) FROM keyring.generations g WHERE g.tenant = t.tenant)
 FROM keyring.tenants t WHERE t.tenant = %s
+"""
+
+_OTHERS = """
+SELECT tenant FROM keyring.tenants WHERE erased_at IS NULL AND tenant <> %s ORDER BY md5(tenant) LIMIT %s
 """

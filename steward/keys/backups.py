@@ -101,12 +101,12 @@ def oldest(versions: Iterable[StoredVersion]) -> dt.datetime | None:
 def completed(
     tenants: Iterable[str], versions: Sequence[StoredVersion], register: Mapping[str, Backup]
 ) -> tuple[str, ...]:
-    """Those of *tenants* whose keys are in none of *versions*.
+    """Those of *tenants* whose keys are in none of *versions*, and in nothing of *register*, which a late call may store.
 
     What a backup holds is decided by what was erased when it was taken, not by times or epochs: a keyring that was
     restored counts these anew. One that the register does not know may hold anybody.
     """
-    held = [
-        set(register[each.key].erased) if each.key in register else set() for each in versions if not each.is_marker
-    ]
+    if any(each.key not in register for each in versions if not each.is_marker):
+        return ()
+    held = [set(backup.erased) for backup in register.values()]
     return tuple(tenant for tenant in tenants if all(tenant in erased for erased in held))

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from steward.keys.backups import Backup, Pruned
-from steward.verdicts import NotVerified, Verdict
+from steward.verdicts import NotVerified, Verdict, combine
 
 
 class _Frozen(BaseModel):
@@ -44,6 +44,16 @@ class Erasures(_Frozen):
 
     completed: tuple[str, ...] = ()
     outstanding: tuple[Outstanding, ...] = ()
+
+
+class BackupFacts(_Frozen):
+    """What a run came to before it is judged; what it did not come to is absent."""
+
+    backup: Backup | None = None
+    checked: BackupChecked = BackupChecked()
+    pruned: Pruned = Pruned()
+    erasures: Erasures = Erasures()
+    error: str | None = None
 
 
 class BackupReport(_Frozen):
@@ -87,9 +97,17 @@ def judge(checked: BackupChecked) -> tuple[Verdict, tuple[str, ...]]:
     return Verdict.VERIFIED, ()
 
 
-def retention_findings(pruned: Pruned, days: int) -> tuple[str, ...]:
-    """What of the promise the listing after the pruning shows to be broken."""
-    return tuple(f"{key} is older than {days} days, and is still there" for key in pruned.overdue)
+def assess_backup(facts: BackupFacts, retention_days: int) -> tuple[Verdict, tuple[str, ...]]:
+    """The verdict on the run: on the backup itself, and on the promise that the listing after the pruning shows."""
+    if facts.backup is None:
+        return Verdict.UNKNOWN, ()
+    verdict, findings = judge(facts.checked)
+    if facts.error and verdict is Verdict.UNKNOWN:
+        # What stopped the run says more than what it therefore did not look at.
+        findings = ()
+    broken = tuple(f"{key} is older than {retention_days} days, and is still there" for key in facts.pruned.overdue)
+    parts = [verdict, *[Verdict.REFUTED] * bool(broken), *[Verdict.UNKNOWN] * bool(facts.error)]
+    return combine(parts), (*findings, *broken)
 
 
 def render_backup(report: BackupReport) -> str:

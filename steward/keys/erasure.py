@@ -6,7 +6,7 @@ import datetime as dt
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from steward.keys.erasure_errors import NotConfirmed, NotErasable
+from steward.keys.erasure_errors import NotConfirmed, NotErasable, ReasonMissing
 from steward.keys.golden import GOLDEN_TENANT
 
 
@@ -47,12 +47,17 @@ class Erased(_Frozen):
     """They were gone before: nothing was changed now."""
 
 
-def check_request(tenant: str, confirm: str) -> None:
-    """NotConfirmed, NotErasable: before anything is touched."""
+def check_request(tenant: str, confirm: str, reason: str) -> None:
+    """NotConfirmed, ReasonMissing, NotErasable: before anything is touched."""
     if confirm != tenant:
         raise NotConfirmed(
             f"the tenant is {tenant[:60]!r}, and what was typed to confirm it is {confirm[:60]!r}",
             hint="type the tenant's name once more, exactly: what is erased does not come back",
+        )
+    if not reason.strip():
+        raise ReasonMissing(
+            f"no reason is given for erasing {tenant[:60]!r}",
+            hint="name the ticket or the request: it is all that the evidence will say about why",
         )
     if tenant == GOLDEN_TENANT:
         raise NotErasable(

@@ -9,6 +9,10 @@ class NotConfirmed(BadInput):
     """The name that was typed again is not the tenant's; nothing has been touched."""
 
 
+class ReasonMissing(BadInput):
+    """Nobody says why the tenant is to be erased; nothing has been touched."""
+
+
 class NotErasable(BadInput):
     """This tenant is never erased, or not by this flow; nothing has been touched."""
 

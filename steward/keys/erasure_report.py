@@ -40,6 +40,25 @@ class Finding(_Frozen):
     fact: str
 
 
+class ErasureBegun(_Frozen):
+    """What a run starts from."""
+
+    started_at: AwareDatetime
+    retention_days: int
+    remains: Remains
+
+
+class ErasureFacts(_Frozen):
+    """What a run came to before it is judged; what it did not come to is absent."""
+
+    erased: Erased | None = None
+    lagging: tuple[str, ...] = ()
+    """Processes that may hold the tenant's keys in memory."""
+    before: Sampled = Sampled()
+    proof: Proof | None = None
+    error: str | None = None
+
+
 class ErasureReport(_Frozen):
     """The run's result."""
 
@@ -73,10 +92,13 @@ class ErasureNotVerified(NotVerified):
         )
 
 
-def assess_erasure(before: Sampled, lagging: Sequence[str], proof: Proof) -> tuple[Verdict, tuple[Finding, ...]]:
-    """The verdict, with its reasons."""
-    findings = (*_of_keyring(proof), *_of_rows(proof), *_of_others(before, proof), *_of_readers(lagging))
-    return combine([Verdict.VERIFIED, *(each.verdict for each in findings)]), findings
+def assess_erasure(facts: ErasureFacts) -> tuple[Verdict, tuple[Finding, ...]]:
+    """The verdict, with its reasons. What was not proved is UNKNOWN."""
+    findings = list(_of_readers(facts.lagging))
+    if (proof := facts.proof) is not None:
+        findings += [*_of_keyring(proof), *_of_rows(proof), *_of_others(facts.before, proof)]
+    proved = Verdict.VERIFIED if proof and not facts.error else Verdict.UNKNOWN
+    return combine([proved, *(each.verdict for each in findings)]), tuple(findings)
 
 
 def _of_keyring(proof: Proof) -> Iterator[Finding]:
