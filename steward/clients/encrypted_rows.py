@@ -150,6 +150,14 @@ class EncryptedRows:
         with self._durably():
             return self._connection.execute(query, [*sealed, *parts_of(row_id)]).rowcount == 1
 
+    def next_transaction(self) -> int:
+        """A transaction's number: whatever writes and began before has a smaller one."""
+        return self._value("SELECT pg_current_xact_id()::text::bigint")
+
+    def oldest_transaction(self) -> int:
+        """The smallest number of a transaction that has written something and is not over."""
+        return self._value("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+
     def flush(self) -> None:
         """Every commit before this one is on disk: without it a count could be of what a crash takes back."""
         with self._durably():

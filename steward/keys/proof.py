@@ -25,12 +25,12 @@ class Snapshot(Protocol):
         """Every row."""
         ...
 
-    def having(self, table: EncryptedTable, column: EncryptedField, tenant: str, indexes: list[bytes]) -> set[RowId]:
+    def having(self, table: EncryptedTable, field: EncryptedField, tenant: str, indexes: list[bytes]) -> set[RowId]:
         """Row ids that the blind index finds, through the database's own index where there is one."""
         ...
 
     def scanned(
-        self, table: EncryptedTable, column: EncryptedField, indexes: list[bytes]
+        self, table: EncryptedTable, field: EncryptedField, indexes: list[bytes]
     ) -> dict[tuple[str, bytes], set[RowId]]:
         """Row ids by (tenant, blind index), by reading every row and no index of the database."""
         ...

@@ -39,7 +39,7 @@ class RememberingVault:
         """Wrap under *kek* from now on: the public half of one version of the vault's key."""
         self._kek = kek
 
-    def wrap(self, _name: str, payload: bytes) -> Wrap:
+    def wrap(self, name: str, payload: bytes) -> Wrap:  # noqa: ARG002  it was chosen by `wrap_by`
         """*payload* under that version, which was chosen once for all tenants."""
         return self._vault.wrap_under(self._kek, payload)
 

@@ -79,6 +79,14 @@ class RotationRequest(BaseModel):
         """It is about every tenant."""
         return not self.tenants
 
+    @property
+    def subject(self) -> str:
+        """What it is of, as the ledger and people name it."""
+        if self.of_all:
+            return "all tenants"
+        named = ", ".join(sorted(set(self.tenants)))
+        return named if len(named) <= 200 else f"{len(set(self.tenants))} tenants"  # noqa: PLR2004  a line
+
 
 class Plan(BaseModel):
     """What was decided before anything was touched, and stands for every attempt."""

@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from contextvars import copy_context
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from steward.keys.columns import EncryptedTable
 from steward.keys.moving import Damaged, RowMover
@@ -26,6 +27,8 @@ BATCH_PAGES = 32
 #: Rows that are locked at a time, for some milliseconds.
 REPLACED_ROWS = 100
 
+R = TypeVar("R")
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -34,11 +37,6 @@ class Part:
     leaf: str
     first: int
     beyond: int
-
-    @property
-    def key(self) -> str:
-        """What it is recorded as."""
-        return f"{self.leaf} {self.first}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +137,8 @@ def parts_of(leaf: str, pages: int) -> Iterator[Part]:
 def side_by_side(
     parts: Sequence[Part],
     threads: int,
-    opened: Callable[[], AbstractContextManager[Rows]],
-    work: Callable[[Rows, Part], Tally],
-    done: Callable[[Part, Tally], None],
+    opened: Callable[[], AbstractContextManager[R]],
+    work: Callable[[R, Part], Tally],
 ) -> Tally:
     """Do *work* on every part in *threads*, each with *opened* rows of its own; the first error ends all of them."""
     waiting, taking = list(reversed(parts)), threading.Lock()
@@ -154,13 +151,12 @@ def side_by_side(
         tally = Tally()
         with opened() as rows:
             while part := take():
-                came_to = work(rows, part)
-                done(part, came_to)
-                tally += came_to
+                tally += work(rows, part)
         return tally
 
     with ThreadPoolExecutor(threads, thread_name_prefix="sweep") as pool:
-        running = [pool.submit(take_all) for _ in range(max(min(threads, len(parts)), 1))]
+        # In the caller's context: whose operation it is goes with it.
+        running = [pool.submit(copy_context().run, take_all) for _ in range(min(threads, len(parts)))]
         try:
             return sum((each.result() for each in running), Tally())
         except BaseException:
