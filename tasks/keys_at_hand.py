@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from steward.clients.key_sweeps import KeySweeps
 from steward.clients.keyring_rotation import RotatingKeyring, open_rotating_keyring
 from steward.clients.keyvault_journal import JournaledVault, open_journaled_vault
-from steward.clients.postgres import Database, connect
+from steward.clients.postgres import Database, application_database, connect
 from steward.errors import BadInput
 from steward.fieldcrypt.cache.loading import Witness, load
 from steward.fieldcrypt.keyring import WrappedKeys
