@@ -16,5 +16,7 @@ SENT = frozenset(
     }
 )
 #: Sent by people and other systems, to ask for something.
-ASKED = frozenset({"steward.snapshot.requested"})
+ASKED = frozenset(
+    {"steward.snapshot.requested", "steward.keys.rotation.requested", "steward.keys.compromise.suspected"}
+)
 KNOWN = SENT | ASKED

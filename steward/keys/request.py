@@ -28,7 +28,12 @@ class RotationRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, title="Rotate keys")
 
-    reason: Reason = Field(default=Reason.SCHEDULED, title="Reason")
+    reason: Reason = Field(
+        default=Reason.SCHEDULED,
+        title="Reason",
+        description="After a suspicion, nothing waits for the application, and old versions of the vault's key are "
+        "disabled at once.",
+    )
     because: str = Field(
         default="",
         title="Because",
