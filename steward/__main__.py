@@ -1,10 +1,11 @@
-"""`python -m steward migrate`, `keyring enrol TENANT…` and `keys coverage`: the databases' schemas, and keys."""
+"""`python -m steward migrate`, `keyring …` and `keys coverage`: the databases' schemas, tenants' keys and their backups."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from steward.errors import StewardError
@@ -34,13 +35,21 @@ def _parser() -> argparse.ArgumentParser:
     enrolling = keyring.add_parser("enrol", help="give tenants their first key, with evidence; harmless twice")
     enrolling.add_argument("tenants", metavar="TENANT", nargs="+")
     enrolling.set_defaults(work=_enrol)
+    listing = keyring.add_parser("backups", help="which backups of the keyring there are, newest first")
+    restoring = keyring.add_parser("restore", help="fill an empty database from a backup; whoever is erased stays so")
+    restoring.add_argument("source", metavar="BACKUP", help="a file, or a name that `keyring backups` lists")
+    restoring.add_argument("--to", metavar="URL", required=True, help="postgresql://user@host:port/database, empty")
+    restoring.add_argument("--password", metavar="REFERENCE", help="file:PATH (default: keyring.password)")
+    erasing = keyring.add_parser("erase-again", help="erase whom Steward's list names in a keyring that came back")
+    for name, command in {"list_backups": listing, "restore_backup": restoring, "erase_listed": erasing}.items():
+        command.set_defaults(work=partial(_on_backups, name))
     keys = commands.add_parser("keys", help="the vault's keys").add_subparsers(dest="action", required=True)
     covering = keys.add_parser("coverage", help="is all that was done to keys in the journal and in the evidence?")
     covering.add_argument("--vault-log", type=Path, nargs="+", required=True, metavar="FILE", help="AuditEvent lines")
     covering.add_argument("--principal", metavar="ID", help="application or object id (default: [vault] client_id)")
     covering.add_argument("--since", metavar="TIME", help="leave out what was logged before, as 2026-01-31T00:00:00Z")
     covering.set_defaults(work=_cover)
-    for command in (migrating, enrolling, covering):
+    for command in (migrating, enrolling, listing, restoring, erasing, covering):
         command.add_argument("--settings", type=Path, help="settings file (default: the one STEWARD_SETTINGS names)")
     return parser
 
@@ -68,6 +77,13 @@ def _enrol(settings: Settings, chosen: argparse.Namespace) -> list[str]:
         for keys in enrol(settings, chosen.tenants)
         for one in keys.generations
     ]
+
+
+def _on_backups(name: str, settings: Settings, chosen: argparse.Namespace) -> list[str]:
+    from steward import keyring_commands  # noqa: PLC0415 # as above
+
+    work: Callable[[Settings, argparse.Namespace], list[str]] = getattr(keyring_commands, name)
+    return work(settings, chosen)
 
 
 def _cover(settings: Settings, chosen: argparse.Namespace) -> list[str]:

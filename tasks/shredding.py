@@ -15,7 +15,7 @@ from steward.clients import erasures as listed
 from steward.clients.backup_bucket import open_backup_bucket
 from steward.clients.encrypted_snapshot import open_snapshot
 from steward.clients.keyring import KeyringClient, open_keyring
-from steward.clients.keyring_erasure import other_tenants, remains, sample_rows
+from steward.clients.keyring_erasure import erased_tenants, other_tenants, remains, sample_rows
 from steward.clients.keyring_errors import unknown
 from steward.clients.keyvault_journal import open_journaled_vault
 from steward.clients.postgres import application_database, connect, keyring_database
@@ -92,8 +92,8 @@ def sample_before(tenant: str) -> Sampled:
     """A sample of the tenant's rows and of others', as they are while all keys are there. Counts only are kept."""
     settings = load()
     with _keys(settings, "decrypt a sample before an erasure") as (keys, _):
-        own = tuple(_sampled(settings, keys, tenant, others=False))
-        return Sampled(tenants_own=own, others=tuple(_sampled(settings, keys, tenant, others=True)))
+        own = tuple(_sampled(settings, keys, of=[tenant]))
+        return Sampled(tenants_own=own, others=tuple(_sampled(settings, keys, but=_closed(settings, tenant))))
 
 
 @step("list erasure", run_name="enter {tenant} in the list of erasures", kind=Kind.ALWAYS)
@@ -144,7 +144,7 @@ def prove_erased(tenant: str) -> Proof:
             remains=found,
             load_refused=_refuses(ring, tenant),
             shredded=tuple(_shredded(settings, keys, tenant, found, left)),
-            others=tuple(_sampled(settings, keys, tenant, others=True)),
+            others=tuple(_sampled(settings, keys, but=_closed(settings, tenant))),
         )
 
 
@@ -209,10 +209,18 @@ def _tables(settings: Settings) -> Iterator[tuple[str, EncryptedTable]]:
             yield name, table
 
 
-def _sampled(settings: Settings, keys: TenantKeys, tenant: str, *, others: bool) -> Iterator[Tried]:
+def _sampled(
+    settings: Settings, keys: TenantKeys, *, of: Sequence[str] | None = None, but: Sequence[str] = ()
+) -> Iterator[Tried]:
     for name, table in _tables(settings):
-        rows = sample_rows(application_database(settings, name), table, tenant, SAMPLE_ROWS, others=others)
+        rows = sample_rows(application_database(settings, name), table, SAMPLE_ROWS, of=of, but=but)
         yield try_rows(keys, name, table, rows)
+
+
+def _closed(settings: Settings, tenant: str) -> list[str]:
+    """Whose rows say nothing of others: this tenant's, and those of tenants that were erased before."""
+    with connect(keyring_database(required(settings), settings.vault)) as connection:
+        return sorted({tenant, *erased_tenants(connection)})
 
 
 def _shredded(

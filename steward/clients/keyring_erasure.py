@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 
 from psycopg import sql
 
@@ -38,19 +39,27 @@ def other_tenants(connection: Connection, tenant: str, most: int) -> list[str]:
 
 
 def sample_rows(
-    database: Database, table: EncryptedTable, tenant: str, most: int, *, others: bool = False
+    database: Database,
+    table: EncryptedTable,
+    most: int,
+    *,
+    of: Sequence[str] | None = None,
+    but: Sequence[str] = (),
 ) -> list[EncryptedRow]:
-    """Up to *most* rows of *tenant*, or of all others: the same ones each time, as far as they are still there."""
-    query = sql.SQL("SELECT {columns} FROM {relation} t WHERE {whose} {relate} %s ORDER BY {order} LIMIT %s").format(
+    """Up to *most* rows of tenants *of* (None: all) but those in *but*: the same ones each time, as far as they stay."""
+    query = sql.SQL(
+        "SELECT {columns} FROM {relation} t WHERE (%(of)s::text[] IS NULL OR {tenant} = ANY(%(of)s)) "
+        "AND {tenant} <> ALL(%(but)s) ORDER BY {order} LIMIT %(most)s"
+    ).format(
         columns=columns_of(table),
         relation=relation_of(table),
-        whose=sql.SQL("{}::text").format(qualified(table.tenant)),
-        relate=sql.SQL("<>" if others else "="),
+        tenant=sql.SQL("{}::text").format(qualified(table.tenant)),
         # Spread over all tenants and ages, whatever the order on the disk.
         order=sql.SQL("md5(concat_ws('/', {}))").format(sql.SQL(", ").join(map(qualified, table.row_id))),
     )
+    values = {"of": None if of is None else list(of), "but": list(but), "most": most}
     with connect(database, statement_timeout_seconds=_SAMPLE_TIMEOUT_SECONDS) as connection:
-        rows = connection.execute(query, [tenant, most], binary=True).fetchall()
+        rows = connection.execute(query, values, binary=True).fetchall()
     return list(map(row_of(table), rows))
 
 
