@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from demo.customers.application import application
 from demo.customers.deployment import Deployment, given
+from demo.customers.parent import end_with_parent
 from steward.clients.tenantkeys import open_tenant_keys
 from steward.fieldcrypt.cachepolicy import CachePolicy
 from steward.fieldcrypt.tenantkeys import TenantKeys
@@ -21,7 +22,8 @@ _HERE = "demo.customers"
 
 
 def main(number: str) -> None:
-    """Until SIGTERM."""
+    """Until SIGTERM, or until whoever started it is gone."""
+    end_with_parent()
     told = given()
     engine = create_async_engine(told.url(), pool_size=8)
     app = application(engine, model_of(told), read_secret(told.session_key), keys_of(told))

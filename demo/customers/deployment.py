@@ -10,12 +10,13 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from pydantic import BaseModel
 from sqlalchemy import URL, make_url
 
 from demo.customers.authentication import Caller, session_token
+from demo.customers.parent import as_parent
 from demo.customers.users import application_keys, owner
 from replica.secrets import obtain
 from steward.settings import Keyring, Settings, Vault, read_secret
@@ -78,20 +79,25 @@ class Served(NamedTuple):
 def serving(described: Deployment, log: Path, module: str = _MODULE) -> Generator[Served]:
     """The application (or another, *module*), running. Its port listens at once: who asks early is answered when it has started."""
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listening, log.open("wb") as output:
-        number = listening.fileno()
-        process = subprocess.Popen(
-            [sys.executable, "-m", module, str(number)],
-            env={**os.environ, _VARIABLE: described.model_dump_json()},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            pass_fds=[number],
-        )
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        # From here on it is the process's alone: should that die, whoever asks is refused and does not wait.
+        process = _started(described, module, listening.fileno(), output)
+    try:
+        yield Served(url, process.pid)
+    finally:
+        process.send_signal(signal.SIGTERM)
         try:
-            yield Served(f"http://127.0.0.1:{listening.getsockname()[1]}", process.pid)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _started(described: Deployment, module: str, number: int, output: BinaryIO) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", module, str(number)],
+        env={**os.environ, **as_parent(), _VARIABLE: described.model_dump_json()},
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        pass_fds=[number],
+    )

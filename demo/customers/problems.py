@@ -6,6 +6,7 @@ import logging
 from http import HTTPStatus
 from typing import Any
 
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse
@@ -44,4 +45,15 @@ async def _unreadable(request: Request, error: Exception) -> JSONResponse:
     return problem(500)
 
 
-HANDLERS: dict[Any, Any] = {HTTPException: _refused, InputRefused: _input_refused, CiphertextRefused: _unreadable}
+async def _database_away(request: Request, error: OperationalError) -> JSONResponse:
+    """What became of a write is not known: the commit may have been the last that the server did."""
+    _log.error("%s: the database: %s", request.url.path, type(error.orig).__name__)
+    return problem(503, {"Retry-After": "1"})
+
+
+HANDLERS: dict[Any, Any] = {
+    HTTPException: _refused,
+    InputRefused: _input_refused,
+    CiphertextRefused: _unreadable,
+    OperationalError: _database_away,
+}

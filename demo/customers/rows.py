@@ -18,6 +18,8 @@ from demo.customers.tables import Base, Member, Order
 #: Of every tenant; anybody else is a member of none.
 USERS = {"ada": WRITER, "bob": READER}
 ORDERS = 20
+#: Who changes things in demos and benches.
+WRITING_USER = "ada"
 _FIRST = date(2015, 1, 1)
 _STATUS = ("placed", "paid", "sent", "returned")
 
