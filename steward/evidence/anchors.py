@@ -7,38 +7,22 @@ deleted since: that is the one which nobody can take back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from steward.clients.s3 import LockedBucket, StoredObject
-from steward.evidence.canonical import canonical_json, strict_json
 from steward.evidence.errors import EvidenceConflict, UnusableNote
-from steward.evidence.log import KeptCheckpoint, LogEntry
+from steward.evidence.leaves import Anchored, same_leaves, write_leaves
 from steward.evidence.notes import read_note
+from steward.evidence.rows import KeptCheckpoint, LogEntry
 
+#: Other names below `log/ID/` are not ours, and never become a file's name somewhere.
+_NAMES = re.compile("(checkpoints)/[0-9]+|(leaves)/[0-9]+-[0-9]+")
 #: Requests at once where everything is read: each takes some milliseconds, most of it waiting.
 _READERS = 8
-
-
-@dataclass(frozen=True)
-class AnchoredLeaf:
-    """The hash of entry *index*, and which statement it is."""
-
-    index: int
-    leaf: bytes
-    statement: str
-    about: str
-
-
-@dataclass(frozen=True)
-class Anchored:
-    """All that is anchored of one log, by the objects' names below `log/ID/`, unread and unverified."""
-
-    checkpoints: dict[str, bytes]
-    leaves: dict[str, bytes]
 
 
 @dataclass(frozen=True)
@@ -63,7 +47,7 @@ class Anchors:
         key = f"log/{self.log}/leaves/{begin:012}-{end:012}"
         wanted = write_leaves(entries)
         stored = self._put(key, wanted)
-        if stored.body != wanted and not _same_leaves(stored.body, wanted):
+        if stored.body != wanted and not same_leaves(stored.body, wanted):
             raise _conflict(key)
         return key, stored.version_id
 
@@ -75,7 +59,8 @@ class Anchors:
     def read(self) -> Anchored:
         """Everything, for whoever verifies."""
         prefix = f"log/{self.log}/"
-        versions = self.bucket.first_versions(prefix)
+        found = self.bucket.first_versions(prefix)
+        versions = {key: found[key] for key in found if _NAMES.fullmatch(key.removeprefix(prefix))}
         with ThreadPoolExecutor(_READERS) as pool:
             bodies = pool.map(lambda one: self.bucket.get(*one).body, versions.items())
             named = dict(zip((key.removeprefix(prefix) for key in versions), bodies, strict=True))
@@ -95,45 +80,6 @@ def other_logs(bucket: LockedBucket, log: str) -> list[str]:
     """Logs that were anchored in this bucket besides *log*: a database that was laid anew began another one."""
     logs = {key.split("/")[1] for key in bucket.first_versions("log/")}
     return sorted(logs - {log})
-
-
-def write_leaves(entries: Iterable[tuple[LogEntry, bytes]]) -> bytes:
-    """As canonical JSON: `{"leaves": [{"index", "leaf", "statement", "operation", "subject", "period", "attempt"}]}`."""
-    return canonical_json({"leaves": [_leaf(entry, leaf) for entry, leaf in entries]})
-
-
-def read_leaves(body: bytes) -> list[AnchoredLeaf]:
-    """What `write_leaves` wrote. ValueError where it is something else."""
-    try:
-        return [_anchored(leaf) for leaf in strict_json(body)["leaves"]]
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"no hashes of leaves: {type(error).__name__}") from None
-
-
-def _leaf(entry: LogEntry, leaf: bytes) -> dict[str, object]:
-    row = entry.row
-    about = {"operation": row.operation, "subject": row.subject, "period": row.period} if row else {}
-    return {
-        "index": entry.index,
-        "leaf": leaf.hex(),
-        "statement": row.digest if row else "",
-        "attempt": row.attempt if row else 0,
-        **about,
-    }
-
-
-def _anchored(leaf: dict[str, Any]) -> AnchoredLeaf:
-    about = f"{leaf.get('operation')} of {leaf.get('subject')}, period {leaf.get('period')}, attempt {leaf['attempt']}"
-    return AnchoredLeaf(int(leaf["index"]), bytes.fromhex(leaf["leaf"]), str(leaf["statement"]), about)
-
-
-def _same_leaves(one: bytes, other: bytes) -> bool:
-    try:
-        return [(leaf.index, leaf.leaf) for leaf in read_leaves(one)] == [
-            (leaf.index, leaf.leaf) for leaf in read_leaves(other)
-        ]
-    except ValueError:
-        return False
 
 
 def _text(note: bytes) -> str | None:

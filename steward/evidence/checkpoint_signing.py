@@ -11,8 +11,8 @@ from steward.clients.keyvault import KeyVaultClient, open_vault
 from steward.clients.keyvault_keys import VaultKey
 from steward.evidence.checkpoints import Checkpoint, open_checkpoint
 from steward.evidence.errors import UnusableKey
-from steward.evidence.log import KeptCheckpoint
 from steward.evidence.notes import NoteKey, NoteSignature, load_note_keys, note_key, write_note
+from steward.evidence.rows import KeptCheckpoint
 from steward.settings import Settings
 
 _HALF = 32

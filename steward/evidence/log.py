@@ -6,7 +6,6 @@ Every function reads or writes through the caller's connection, and nothing here
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, LiteralString
 
 from psycopg.rows import class_row, kwargs_row
@@ -16,31 +15,10 @@ from steward.evidence import log_sql
 from steward.evidence.checkpoints import Checkpoint
 from steward.evidence.errors import LogRefused
 from steward.evidence.merkle import Node, Range, hash_of, inclusion_ranges, nodes_needed
-from steward.evidence.rows import Recorded, recorded
+from steward.evidence.rows import KeptCheckpoint, LogEntry, Recorded, recorded
 
 #: Entries of one page: an envelope is some kilobytes, and the whole log may be more than the memory.
 PAGE = 1000
-
-
-@dataclass(frozen=True)
-class KeptCheckpoint:
-    """A signed checkpoint as it is kept, and the identifier of the vault's key version that signed it."""
-
-    size: int
-    note: str
-    kid: str
-
-
-@dataclass(frozen=True)
-class LogEntry:
-    """Entry *index*, and its statement's row; None where the row is gone."""
-
-    index: int
-    row: Recorded | None
-
-    @property
-    def entry(self) -> bytes | None:
-        return self.row.envelope.encode() if self.row else None
 
 
 def log_id(connection: Connection) -> str:

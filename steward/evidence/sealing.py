@@ -18,9 +18,9 @@ from steward.evidence.anchors import Anchors
 from steward.evidence.checkpoint_signing import published_keys, sign_checkpoint
 from steward.evidence.checkpoints import Checkpoint, Signed, open_checkpoint
 from steward.evidence.errors import LogForked, LogRolledBack, NoteRefused, UnusableNote
-from steward.evidence.log import KeptCheckpoint
 from steward.evidence.merkle import consistency_ranges, verify_consistency
 from steward.evidence.notes import read_note
+from steward.evidence.rows import KeptCheckpoint
 from steward.settings import Settings
 
 

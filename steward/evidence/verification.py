@@ -45,13 +45,17 @@ def verify_file(path: Path, public_key: Path) -> Verified:
     or another key's).
     """
     key = load_public_key(public_key)
+    return verify_envelope(read_file(path), key)
+
+
+def read_file(path: Path) -> bytes:
+    """A file that somebody gave. UnusableEnvelope where it cannot be read, or is larger than any that `export` writes."""
     try:
         if path.stat().st_size > LARGEST_FILE_BYTES:
             raise UnusableEnvelope(f"{path} is larger than {LARGEST_FILE_BYTES} bytes", hint="give one envelope")
-        envelope = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise UnusableEnvelope(f"cannot read {path}: {error.strerror}", hint="check its path and mode") from None
-    return verify_envelope(envelope, key)
 
 
 def verify_envelope(envelope: bytes, key: Key) -> Verified:
