@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 RIVALS := .venv-rivals
 N ?=
 
-.PHONY: help setup demo up deploy down status test test-unit lint format clean lock bench-snapshot drill-snapshot drill-clean-runs bench-operations drill-operations bench-fieldcrypt fuzz-fieldcrypt
+.PHONY: help setup demo up deploy down status test test-unit lint format clean lock bench-snapshot drill-snapshot drill-clean-runs bench-operations drill-operations bench-keys bench-fieldcrypt fuzz-fieldcrypt
 
 help:  ## what there is to do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -86,6 +86,9 @@ bench-operations: setup  ## what the ledger costs a step, and how soon a killed 
 
 drill-operations: setup  ## kill everything around a flow with every kind of effect (N= cases); last line JSON
 	@$(BIN)/python -m tests.drills operations --cases $(or $(N),64)
+
+bench-keys: setup  ## what rotating every key costs, and what live users feel of it (N= rows); last line JSON
+	@$(BIN)/python -m bench.keys $(if $(N),--rows $(N))
 
 bench-fieldcrypt: setup $(RIVALS)/.made  ## what encrypting a field costs beside other libraries, and a cold tenant; last line JSON
 	@$(BIN)/python -m bench.fieldcrypt

@@ -11,8 +11,13 @@ from bench.ground import Ground, ground, progress
 from steward.errors import StewardError
 
 
-def conclude(servers: Sequence[str], measure: Callable[[Ground], dict[str, Any]], goals: Mapping[str, float]) -> int:
-    """Measure on *servers* of its own. Exit code 1 where a figure could not be measured, or is above its goal."""
+def conclude(
+    servers: Sequence[str],
+    measure: Callable[[Ground], dict[str, Any]],
+    goals: Mapping[str, float],
+    least: Mapping[str, float] | None = None,
+) -> int:
+    """Measure on *servers* of its own. Exit code 1 where a figure could not be measured, is above its goal or below its *least*."""
     try:
         with ground(servers) as at:
             figures = measure(at)
@@ -20,7 +25,9 @@ def conclude(servers: Sequence[str], measure: Callable[[Ground], dict[str, Any]]
         print(error, file=sys.stderr)
         return 1
     missed = [name for name, goal in goals.items() if name in figures and figures[name] > goal]
+    least = least or {}
+    missed += [name for name, goal in least.items() if name in figures and figures[name] < goal]
     for name in missed:
-        progress(f"MISSED: {name} is {figures[name]}, goal {goals[name]:g}")
+        progress(f"MISSED: {name} is {figures[name]}, goal {({**goals, **least})[name]:g}")
     print(json.dumps(figures))
     return int(bool(missed))
