@@ -20,8 +20,6 @@ from steward.keys.vaultlog import Logged, read_vault_log
 from steward.settings import Settings
 
 _PAGE = 500
-#: The vault's key that signs the evidence log's checkpoints.
-_CHECKPOINT_KEY = "evidence"
 
 
 def check_coverage(settings: Settings, logs: Iterable[Path], principal: str | None, since: str | None) -> list[str]:
@@ -44,10 +42,11 @@ def measure(settings: Settings, logs: Iterable[Path], principal: str, since: dat
     """
     # Read before the journal: a call that is logged while this reads is announced already, and the other way round it
     # would be missing.
-    lines = [line for path in logs for line in _read(path) if since is None or line.time >= since]
+    lines = [line for path in logs for line in _read(path)]
     with connect(settings) as connection:
         told = list(_statements(connection, load_public_key(settings.evidence.public_key)))
-        return cover(lines, list_calls(connection), told, principal, _CHECKPOINT_KEY)
+        key = settings.evidence.checkpoint_key
+        return cover(lines, list_calls(connection), told, principal=principal, checkpoint_key=key, since=since)
 
 
 def _read(path: Path) -> Iterator[Logged]:

@@ -160,7 +160,8 @@ def _row(action: Action, note: Note) -> dict[str, Any]:
 
 def _call(**row: Any) -> KeyCall:
     note = Note(row["purpose"], row["operation_id"], row["command"])
-    return KeyCall(row["id"], row["request_id"], Action(row["action"], row["name"], row["version"]), note)
+    action = Action(row["action"], row["name"], row["version"])
+    return KeyCall(row["id"], row["request_id"], action, note, row["noted_at"])
 
 
 def _value(connection: Connection, query: LiteralString, row: dict[str, Any] | None = None) -> Any:

@@ -30,15 +30,15 @@ ANNOUNCED = "SELECT 1 FROM steward.key_calls WHERE request_id = %(request_id)s"
 LOCK = "LOCK TABLE steward.key_calls IN SHARE MODE"
 
 OF_OPERATION = """
-SELECT id, request_id, operation_id, command, action, name, version, purpose
+SELECT id, request_id, operation_id, command, action, name, version, purpose, noted_at
 FROM steward.key_calls WHERE operation_id = %s ORDER BY id
 """
 
 OF_COMMAND = """
-SELECT id, request_id, operation_id, command, action, name, version, purpose
+SELECT id, request_id, operation_id, command, action, name, version, purpose, noted_at
 FROM steward.key_calls WHERE command = %s ORDER BY id
 """
 
 ALL = """
-SELECT id, request_id, operation_id, command, action, name, version, purpose FROM steward.key_calls ORDER BY id
+SELECT id, request_id, operation_id, command, action, name, version, purpose, noted_at FROM steward.key_calls ORDER BY id
 """

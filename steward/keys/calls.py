@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypedDict, cast
 from uuid import UUID
 
@@ -52,6 +53,7 @@ class KeyCall:
     request_id: UUID
     action: Action
     note: Note
+    noted_at: datetime
 
 
 class KeyCalls(TypedDict):

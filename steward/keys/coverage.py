@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
 from steward.errors import BadInput, StewardError
@@ -90,7 +91,7 @@ class _Accounts:
 
     calls: dict[UUID, KeyCall]
     told: set[UUID]
-    checkpoint_key: str
+    checkpoint_key: str | None
     used: set[UUID] = field(default_factory=set[UUID])
 
     def reason(self, logged: Logged) -> str:
@@ -114,16 +115,23 @@ class _Accounts:
 
 
 def cover(
-    log: Iterable[Logged], calls: Iterable[KeyCall], statements: Iterable[Told], principal: str, checkpoint_key: str
+    log: Iterable[Logged],
+    calls: Iterable[KeyCall],
+    statements: Iterable[Told],
+    *,
+    principal: str,
+    checkpoint_key: str | None,
+    since: datetime | None = None,
 ) -> Coverage:
     """What the *log* has of *principal*, an application's or object's id, beside *calls* and *statements*.
 
-    Of *statements* those with a good signature only: whoever can write rows could write some of his own.
+    *checkpoint_key* is the vault's key that signs the evidence log's checkpoints, where one does; what was logged before
+    *since* is left aside. Of *statements* those with a good signature only: whoever can write rows could write some of his own.
     """
     journal = list(calls)
     told, findings = _told(journal, statements)
     accounts = _Accounts({call.request_id: call for call in journal}, told, checkpoint_key)
-    lines = [line for line in log if principal.lower() in line.principals]
+    lines = [line for line in log if principal.lower() in line.principals and (since is None or line.time >= since)]
     done = [line for line in lines if is_key_operation(line.action.operation)]
     if not done:
         raise NothingToCover(
@@ -132,7 +140,8 @@ def cover(
         )
     reads = [line for line in lines if line.action.operation in READS]
     uncovered = [Uncovered(line, reason) for line in done if (reason := accounts.reason(line))]
-    announced = {call.request_id for call in journal if is_key_operation(call.action.operation)}
+    recent = [call for call in journal if since is None or call.noted_at >= since]
+    announced = {call.request_id for call in recent if is_key_operation(call.action.operation)}
     return Coverage(
         by_operation=dict(sorted(Counter(line.action.operation for line in done).items())),
         uncovered=tuple(uncovered),

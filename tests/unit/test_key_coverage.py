@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -15,6 +16,7 @@ from steward.keys.coverage import KeyOperationsUncovered, NothingToCover, Told, 
 from steward.keys.vaultlog import VaultLogUnusable, read_vault_log
 
 STEWARD, STRANGER = "2a0c0d1e-0000-4000-8000-000000000001", "2a0c0d1e-0000-4000-8000-000000000002"
+NOW = datetime(2026, 2, 1, 3, tzinfo=UTC)
 VERSION = "0123456789abcdef" * 2
 UNWRAP, CREATE = ("POST", f"/keys/tenants/{VERSION}/unwrapkey"), ("POST", "/keys/tenants/create")
 SIGN, READ, SECRET = ("POST", f"/keys/evidence/{VERSION}/sign"), ("GET", "/keys/tenants"), ("GET", "/secrets/password")
@@ -27,7 +29,7 @@ class Vault:
         self.lines, self.calls = [], []
 
     def announce(self, request, note):
-        call = KeyCall(len(self.calls) + 1, uuid4(), action_of(*request), note)
+        call = KeyCall(len(self.calls) + 1, uuid4(), action_of(*request), note, NOW)
         self.calls.append(call)
         return call.request_id
 
@@ -58,8 +60,9 @@ class Vault:
         ]
         return Told("ab" * 32, key_calls(of, **scope))
 
-    def coverage(self, *told, principal=STEWARD):
-        return cover(read_vault_log(self.lines, "audit.log"), self.calls, told, principal, "evidence")
+    def coverage(self, *told, principal=STEWARD, since=None):
+        lines = read_vault_log(self.lines, "audit.log")
+        return cover(lines, self.calls, told, principal=principal, checkpoint_key="evidence", since=since)
 
 
 ROTATION, ENROLMENT = Note("rewrap", 7), Note("enrol", command="enrol-tenant/acme")
@@ -204,6 +207,14 @@ def test_a_call_that_never_arrived_is_counted_and_is_no_fault(vault):
     vault.announce(UNWRAP, ROTATION)
     coverage = vault.coverage(vault.told(operation=7))
     assert (coverage.unseen, coverage.is_complete) == (1, True)
+
+
+def test_what_was_before_the_journal_can_be_left_aside(vault):
+    vault.answer(UNWRAP, uuid4())
+    vault.ask(UNWRAP, ROTATION, second=2)
+    later = vault.coverage(vault.told(operation=7), since=NOW + timedelta(seconds=1))
+    assert (later.operations, later.is_complete, later.unseen) == (1, True, 0)
+    assert not vault.coverage(vault.told(operation=7)).is_complete
 
 
 def test_a_log_without_the_principal_proves_nothing(vault):
