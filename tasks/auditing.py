@@ -8,9 +8,8 @@ from importlib.resources import as_file, files
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.events import emit_event
 
-from steward.clients import erasures
-from steward.clients.backup_bucket import open_backup_bucket
-from steward.clients.keyring_audit import enrolled_among, read_keyring
+from steward.clients.backups_audit import read_backups
+from steward.clients.keyring_audit import read_keyring
 from steward.clients.keyring_rights import read_rights
 from steward.clients.postgres import connect
 from steward.clients.vault_audit import read_vault
@@ -29,10 +28,8 @@ from steward.keys.audit_policy import Backups, KeyPolicy, VaultLog, load_policy
 from steward.keys.audit_report import AuditBegun, AuditReport, Occurrence, assemble
 from steward.keys.audit_sources import read_assignments, read_log
 from steward.keys.audit_summary import findings_table, render_audit
-from steward.keys.backups import oldest
 from steward.operations.steps import Kind
 from steward.settings import Keyring, Settings, Vault, load
-from steward.verdicts import Verdict
 from tasks.audit_evidence import audit_statement, last_audit
 from tasks.durable import operation, step
 
@@ -84,26 +81,7 @@ def read_log_facts(rules: VaultLog, started_at: datetime) -> LogFacts:
 @step("read backups and erasures")
 def read_backup_facts(rules: Backups, started_at: datetime) -> BackupFacts:
     """The backups that are there, and whether all that was erased is."""
-    settings = load()
-    keyring, vault = _keyring(settings)
-    with open_backup_bucket(settings) as bucket:
-        versions = bucket.versions()
-    there = {each.key for each in versions if not each.is_marker}
-    with connect(settings) as db:
-        verified = [each for each in erasures.backups(db) if each.verdict is Verdict.VERIFIED and each.key in there]
-        erased = [each for each in erasures.erasures(db) if each.erased_at]
-    return BackupFacts(
-        retention_days=keyring.backup_days,
-        oldest_at=oldest(versions),
-        newest_at=max((each.taken_at for each in verified), default=None),
-        backups=len(there),
-        erasures_overdue=tuple(
-            each.tenant
-            for each in erased
-            if each.complete_after and each.complete_after < started_at and not each.completed_at
-        ),
-        erasures_undone=enrolled_among(keyring, vault, [each.tenant for each in erased]),
-    )
+    return read_backups(load(), started_at)
 
 
 @step("judge", kind=Kind.CLOSING)
