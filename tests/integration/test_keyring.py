@@ -20,9 +20,9 @@ from steward.errors import BadInput
 from steward.fieldcrypt.errors import KeyringTampered, TenantErased, TenantUnknown
 from steward.fieldcrypt.keyring import State
 from steward.fieldcrypt.masterkey import open_sealed
-from steward.migrations.apply import Migrated, ReaderMissing, migrate_keyring
+from steward.migrations.apply import Migrated, ReaderMissing, migrate, migrate_keyring
 from steward.settings import load
-from tests.integration.fresh_database import superuser
+from tests.integration.fresh_database import fresh_database, superuser
 from tests.integration.fresh_keyring import as_reader, connect, empty_keyring, fresh_keyring
 
 pytestmark = pytest.mark.without_search
@@ -520,19 +520,25 @@ def test_steward_and_the_keyring_have_histories_of_their_own(empty, settings):
 # Its command.
 
 
-def test_an_operator_enrols_a_tenant_by_name(described, tenant, tmp_path, capsys, keyring):
+def test_an_operator_enrols_tenants_by_name(described, tenant, tmp_path, capsys, keyring):
     import tomli_w  # noqa: PLC0415 # needed by this one test
 
     from steward.__main__ import main  # noqa: PLC0415 # as above
 
     path = tmp_path / "settings.toml"
-    path.write_text(tomli_w.dumps(described.model_dump(mode="json", exclude_none=True)))
-    for _ in range(2):
-        assert main(["keyring", "enrol", tenant, "--settings", str(path)]) == 0
-    key_id = _key(keyring.load(tenant))
-    assert capsys.readouterr().out.splitlines() == [f"tenant {tenant}: current generation 1, key {key_id}"] * 2
-    keyring.erase(tenant)
-    assert main(["keyring", "enrol", tenant, "--settings", str(path)]) == 1
+    command = ["keyring", "enrol", tenant, f"{tenant}-too", "--settings", str(path)]
+    with fresh_database(described) as fresh:
+        migrate(fresh)
+        path.write_text(tomli_w.dumps(fresh.model_dump(mode="json", exclude_none=True)))
+        for _ in range(2):
+            assert main(command) == 0
+        ids = [_key(keyring.load(each)) for each in command[2:4]]
+        told = [
+            f"tenant {each}: current generation 1, key {key_id}" for each, key_id in zip(command[2:4], ids, strict=True)
+        ]
+        assert capsys.readouterr().out.splitlines() == told * 2
+        keyring.erase(tenant)
+        assert main(command) == 1
     assert capsys.readouterr().err.startswith(f"ERROR: the keys of tenant '{tenant}' were erased\nHINT: ")
 
 
