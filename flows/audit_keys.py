@@ -38,11 +38,14 @@ from tasks.durable import durable
 F = TypeVar("F", bound=Facts)
 
 
-def _occurrence() -> str:
+def period_of(start: datetime) -> str:
     """A tick of the schedule by its minute, as the watch names it; an audit that a person asks for by its moment."""
-    start: datetime = flow_run.get_scheduled_start_time().astimezone(UTC)
     on_the_minute = start.second == start.microsecond == 0
-    return start.strftime("%Y-%m-%dT%H:%MZ" if on_the_minute else "%Y-%m-%dT%H:%M:%S.%fZ")
+    return start.astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ" if on_the_minute else "%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _occurrence() -> str:
+    return period_of(flow_run.get_scheduled_start_time())
 
 
 @flow(name="audit-keys", persist_result=False)

@@ -34,7 +34,7 @@ def read_vault(vault: Vault, kek: str, known: Collection[str]) -> VaultFacts:
             read_at=dt.datetime.now(dt.UTC),
             vault=lister.url,
             kek=kek,
-            keys=tuple(lister.key(name, whole=name in {*known, kek}) for name in lister.names()),
+            listed_keys=tuple(lister.key(name, whole=name in {*known, kek}) for name in lister.names()),
             secrets=list_secrets(lister.sdk, lister.url, lister.principal),
         )
     finally:

@@ -54,13 +54,14 @@ class VaultFacts(Facts):
     read_at: datetime
     vault: str
     kek: str
-    keys: tuple[Key, ...]
+    # Not `keys`: Prefect takes what has `keys` for a mapping.
+    listed_keys: tuple[Key, ...]
     secrets: tuple[Secret, ...]
 
     @property
     def newest_kek(self) -> Version | None:
         """The version that wraps new keys."""
-        kek = next((key for key in self.keys if key.name == self.kek), None)
+        kek = next((key for key in self.listed_keys if key.name == self.kek), None)
         return kek.versions[0] if kek and kek.versions else None
 
     @property

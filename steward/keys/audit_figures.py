@@ -49,7 +49,7 @@ def figures(policy: KeyPolicy, read: Sources) -> dict[str, JsonValue]:
 
 def _vault_figures(read: VaultFacts | Unread) -> dict[str, JsonValue]:
     return {
-        "keys": _told(read, lambda facts: [_key(key) for key in facts.keys]),
+        "keys": _told(read, lambda facts: [_key(key) for key in facts.listed_keys]),
         "secrets": _told(
             read,
             lambda facts: [

@@ -76,7 +76,7 @@ def check_wraps(policy: KeyPolicy, facts: KeyringFacts, vault: VaultFacts) -> li
 
 
 def _unopenable(facts: KeyringFacts, vault: VaultFacts) -> Iterator[Finding]:
-    versions = {f"{key.name}/{each.version}": each for key in vault.keys for each in key.versions}
+    versions = {f"{key.name}/{each.version}": each for key in vault.listed_keys for each in key.versions}
     for wrap in facts.wraps:
         # The host is left out: a vault that was restored under another name still opens what it wrapped.
         named = "/".join(wrap.kek.rsplit("/", 2)[-2:])

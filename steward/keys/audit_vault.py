@@ -21,7 +21,7 @@ def check_vault(policy: KeyPolicy, facts: VaultFacts) -> list[Finding]:
 
 
 def _keys(policy: KeyPolicy, facts: VaultFacts) -> Iterator[Finding]:
-    there = {key.name: key for key in facts.keys}
+    there = {key.name: key for key in facts.listed_keys}
     rules = {rule.name: rule for rule in policy.key}
     if facts.kek not in rules:
         yield Finding(
