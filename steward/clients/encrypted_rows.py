@@ -54,6 +54,8 @@ def open_rows(database: Database) -> Generator[EncryptedRows]:
         connection.execute(sql.SQL("SET lock_timeout = {}").format(LOCK_TIMEOUT_MILLISECONDS))
         # Rows are addressed by their place. Whatever else a planner may think of reads the table once a batch.
         connection.execute("SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off")
+        # Thousands of old key ids are looked up in a hash only where the planner sees them.
+        connection.execute("SET plan_cache_mode = force_custom_plan")
         yield EncryptedRows(connection)
 
 
