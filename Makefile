@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 RIVALS := .venv-rivals
 N ?=
 
-.PHONY: help setup demo up deploy down status test test-unit lint format clean lock bench-snapshot drill-snapshot drill-clean-runs bench-operations drill-operations bench-keys bench-fieldcrypt fuzz-fieldcrypt
+.PHONY: help setup demo demo-keys up deploy down status test test-unit lint format clean lock bench-snapshot drill-snapshot drill-clean-runs bench-operations drill-operations bench-keys bench-fieldcrypt fuzz-fieldcrypt
 
 help:  ## what there is to do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -30,6 +30,10 @@ $(VENV)/.made: requirements.lock pyproject.toml deployments/debian/packages.txt 
 demo: setup  ## the platform, 20 tenants, live writes, one proved night; leaves the platform running
 	@$(BIN)/python -m replica up
 	$(BIN)/python -m demo snapshot
+
+demo-keys: setup  ## 100,000 customers of 200 tenants, their users, one rotation of every key; leaves the platform running
+	@$(BIN)/python -m replica up --only postgres keyvault s3 prefect worker watch
+	$(BIN)/python -m demo keys
 
 up: setup  ## start the replica, or repair what is down
 	@$(BIN)/python -m replica up

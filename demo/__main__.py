@@ -1,4 +1,4 @@
-"""`python -m demo snapshot | seed | writers | onboard`: the sample application, its users and its data."""
+"""`python -m demo snapshot | keys | seed | writers | onboard`: the sample application, its users and its data."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from steward.verdicts import Verdict
 
 TENANTS = 20
 DOCUMENTS = 30_000
+CUSTOMER_TENANTS = 200
+CUSTOMERS = 100_000
 
 
 def main(arguments: list[str]) -> int:
-    """Exit code 0: done, and for `snapshot` the night is VERIFIED."""
+    """Exit code 0: done, and for `snapshot` and `keys` VERIFIED."""
     options = _parser().parse_args(arguments)
     try:
         return options.run(options)
@@ -37,6 +39,15 @@ def _snapshot(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     stage = open_stage(options.state)
     verdict = play(stage, largest_tenants(options.tenants), options.documents, options.rate, options.seconds)
+    return 0 if verdict is Verdict.VERIFIED else 1
+
+
+def _keys(options: argparse.Namespace) -> int:
+    from demo.keys import play  # noqa: PLC0415  as above
+    from demo.stage import open_stage  # noqa: PLC0415
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    verdict = play(open_stage(options.state), options.tenants, options.rows, options.rate, options.seconds)
     return 0 if verdict is Verdict.VERIFIED else 1
 
 
@@ -79,19 +90,25 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     snapshot = verb("snapshot", _snapshot, "one night on the running replica, from nothing to its certificate")
-    snapshot.add_argument("--state", type=Path, help="the replica's state folder (default: as for `python -m replica`)")
+    keys = verb("keys", _keys, "one rotation of every key on the running replica, amid traffic, to its certificate")
+    keys.add_argument("--rows", type=int, default=CUSTOMERS, help="customers of all tenants together")
+    for each in (snapshot, keys):
+        each.add_argument("--state", type=Path, help="the replica's state folder (default: as for `python -m replica`)")
     seed = verb("seed", _seed, "create the tenants' documents; needs STEWARD_SETTINGS")
     writers = verb("writers", _writers, "write for a while; needs STEWARD_SETTINGS")
     writers.add_argument("--log", type=Path, help="append what was done to this file")
     onboard = verb("onboard", _onboard, "onboard tenants by name; needs STEWARD_SETTINGS and PREFECT_API_URL")
     onboard.add_argument("names", nargs="+")
+    keys.add_argument("--tenants", type=int, default=CUSTOMER_TENANTS, help="how many")
     for each in (snapshot, seed, writers):
         each.add_argument("--tenants", type=int, default=TENANTS, help="how many, largest first")
     for each in (snapshot, seed):
         each.add_argument("--documents", type=int, default=DOCUMENTS, help="of all tenants together")
-    for each in (snapshot, writers):
-        each.add_argument("--rate", type=float, default=200, help="writes a second, all tenants together")
-        each.add_argument("--seconds", type=float, default=900, help="the traffic ends after this time at the latest")
+    for each, rate, seconds in ((snapshot, 200, 900), (writers, 200, 900), (keys, 40, 3600)):
+        each.add_argument("--rate", type=float, default=rate, help="requests a second, all tenants together")
+        each.add_argument(
+            "--seconds", type=float, default=seconds, help="the traffic ends after this time at the latest"
+        )
     return parser
 
 

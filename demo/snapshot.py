@@ -13,13 +13,13 @@ import time
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from prefect.client.schemas.objects import FlowRun
 
-from demo import oplog, runs
+from demo import oplog
+from demo.acts import closing, prepare, read_certificate, run, say, timed, verdict_in
 from demo.seeding import Seeded, seed
-from demo.stage import AUTH_STRING, Stage
+from demo.stage import Stage
 from demo.tenants import Tenant
 from steward.errors import StewardError
 from steward.verdicts import Verdict
@@ -27,19 +27,7 @@ from steward.verdicts import Verdict
 PROVISION = "provision-search/provision-search"
 NIGHT = "nightly-snapshot/nightly-snapshot"
 CERTIFICATE = "snapshot-certificate"
-#: Seconds a run may take before the demo gives up on it; here a night takes about one minute.
-PATIENCE = 1800
 FIRST_WRITE_SECONDS = 60
-
-
-class RunFailed(StewardError):
-    """A run that the demo builds on did not do its part."""
-
-    def __init__(self, run: FlowRun, lack: str) -> None:
-        said = (run.state.message if run.state else None) or "no message"
-        super().__init__(
-            f"run {run.name} ended {run.state_name} {lack}: {said[:500]}", hint="read its logs in the Prefect UI"
-        )
 
 
 class WritersSilent(StewardError):
@@ -52,24 +40,21 @@ class WritersSilent(StewardError):
 def play(stage: Stage, tenants: list[Tenant], documents: int, rate: float, seconds: float) -> Verdict:
     """The whole of it; the night's verdict, its certificate printed last."""
     prepare(stage)
+    provision(stage)
     onboard(stage, tenants)
     fill(stage, tenants, documents)
     with traffic(stage, len(tenants), rate, seconds) as log:
         began = time.time()
-        run = night(stage)
+        ended = night(stage)
         writes = acknowledged(log, began)
     say(f"{writes:,} writes acknowledged while it ran")
-    certificate = read_certificate(stage, run)
+    certificate = read_certificate(stage, ended, CERTIFICATE)
     print(closing(stage, certificate))
     return verdict_in(certificate)
 
 
-def prepare(stage: Stage) -> None:
-    """Everything that a fresh platform lacks; on one that has it, nothing changes."""
-    with timed("database migrated"):
-        stage.shell.run("migrate", sys.executable, "-m", "steward", "migrate")
-    with timed("flows deployed"):
-        stage.shell.run("deploy", sys.executable, "-m", "deployments.prefect", "deploy")
+def provision(stage: Stage) -> None:
+    """The search cluster as it is described."""
     with timed("search provisioned"):
         run(stage, PROVISION, {"request": {"apply": True}})
 
@@ -131,57 +116,6 @@ def night(stage: Stage) -> FlowRun:
         return run(stage, NIGHT, {"policy": {}}, must_complete=False)
 
 
-def run(stage: Stage, deployment: str, parameters: dict[str, Any], *, must_complete: bool = True) -> FlowRun:
-    """A run of *deployment* through the worker, its steps shown as they end."""
-    with stage.prefect() as client:
-        started = runs.start(client, deployment, parameters)
-        say(f"{deployment} runs as {started.name}")
-        ended = runs.follow(client, started.id, say, PATIENCE)
-    if must_complete and not (ended.state and ended.state.is_completed()):
-        raise RunFailed(ended, "and had to complete")
-    return ended
-
-
 def acknowledged(log: Path, since: float) -> int:
     """Writes that the cluster confirmed after *since* (Unix time)."""
     return sum(entry.outcome == "acknowledged" and entry.answered >= since for entry in oplog.read(log))
-
-
-def read_certificate(stage: Stage, run: FlowRun) -> str:
-    """The run's own certificate, from Prefect; RunFailed when it left none."""
-    with stage.prefect() as client:
-        found = runs.artifact(client, run.id, CERTIFICATE)
-    if found is None:
-        raise RunFailed(run, "without a certificate")
-    return found
-
-
-def verdict_in(certificate: str) -> Verdict:
-    """What its line `verdict: …` says; UNKNOWN when there is no such line."""
-    said = [line.removeprefix("verdict: ").strip() for line in certificate.splitlines() if line.startswith("verdict: ")]
-    return Verdict(said[0]) if len(said) == 1 and said[0] in set(Verdict) else Verdict.UNKNOWN
-
-
-def closing(stage: Stage, certificate: str) -> str:
-    """The certificate, and in three lines where to go on. All in the last 40 lines of output."""
-    return "\n".join(
-        [
-            certificate.strip(),
-            "",
-            f"Prefect UI: {stage.ui_url} (log in with {AUTH_STRING} of {stage.environment_file})",
-            "to stop: make down; to remove its state too: make clean",
-        ]
-    )
-
-
-@contextmanager
-def timed(what: str) -> Generator[None]:
-    """Say *what* and how long it took, once the block succeeded."""
-    started = time.monotonic()
-    yield
-    say(f"{what}: {time.monotonic() - started:.1f} s")
-
-
-def say(line: str) -> None:
-    """A line of progress, out at once even into a pipe."""
-    print(line, flush=True)

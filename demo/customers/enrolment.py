@@ -10,10 +10,9 @@ from demo.customers.users import steward_keys
 from steward.clients.keyring import KeyringClient, open_keyring
 from steward.clients.keyvault import KeyVaultClient, open_vault
 from steward.fieldcrypt.errors import TenantErased
+from steward.keys.golden import GOLDEN_TENANT
 from steward.settings import Settings
 
-GOLDEN = "golden"
-"""The tenant of whose rows a rotation knows what they say: it plants them itself."""
 #: Each holds a connection to the keyring and waits for the vault most of its time.
 _ENROLLERS = 4
 
@@ -24,16 +23,19 @@ def tenant_names(count: int) -> list[str]:
 
 
 def enrol(settings: Settings, tenants: Iterable[str]) -> list[str]:
-    """Give each of *tenants*, and the golden one, its first key; those of *tenants* that have one. Erased ones stay erased."""
+    """Give each of *tenants*, and the golden one, its first key; those of *tenants* that have one. Erased ones stay erased.
+
+    Without journal and evidence, unlike `python -m steward keyring enrol`: of those enrolled before, the vault is asked nothing.
+    """
     vault_settings, keyring_settings = steward_keys(settings)
     with (
         open_vault(vault_settings) as vault,
         open_keyring(keyring_settings, settings.vault) as keyring,
         ThreadPoolExecutor(_ENROLLERS) as pool,
     ):
-        wanted = [GOLDEN, *tenants]
+        wanted = [GOLDEN_TENANT, *tenants]
         alive = pool.map(partial(_enrolled, keyring, vault), wanted)
-        return [tenant for tenant, lives in zip(wanted, alive, strict=True) if lives and tenant != GOLDEN]
+        return [tenant for tenant, lives in zip(wanted, alive, strict=True) if lives and tenant != GOLDEN_TENANT]
 
 
 def _enrolled(keyring: KeyringClient, vault: KeyVaultClient, tenant: str) -> bool:

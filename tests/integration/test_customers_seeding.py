@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from demo.customers.enrolment import GOLDEN, tenant_names
+from demo.customers.enrolment import tenant_names
 from demo.customers.ground import opened
 from demo.customers.seeding import CHUNK, seed_customers, seeded
 from demo.customers.users import application_keys, database, owner, steward_keys
@@ -16,6 +16,7 @@ from steward.clients.postgres import connect
 from steward.clients.tenantkeys import open_tenant_keys
 from steward.errors import BadInput
 from steward.fieldcrypt import FieldCipher
+from steward.keys.golden import GOLDEN_TENANT
 from steward.settings import load
 from tests.integration.fresh_customers import fresh_customers
 
@@ -65,7 +66,7 @@ def test_tenants_have_their_shares_side_by_side_and_members_and_orders(laid):
 
 def test_the_golden_tenant_is_enrolled_and_has_no_rows_yet(laid):
     with open_keyring(steward_keys(laid)[1]) as keyring:
-        assert len(keyring.load(GOLDEN).generations) == 1
+        assert len(keyring.load(GOLDEN_TENANT).generations) == 1
 
 
 def test_run_again_it_makes_what_is_missing_and_touches_nothing_else(laid):

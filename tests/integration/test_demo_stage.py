@@ -1,7 +1,8 @@
 import pytest
 
+from demo.acts import RunFailed, prepare, read_certificate, run
 from demo.runs import start
-from demo.snapshot import PROVISION, RunFailed, onboard, prepare, read_certificate, run
+from demo.snapshot import CERTIFICATE, PROVISION, onboard, provision
 from demo.stage import open_stage
 from demo.tenants import Tenant
 from replica.errors import NotAReplica
@@ -14,11 +15,13 @@ from steward.search.names import TenantName
 def stage(replica):
     found = open_stage(replica.state)
     prepare(found)
+    provision(found)
     return found
 
 
 def test_preparing_twice_is_harmless(stage):
     prepare(stage)
+    provision(stage)
 
 
 def test_an_onboarded_tenant_has_its_alias_and_its_line_of_progress(stage, capsys):
@@ -49,7 +52,7 @@ def test_a_run_that_fails_is_told_with_its_reason(stage):
 def test_a_run_without_a_certificate_is_never_taken_for_one_that_has_it(stage):
     ended = run(stage, PROVISION, {"request": {"apply": False}})
     with pytest.raises(RunFailed, match="without a certificate"):
-        read_certificate(stage, ended)
+        read_certificate(stage, ended, CERTIFICATE)
 
 
 def test_a_deployment_that_is_not_there_is_named(stage):

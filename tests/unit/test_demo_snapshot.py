@@ -9,10 +9,11 @@ import pytest
 from prefect.client.schemas.objects import TaskRun
 from prefect.states import Completed, Failed
 
+from demo.acts import closing, verdict_in
 from demo.commands import CommandFailed, Shell
 from demo.oplog import Entry, OperationLog
 from demo.runs import describe
-from demo.snapshot import acknowledged, closing, verdict_in
+from demo.snapshot import acknowledged
 from demo.stage import Stage
 from steward.settings import Settings
 from steward.verdicts import Verdict
