@@ -42,7 +42,7 @@ from steward.operations.steps import Kind, current_step
 from steward.settings import Keyring, Settings, load
 from steward.verdicts import Verdict
 from tasks.durable import operation, step
-from tasks.keyring_statements import backup_statement
+from tasks.keyring_statements import backup_statement, made_by
 
 #: Keys of a backup that the vault unwraps: a wrong key or a lost version of the vault's shows in any of them.
 SAMPLE = 20
@@ -212,13 +212,14 @@ def conclude_backup(begun: BackupBegun, facts: BackupFacts) -> BackupReport:
         verdict=verdict,
         findings=findings,
         ended_at=datetime.now(UTC),
+        made_by=made_by(load(), operation().id),
     )
 
 
 @step("record evidence", run_name="record evidence of the backup", kind=Kind.CLOSING)
 def record_backup_evidence(report: BackupReport) -> EvidenceRef:
     """Sign the run's statement and keep it; the same report again changes nothing."""
-    return record(load(), backup_statement(load(), operation().id, report))
+    return record(load(), backup_statement(report))
 
 
 @step("show backup", kind=Kind.CLOSING)

@@ -7,8 +7,9 @@ from typing import Any
 
 from steward.clients.key_calls import summary
 from steward.clients.postgres import connect
+from steward.evidence.provenance import CodeVersion, code_version, host_class
 from steward.evidence.statements import Artifact, Statement, artifact_of
-from steward.keys.backups_report import BackupReport
+from steward.keys.backups_report import BackupReport, MadeBy
 from steward.keys.erasure_proof import Tried
 from steward.keys.erasure_report import ErasureReport
 from steward.settings import Settings
@@ -21,7 +22,14 @@ BACKUP_CLAIM = (
 ERASURE_CLAIM = "the keyring has no key of the tenant, none of its values decrypts with any key that is left, and those of others do"
 
 
-def backup_statement(settings: Settings, operation_id: int, report: BackupReport) -> Statement:
+def made_by(settings: Settings, operation_id: int) -> MadeBy:
+    """Of the run at hand, until now."""
+    with connect(settings) as db:
+        calls: Any = dict(summary(db, operation_id))
+    return MadeBy(code=code_version().model_dump(), host=host_class(), key_calls=calls)
+
+
+def backup_statement(report: BackupReport) -> Statement:
     """Of one run of backup-keyring."""
     retention = artifact_of("retention", {"days": report.retention_days})
     backup = report.backup
@@ -47,15 +55,17 @@ def backup_statement(settings: Settings, operation_id: int, report: BackupReport
             "oldest_left": _moment(report.pruned.oldest),
             "erasures_complete": list(report.erasures.completed),
             "erasures_outstanding": {each.tenant: _moment(each.complete_after) for each in report.erasures.outstanding},
-            "key_calls": _key_calls(settings, operation_id),
+            "key_calls": dict(report.made_by.key_calls),
         },
         findings=tuple(filter(None, (*report.findings, report.error))),
         started=report.started_at,
         finished=report.ended_at,
+        code=CodeVersion.model_validate(report.made_by.code),
+        host=report.made_by.host,
     )
 
 
-def erasure_statement(settings: Settings, operation_id: int, report: ErasureReport) -> Statement:
+def erasure_statement(report: ErasureReport) -> Statement:
     """Of one run of shred-tenant. The reason is in it word for word: no personal data belongs there."""
     asked = artifact_of("request", {"tenant": report.tenant, "reason": report.reason})
     erased, proof = report.erased, report.proof
@@ -80,7 +90,7 @@ def erasure_statement(settings: Settings, operation_id: int, report: ErasureRepo
             "wraps_left": proof.remains.wraps if proof else None,
             "tenant_after": [each.model_dump(mode="json") for each in proof.shredded] if proof else None,
             "others_after": _tried(proof.others) if proof else None,
-            "key_calls": _key_calls(settings, operation_id),
+            "key_calls": dict(report.made_by.key_calls),
         },
         findings=(
             *(each.model_dump(mode="json") for each in report.findings),
@@ -88,12 +98,9 @@ def erasure_statement(settings: Settings, operation_id: int, report: ErasureRepo
         ),
         started=report.started_at,
         finished=report.ended_at,
+        code=CodeVersion.model_validate(report.made_by.code),
+        host=report.made_by.host,
     )
-
-
-def _key_calls(settings: Settings, operation_id: int) -> Any:
-    with connect(settings) as db:
-        return dict(summary(db, operation_id))
 
 
 def _tried(samples: tuple[Tried, ...]) -> Any:

@@ -45,7 +45,7 @@ from steward.operations.steps import Kind
 from steward.settings import Settings, load
 from tasks.durable import operation, step
 from tasks.keyring_backups import required
-from tasks.keyring_statements import erasure_statement
+from tasks.keyring_statements import erasure_statement, made_by
 
 #: Rows of each table that are decrypted before and after, of the tenant and of others.
 SAMPLE_ROWS = 200
@@ -163,13 +163,14 @@ def conclude_erasure(tenant: str, reason: str, begun: ErasureBegun, facts: Erasu
         retention_days=begun.retention_days,
         started_at=begun.started_at,
         ended_at=datetime.now(UTC),
+        made_by=made_by(load(), operation().id),
     )
 
 
 @step("record evidence", run_name="record evidence of the erasure", kind=Kind.CLOSING)
 def record_erasure_evidence(report: ErasureReport) -> EvidenceRef:
     """Sign the run's statement and keep it; the same report again changes nothing."""
-    return record(load(), erasure_statement(load(), operation().id, report))
+    return record(load(), erasure_statement(report))
 
 
 @step("show erasure", kind=Kind.CLOSING)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Sequence
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue
 
 from steward.keys.backups import Backup, Pruned
 from steward.verdicts import NotVerified, Verdict, combine
@@ -13,6 +13,15 @@ from steward.verdicts import NotVerified, Verdict, combine
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class MadeBy(_Frozen):
+    """What stands in the statement beside the findings, kept with them: it is another a moment later."""
+
+    code: dict[str, str | bool | None] = {}
+    host: str = "unknown"
+    key_calls: dict[str, JsonValue] = {}
+    """What the journal has of the run's calls of the vault."""
 
 
 class BackupBegun(_Frozen):
@@ -71,6 +80,7 @@ class BackupReport(_Frozen):
     retention_days: int
     started_at: AwareDatetime
     ended_at: AwareDatetime
+    made_by: MadeBy = MadeBy()
 
 
 class BackupNotVerified(NotVerified):

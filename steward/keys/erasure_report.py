@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from steward.keys.backups_report import MadeBy
 from steward.keys.erasure import Erased, Remains
 from steward.keys.erasure_proof import Shredded, Tried
 from steward.verdicts import NotVerified, Verdict, combine
@@ -77,6 +78,7 @@ class ErasureReport(_Frozen):
     retention_days: int
     started_at: AwareDatetime
     ended_at: AwareDatetime
+    made_by: MadeBy = MadeBy()
 
 
 class ErasureNotVerified(NotVerified):

@@ -1,0 +1,60 @@
+"""Runs of a flow in a process of their own, which is killed at a step: before its effect, or between effect and record.
+
+From a server of forks that has imported the flows already: a process begins in a fraction of a second.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from replica import inventory
+from replica.server import Place
+from steward.operations import steps
+from tests.flows.prefect_server import recording_in
+
+_PATIENCE_SECONDS = 60
+_forks = multiprocessing.get_context("forkserver")
+_forks.set_forkserver_preload(["flows.backup_keyring", "flows.shred_tenant", "tests.flows.killed_runs"])
+
+
+class Death(NamedTuple):
+    """When a process dies: `before` a step's effect, or `after` it and before that is recorded."""
+
+    at: Literal["before", "after"]
+    step: str
+
+
+def run_killed(place: Place, settings_file: Path, flow: str, request: dict[str, Any], death: Death) -> None:
+    """Run *flow* (`module.name`) until it is killed by SIGKILL."""
+    process = _forks.Process(target=_run, args=(place, str(settings_file), flow, request, death))
+    process.start()
+    process.join(_PATIENCE_SECONDS)
+    if process.is_alive():
+        process.kill()
+    assert process.exitcode == -signal.SIGKILL, f"{flow} ended with {process.exitcode}, not killed {death}"
+
+
+def _run(place: Place, settings_file: str, flow: str, request: dict[str, Any], death: Death) -> None:
+    os.environ |= inventory.environment(place) | {"STEWARD_SETTINGS": settings_file}
+    _plant("_act" if death.at == "before" else "_record", death.step)
+    module, _, name = flow.rpartition(".")
+    with recording_in(place):
+        getattr(import_module(module), name)(request)
+
+
+def _plant(name: str, step: str) -> None:
+    """Let the process die when the ledger calls *name* for *step*."""
+    original: Callable[..., Any] = getattr(steps, name)
+
+    def dying(held: Any, at: Any, *rest: Any, **values: Any) -> Any:
+        if (at["name"] if name == "_record" else at.name) == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(held, at, *rest, **values)
+
+    setattr(steps, name, dying)
