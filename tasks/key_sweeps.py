@@ -95,7 +95,7 @@ class _Swept:
 
     def __init__(self, application: str, threads: int, keys: Mapping[str, KeySet], pace: Pace) -> None:
         self._application, self._threads, self._keys, self._pace = application, threads, keys, pace
-        self._old_ids = tuple(
+        self._old_ids = frozenset(
             key_id.to_bytes(4, "big") for each in keys.values() for key_id in each.reading if key_id != _current(each)
         )
         self.before, self.here = Tally(), Tally()
@@ -103,6 +103,8 @@ class _Swept:
 
     def sweep(self, table: EncryptedTable) -> None:
         """Pass after pass, until nothing is under old keys but what is damaged."""
+        if not self._old_ids:
+            return
         sweep = Sweep(table, self._old_ids, RowMover(table, self._keys), self._pace, guard)
         for number in range(1, _MOST_PASSES + 1):
             done = self._pass(sweep, number)

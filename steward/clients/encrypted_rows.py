@@ -17,7 +17,7 @@ from psycopg import sql
 
 from steward.clients.encrypted_sql import (
     EncryptedRow,
-    any_under,
+    any_between,
     columns_of,
     key_id_of,
     named,
@@ -54,8 +54,6 @@ def open_rows(database: Database) -> Generator[EncryptedRows]:
         connection.execute(sql.SQL("SET lock_timeout = {}").format(LOCK_TIMEOUT_MILLISECONDS))
         # Rows are addressed by their place. Whatever else a planner may think of reads the table once a batch.
         connection.execute("SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off")
-        # Thousands of old key ids are looked up in a hash only where the planner sees them.
-        connection.execute("SET plan_cache_mode = force_custom_plan")
         yield EncryptedRows(connection)
 
 
@@ -78,13 +76,14 @@ class EncryptedRows:
         """How many pages of 8 KiB the relation has now."""
         return self._value("SELECT (pg_relation_size(%s::regclass) / current_setting('block_size')::int)::bigint", leaf)
 
-    def batch(self, table: EncryptedTable, leaf: str, pages: range, old_ids: Sequence[bytes]) -> list[EncryptedRow]:
-        """Rows on *pages* that have anything under one of *old_ids* (key ids as ciphertexts have them)."""
+    def batch(self, table: EncryptedTable, leaf: str, pages: range, ids: tuple[bytes, bytes]) -> list[EncryptedRow]:
+        """Rows on *pages* that have anything under a key id from *ids*, the lowest and the highest (as ciphertexts have them)."""
         query = sql.SQL(
-            "SELECT {columns} FROM {leaf} t WHERE t.ctid >= %(first)s::tid AND t.ctid < %(beyond)s::tid AND ({old})"
-        ).format(columns=columns_of(table), leaf=named(leaf), old=any_under(table, sql.SQL("%(old)s")))
-        bounds = {"first": f"({pages.start},0)", "beyond": f"({pages.stop},0)", "old": list(old_ids)}
-        cursor = self._connection.execute(query, bounds, binary=True)
+            "SELECT {columns} FROM {leaf} t WHERE t.ctid >= %(first)s::tid AND t.ctid < %(beyond)s::tid AND ({under})"
+        ).format(columns=columns_of(table), leaf=named(leaf), under=any_between(table))
+        lowest, highest = ids
+        values = {"first": f"({pages.start},0)", "beyond": f"({pages.stop},0)", "lowest": lowest, "highest": highest}
+        cursor = self._connection.execute(query, values, binary=True)
         return list(map(row_of(table), cursor.fetchall()))
 
     def replace(self, table: EncryptedTable, leaf: str, replacements: Sequence[Replacement]) -> int | None:

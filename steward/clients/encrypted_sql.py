@@ -49,9 +49,10 @@ def sealed_of(table: EncryptedTable) -> Iterator[tuple[str, bool]]:
             yield field.index, True
 
 
-def any_under(table: EncryptedTable, ids: sql.Composable) -> sql.Composable:
+def any_between(table: EncryptedTable) -> sql.Composable:
+    """Whether any value names a key id between the parameters `lowest` and `highest`, both included."""
     return sql.SQL(" OR ").join(
-        sql.SQL("{} = ANY({}::bytea[])").format(key_id_of(column, is_index=is_index), ids)
+        sql.SQL("{} BETWEEN %(lowest)s::bytea AND %(highest)s::bytea").format(key_id_of(column, is_index=is_index))
         for column, is_index in sealed_of(table)
     )
 

@@ -72,6 +72,16 @@ class RowMover:
             self._places.append((at, at + 1 if field.index else None))
             at += 2 if field.index else 1
 
+    def key_ids(self, row: Row) -> set[bytes]:
+        """Which key ids its values name."""
+        ids = set[bytes]()
+        for at, index_at in self._places:
+            if (ciphertext := row.sealed[at]) is not None:
+                ids.add(ciphertext[2:6])
+            if index_at is not None and (index := row.sealed[index_at]) is not None:
+                ids.add(index[:4])
+        return ids
+
     def moved(self, row: Row) -> tuple[Sealed, list[Damaged]]:
         """What the row's columns become: under current keys, what is damaged as it was."""
         movers = self._movers.get(row.tenant) or self._movers_of(row.tenant)

@@ -63,8 +63,8 @@ class Tally:
 class Rows(Protocol):
     """What a sweep asks of the application's database (steward/clients/encrypted_rows.py)."""
 
-    def batch(self, table: EncryptedTable, leaf: str, pages: range, old_ids: Sequence[bytes]) -> list[Any]:
-        """Rows on *pages* with something under *old_ids*."""
+    def batch(self, table: EncryptedTable, leaf: str, pages: range, ids: tuple[bytes, bytes]) -> list[Any]:
+        """Rows on *pages* with something under a key id from *ids*, the lowest and the highest."""
         ...
 
     def replace(self, table: EncryptedTable, leaf: str, replacements: Sequence[tuple[Any, Any]]) -> int | None:
@@ -77,7 +77,8 @@ class Sweep:
     """One table under one set of old keys."""
 
     table: EncryptedTable
-    old_ids: tuple[bytes, ...]
+    old_ids: frozenset[bytes]
+    """As ciphertexts have them; not empty."""
     mover: RowMover
     pace: Pace
     guard: Callable[[], None]
@@ -85,10 +86,10 @@ class Sweep:
 
     def part(self, rows: Rows, part: Part) -> Tally:
         """Go through *part*."""
-        tally = Tally()
+        tally, ids = Tally(), (min(self.old_ids), max(self.old_ids))
         for first in range(part.first, part.beyond, BATCH_PAGES):
             began = time.monotonic()
-            batch = rows.batch(self.table, part.leaf, range(first, min(first + BATCH_PAGES, part.beyond)), self.old_ids)
+            batch = rows.batch(self.table, part.leaf, range(first, min(first + BATCH_PAGES, part.beyond)), ids)
             tally += self._moved(rows, part.leaf, batch)
             rest = self.pace.rest_seconds(time.monotonic() - began) if batch else 0.0
             if rest:
@@ -110,6 +111,9 @@ class Sweep:
         replacements: list[tuple[Any, Any]] = []
         found: list[Damaged] = []
         for row in batch:
+            # Between the lowest and the highest old id there are other tenants' current ones.
+            if self.old_ids.isdisjoint(self.mover.key_ids(row)):
+                continue
             sealed, damaged = self.mover.moved(row)
             if sealed != row.sealed:
                 replacements.append((row, sealed))
