@@ -18,7 +18,7 @@ OPERATION = "audit-keys"
 CLAIM = "keys, secrets, generations, wraps, roles and rights are as the policy says, in every check that the policy asks for"
 
 
-def audit_statement(begun: AuditBegun, read: Sources, report: AuditReport) -> Statement:
+def audit_statement(begun: AuditBegun, read: Sources, report: AuditReport, calls: dict[str, JsonValue]) -> Statement:
     """What was read, by the digest of each source; every finding; and the policy that it was held against."""
     policy = artifact_of("policy", begun.policy.model_dump(mode="json"))
     seen = tuple(artifact_of(name, facts.model_dump(mode="json")) for name, facts in read.facts())
@@ -31,7 +31,7 @@ def audit_statement(begun: AuditBegun, read: Sources, report: AuditReport) -> St
         claim=CLAIM,
         artifacts=seen or (policy,),
         inputs=(policy,),
-        figures=_figures(report),
+        figures={**_figures(report), "key_calls": calls},
         findings=tuple(_finding(report, index) for index in range(len(report.findings))),
         started=report.started_at,
         finished=report.ended_at,

@@ -9,6 +9,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.events import emit_event
 
 from steward.clients.backups_audit import read_backups
+from steward.clients.key_calls import summary
 from steward.clients.keyring_audit import read_keyring
 from steward.clients.keyring_rights import read_rights
 from steward.clients.postgres import connect
@@ -28,6 +29,7 @@ from steward.keys.audit_policy import Backups, KeyPolicy, VaultLog, load_policy
 from steward.keys.audit_report import AuditBegun, AuditReport, Occurrence, assemble
 from steward.keys.audit_sources import read_assignments, read_log
 from steward.keys.audit_summary import findings_table, render_audit
+from steward.keys.calls import Note
 from steward.operations.steps import Kind
 from steward.settings import Keyring, Settings, Vault, load
 from tasks.audit_evidence import audit_statement, last_audit
@@ -49,8 +51,10 @@ def begin_audit() -> AuditBegun:
 @step("read vault")
 def read_vault_facts(policy: KeyPolicy) -> VaultFacts:
     """What the vault lists of keys and secrets; never a secret's value."""
-    keyring, vault = _keyring(load())
-    return read_vault(vault, keyring.kek, [rule.name for rule in policy.key])
+    settings = load()
+    keyring, vault = _keyring(settings)
+    journal = settings, Note("audit keys and secrets", operation().id)
+    return read_vault(vault, keyring.kek, [rule.name for rule in policy.key], journal)
 
 
 @step("read keyring")
@@ -97,7 +101,10 @@ def keep_judgement(begun: AuditBegun, read: Sources) -> AuditReport:
 @step("record evidence", run_name="record evidence of {report.period}", kind=Kind.CLOSING)
 def record_audit(begun: AuditBegun, read: Sources, report: AuditReport) -> EvidenceRef:
     """Sign the audit's statement and keep it; the same report again changes nothing."""
-    return record(load(), audit_statement(begun, read, report))
+    settings = load()
+    with connect(settings) as db:
+        calls = summary(db, operation().id)
+    return record(settings, audit_statement(begun, read, report, dict(calls)))
 
 
 @step("publish", kind=Kind.CLOSING)

@@ -90,6 +90,15 @@ def test_an_audit_says_what_is_as_it_should_be_what_is_new_what_is_known_and_wha
     assert all(each["new"] and each["seen"] and each["expected"] and each["hint"] for each in told[2].findings)
     assert told[0].figures["generations"]["current"]["count"] == 2
     assert [each["name"] for each in told[0].figures["secrets"]] == ["postgres", "provider-models"]
+    # Lists of keys and secrets, one of versions for each, and three questions for each key that the policy knows.
+    assert told[0].figures["key_calls"]["by_action"] == {
+        "KeyGet": 2,
+        "KeyList": 1,
+        "KeyListVersions": 2,
+        "KeyRotationPolicyGet": 2,
+        "SecretList": 1,
+        "SecretListVersions": 2,
+    }
     assert {each.name for each in told[0].artifacts} == {
         "vault",
         "keyring",
