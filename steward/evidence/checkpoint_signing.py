@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from steward.clients.keyvault import KeyVaultClient, open_vault
-from steward.clients.keyvault_keys import VaultKey
 from steward.evidence.checkpoints import Checkpoint, open_checkpoint
 from steward.evidence.errors import UnusableKey
 from steward.evidence.notes import NoteKey, NoteSignature, load_note_keys, note_key, write_note
 from steward.evidence.rows import KeptCheckpoint
 from steward.settings import Settings
+
+if TYPE_CHECKING:
+    from steward.clients.keyvault import KeyVaultClient
+    from steward.clients.keyvault_keys import VaultKey
 
 _HALF = 32
 
@@ -51,7 +53,9 @@ def newest_version(settings: Settings) -> VaultKey:
 
 
 def _open(settings: Settings) -> KeyVaultClient:
-    # The one place where evidence opens the vault.
+    # The one place where evidence opens the vault; here, because without one Azure's libraries need not be installed.
+    from steward.clients.keyvault import open_vault  # noqa: PLC0415 # the reason stands above
+
     if settings.vault is None:
         raise UnusableKey("checkpoints are signed in the vault, and there is none", hint="add [vault] to the settings")
     return open_vault(settings.vault)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 import subprocess
 import traceback
@@ -14,10 +15,12 @@ from securesystemslib.exceptions import UnverifiedSignatureError
 from securesystemslib.signer import CryptoSigner, Signature, Signer
 
 from steward.errors import BadInput
+from steward.evidence.checkpoints import Checkpoint
 from steward.evidence.envelopes import sign, verify
 from steward.evidence.errors import SignatureRefused, UnusableKey
 from steward.evidence.signers import load_public_key, open_signer, parse_public_key, verifying_key
 from steward.settings import Evidence, ObjectStore, Postgres, Settings
+from tests.unit.evidence_logs import NotesSigner
 from tests.unit.evidence_samples import key_pair, private_pem, public_pem
 
 
@@ -134,3 +137,18 @@ def test_keys_that_evidence_is_not_signed_with_are_refused_by_kind(key):
 def test_a_missing_public_key_is_named(tmp_path):
     with pytest.raises(UnusableKey, match="cannot read public key"):
         load_public_key(tmp_path / "absent.pub")
+
+
+def test_openssl_verifies_a_checkpoint_with_nothing_of_ours(tmp_path):
+    # The documented way for those who have no tool for signed notes: text, signature and key, each as it stands there.
+    openssl = shutil.which("openssl")
+    assert openssl, "install openssl: the documented way to verify a checkpoint is tried here"
+    signer = NotesSigner()
+    note = signer.note(Checkpoint("steward/evidence/log", 7, bytes(32))).decode()
+    text, _, signatures = note.rpartition("\n\n")
+    (tmp_path / "text").write_text(f"{text}\n")
+    (tmp_path / "key").write_text(signer.key.pem)
+    (tmp_path / "signature").write_bytes(base64.b64decode(signatures.split()[-1])[4:])
+    files = ["-verify", str(tmp_path / "key"), "-signature", str(tmp_path / "signature"), str(tmp_path / "text")]
+    told = subprocess.run([openssl, "dgst", "-sha256", *files], capture_output=True, text=True, check=False)
+    assert told.stdout == "Verified OK\n", told

@@ -1,9 +1,10 @@
-"""kill -9 while a statement is recorded: a repeat leaves one row, one locked version, the same bytes in both."""
+"""kill -9 while a statement is recorded: a repeat leaves one row, one entry, one locked version, a signed and anchored log."""
 
 from __future__ import annotations
 
 import random
 import secrets
+import signal
 import subprocess
 import sys
 import time
@@ -13,8 +14,13 @@ import tomli_w
 
 from steward.clients.postgres import connect
 from steward.clients.s3 import open_evidence_bucket
+from steward.evidence.checkpoint_signing import published_keys
+from steward.evidence.log_stores import log_in_stores
+from steward.evidence.log_verification import judge
+from steward.evidence.signers import load_public_key
 from steward.evidence.store import list_statements, load_locked, object_key, record
 from steward.migrations.apply import migrate
+from steward.verdicts import Verdict
 from tests.integration.fresh_database import fresh_database
 from tests.unit.evidence_samples import statement
 
@@ -31,9 +37,33 @@ print("ready", flush=True)
 record(settings, made)
 print("recorded", flush=True)
 """
-KILLS = 8
-#: A recording takes 50 to 200 ms here, so kills in this span fall before, between and after the two stores.
-LONGEST_SECONDS = 0.25
+#: Ends itself, as kill -9 would, right after the named function's work.
+ENDING_ITSELF = """
+import importlib, os, signal, sys
+module, _, name = sys.argv[3].rpartition(":")
+owner = importlib.import_module(module)
+*outer, last = name.split(".")
+for each in outer:
+    owner = getattr(owner, each)
+real = getattr(owner, last)
+def dying(*arguments, **named):
+    real(*arguments, **named)
+    os.kill(os.getpid(), signal.SIGKILL)
+setattr(owner, last, dying)
+"""
+#: Between any two of: row and entry, locked object, signature, kept checkpoint, anchored leaves, anchored checkpoint.
+MOMENTS = [
+    "steward.evidence.store:_append",
+    "steward.evidence.store:_lock",
+    "steward.evidence.sealing:sign_checkpoint",
+    "steward.evidence.log:keep_checkpoint",
+    "steward.evidence.anchors:Anchors.put_leaves",
+    "steward.evidence.log:keep_anchored",
+    "steward.evidence.anchors:Anchors.put_checkpoint",
+]
+KILLS = 5
+#: A recording takes 100 to 400 ms here, so kills in this span fall before, between and after the stores and the vault.
+LONGEST_SECONDS = 0.4
 
 
 @pytest.fixture
@@ -67,6 +97,21 @@ def test_a_killed_recording_is_completed_once_by_a_repeat(stores, tmp_path):
         assert load_locked(stores, ref.digest).body == row.envelope.encode()
         assert _versions(stores, ref.digest) == [ref.version_id]
     assert interrupted, "no kill fell into a recording: the span of delays is wrong for this machine"
+
+
+@pytest.mark.parametrize("where", MOMENTS)
+def test_killed_between_any_two_steps_a_repeat_leaves_a_whole_log(stores, tmp_path, where):
+    made = statement(subject=f"cluster-{secrets.token_hex(6)}")
+    command = [sys.executable, "-c", ENDING_ITSELF + RECORDER, str(tmp_path / "settings.toml"), made.payload().decode()]
+    done = subprocess.run([*command, where], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (-signal.SIGKILL, "ready\n"), done.stderr
+    later = record(stores, statement(subject=f"cluster-{secrets.token_hex(6)}"))
+    ref = record(stores, made)
+    assert _versions(stores, ref.digest) == [ref.version_id]
+    report = judge(log_in_stores(stores, [load_public_key(stores.evidence.public_key)]), published_keys(stores))
+    assert (report.verdict, list(report.notices)[1:]) == (Verdict.VERIFIED, [])
+    assert (report.entries, report.proved.checkpoint.size, report.anchored_leaves) == (2, 2, 2)
+    assert later.row_id != ref.row_id
 
 
 def _versions(settings, digest):
