@@ -9,6 +9,7 @@ from psycopg import sql
 
 from steward.clients.postgres import Connection
 from steward.keys.columns import EncryptedColumns, EncryptedTable
+from steward.keys.golden import ROW_ID_KINDS
 
 
 def find_faults(connection: Connection, columns: EncryptedColumns) -> list[str]:
@@ -38,16 +39,36 @@ def _faults_of(connection: Connection, table: EncryptedTable) -> Iterator[str]:
             yield f"{table.where}.{column} is {kinds[column]}, expected bytea"
     if (primary := _primary_key(connection, oid)) != list(table.row_id):
         yield f"{table.where} has primary key ({', '.join(primary)}), expected ({', '.join(table.row_id)})"
+    for column in table.row_id:
+        if kinds.get(column, "uuid") not in ROW_ID_KINDS:
+            yield f"{table.where}.{column} is {kinds[column]}, expected one of {', '.join(sorted(ROW_ID_KINDS))}"
+    yield from _golden(connection, table, oid, kinds)
     yield from _closed(connection, table, oid)
 
 
+def _golden(connection: Connection, table: EncryptedTable, oid: int, kinds: dict[str, str]) -> Iterator[str]:
+    """What would keep golden rows from being planted."""
+    for column in table.golden:
+        if column not in kinds:
+            yield f"{table.where} has no column {column}, which its golden rows are to fill"
+    for column in _needed(connection, oid):
+        if column not in {*table.columns, *table.golden}:
+            yield f"{table.where}.{column} is NOT NULL without a default: say in `golden` what golden rows have there"
+
+
 def _closed(connection: Connection, table: EncryptedTable, oid: int) -> Iterator[str]:
-    for privilege in ("SELECT", "INSERT", "UPDATE"):
-        if not _one(connection, "SELECT has_table_privilege(%s::oid, %s)", oid, privilege):
-            yield f"this user may not {privilege} {table.where}"
-    if _one(connection, "SELECT row_security_active(%s::oid)", oid):
-        # It hides rows without a word, and their keys would be destroyed.
-        yield f"{table.where} shows this user the rows that a policy allows only; expected a user with BYPASSRLS"
+    """What this user may not see or do. Partitions are gone through one by one, so each has to be open."""
+    if _one(connection, _HAS_HEIRS, oid):
+        yield f"tables inherit from {table.where}: their rows would be read with it, and not re-encrypted"
+    if not _one(connection, "SELECT has_table_privilege(%s::oid, 'INSERT')", oid):
+        yield f"this user may not INSERT {table.where}"
+    for name, part in [(table.where, oid), *_partitions(connection, oid)]:
+        for privilege in ("SELECT", "UPDATE"):
+            if not _one(connection, "SELECT has_table_privilege(%s::oid, %s)", part, privilege):
+                yield f"this user may not {privilege} {name}"
+        if _one(connection, "SELECT row_security_active(%s::oid)", part):
+            # It hides rows without a word, and their keys would be destroyed.
+            yield f"{name} shows this user the rows that a policy allows only; expected a user with BYPASSRLS"
 
 
 def _undescribed(connection: Connection, described: set[tuple[int | None, str]]) -> Iterator[str]:
@@ -83,6 +104,21 @@ def _kinds(connection: Connection, oid: int | None) -> dict[str, str]:
     )
 
 
+def _needed(connection: Connection, oid: int) -> list[str]:
+    rows = connection.execute(
+        "SELECT attname FROM pg_attribute WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped "
+        "AND attnotnull AND NOT atthasdef AND attidentity = '' ORDER BY attnum",
+        [oid],
+    ).fetchall()
+    return [name for (name,) in rows]
+
+
+def _partitions(connection: Connection, oid: int) -> list[tuple[str, int]]:
+    return connection.execute(
+        "SELECT relid::regclass::text, relid FROM pg_partition_tree(%s::oid) WHERE isleaf ORDER BY relid", [oid]
+    ).fetchall()
+
+
 def _primary_key(connection: Connection, oid: int) -> list[str]:
     rows = connection.execute(
         "SELECT a.attname FROM pg_index i, unnest(i.indkey) WITH ORDINALITY AS k(attnum, place), pg_attribute a "
@@ -95,6 +131,11 @@ def _primary_key(connection: Connection, oid: int) -> list[str]:
 def _one(connection: Connection, query: str, *values: Any) -> Any:
     return next(value for (value,) in connection.execute(query.encode(), values).fetchall())
 
+
+# Otherwise than as partitions.
+_HAS_HEIRS = """
+SELECT EXISTS (SELECT FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhparent WHERE c.oid = %s AND c.relkind = 'r')
+"""
 
 # Tables that this user may read; partitions are their parent's.
 _COLUMNS_OF_BYTES = """

@@ -6,7 +6,7 @@ goes on, as the application writes: whatever was acknowledged must be there afte
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -54,7 +54,7 @@ def _maker(kind: str) -> Callable[[str, int], Any]:
     return _MAKERS[kind]
 
 
-_MAKERS: dict[str, Callable[[str, int], Any]] = {
+_MAKERS: Mapping[str, Callable[[str, int], Any]] = {
     "uuid": lambda table, number: uuid5(_NAMESPACE, f"{table} {number}"),
     "text": lambda _, number: f"steward-golden-{number}",
     "character varying": lambda _, number: f"steward-golden-{number}",
@@ -62,3 +62,5 @@ _MAKERS: dict[str, Callable[[str, int], Any]] = {
     "integer": lambda _, number: _FIRST_NUMBER + number,
     "bigint": lambda _, number: _FIRST_NUMBER + number,
 }
+#: PostgreSQL's types of primary keys that rows are addressed and fields are bound by.
+ROW_ID_KINDS = frozenset(_MAKERS)
