@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from steward.errors import BadInput, StewardError, Unavailable
+from steward.errors import BadInput, StewardError
 
 
 class ColumnsUnusable(BadInput):
@@ -13,8 +13,11 @@ class KeyInUse(BadInput):
     """Rows are still under a key that was to be retired or destroyed."""
 
 
-class ReadersLag(Unavailable):
-    """Processes have not taken up the keyring's latest change in the time that was given to them."""
+class ReadersLag(StewardError):
+    """Processes have not taken up the keyring's latest change in the time that was given to them.
+
+    Not transient: it has been waited for, as long as was asked, and whoever tries a step again would wait as long again.
+    """
 
 
 class SweepStuck(StewardError):
