@@ -77,7 +77,7 @@ def rotate(request: RotationRequest, plan: Plan) -> RotationReport:
         with so_far.stage("new keys"):
             plant_golden_rows(plan)
             so_far.kek = new_kek_version(plan)
-            so_far.rewrapped = rewrap_keys(plan, so_far.kek)
+            so_far.rewrapped = rewrap_keys(request, plan, so_far.kek)
             so_far.generations = add_generations(plan, so_far.kek)
         with golden_writes(plan):
             with so_far.stage("readers and writers take them up"):

@@ -14,7 +14,7 @@ from steward.clients.encrypted_tables import find_faults
 from steward.clients.postgres import application_database, connect
 from steward.clients.s3 import open_evidence_bucket
 from steward.errors import BadInput
-from steward.fieldcrypt.keyring import State, WrappedKeys
+from steward.fieldcrypt.keyring import State, Wrap, WrappedKeys
 from steward.keys.columns import load_columns
 from steward.keys.errors import ColumnsUnusable, ReadersLag
 from steward.keys.golden import GOLDEN_TENANT
@@ -89,15 +89,18 @@ def new_kek_version(plan: Plan) -> str:
 
 
 @step("rewrap keys")
-def rewrap_keys(plan: Plan, kek: str) -> int:
-    """Wrap every living key under *kek* too; the old wraps stay. How many are wrapped by it then.
+def rewrap_keys(request: RotationRequest, plan: Plan, kek: str) -> int:
+    """Wrap every key that is read under *kek* too; the old wraps stay. How many are wrapped by it then.
 
-    A new wrap is not the only one of its key until the old ones are dropped, and is looked at before that.
+    Retired ones only after a suspicion: they are about to be destroyed, and each would cost another call of the vault. A
+    new wrap is not the only one of its key until the old ones are dropped, and is looked at before that.
     """
     hand = at_hand()
     hand.wrap_under(kek)
-    living = [each for kept in hand.keyring.load_many(plan.tenants) for each in kept.generations if each.wraps]
-    wanted = [each for each in living if all(wrap.kek != kek for wrap in each.wraps)]
+    left = set[State]() if request.reason is Reason.SUSPECTED_COMPROMISE else {State.RETIRED}
+    kept = [each for tenant in hand.keyring.load_many(plan.tenants) for each in tenant.generations if each.wraps]
+    living = [each for each in kept if each.state not in left]
+    wanted = [each for each in living if not any(_is_under(wrap, kek) for wrap in each.wraps)]
     _each(lambda one: hand.keyring.keep_wrap(one.key_id, hand.remembering.rewrap(one.wraps[0])), wanted)
     return len(living)
 
@@ -189,8 +192,8 @@ def disable_kek_versions(request: RotationRequest, plan: Plan, kek: str, so_far:
         return so_far
     hand.wrap_under(kek)
     _drop_wraps(hand, kek, all_of_them=request.reason is Reason.SUSPECTED_COMPROMISE)
-    needed = {version.rsplit("/", 1)[-1] for version in hand.keyring.keks()}
-    older = [each for each in hand.vault.versions(plan.kek) if each.version != kek.rsplit("/", 1)[-1] and each.enabled]
+    needed = {_version(each) for each in hand.keyring.keks()}
+    older = [each for each in hand.vault.versions(plan.kek) if each.version != _version(kek) and each.enabled]
     for version in older:
         if version.version not in needed:
             hand.vault.disable_version(version.kid)
@@ -205,12 +208,21 @@ def _drop_wraps(hand: KeysAtHand, kek: str, *, all_of_them: bool) -> None:
     for kept in hand.keyring.load_many(hand.keyring.tenants()):
         for generation in kept.generations:
             if len(generation.wraps) > 1 and (all_of_them or generation.state is State.CURRENT):
-                newest = next(wrap for wrap in generation.wraps if wrap.kek == kek)
-                old = next(wrap for wrap in generation.wraps if wrap.kek != kek)
+                newest = next(wrap for wrap in generation.wraps if _is_under(wrap, kek))
+                old = next(wrap for wrap in generation.wraps if wrap != newest)
                 if hand.remembering.unwrap_anew(newest.kek, newest.wrapped) == hand.remembering.unwrap(
                     old.kek, old.wrapped
                 ):
-                    hand.keyring.drop_wraps(generation.key_id, kek)
+                    hand.keyring.drop_wraps(generation.key_id, newest.kek)
+
+
+def _is_under(wrap: Wrap, kek: str) -> bool:
+    return _version(wrap.kek) == _version(kek)
+
+
+def _version(kek: str) -> str:
+    # The host follows whoever asks: a vault is reached by another name after a restore.
+    return kek.rsplit("/", 1)[-1]
 
 
 def key_ids_in_use(settings: Settings) -> dict[int, int]:
