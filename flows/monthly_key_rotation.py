@@ -37,7 +37,7 @@ from tasks.key_rotation import (
     switch_writers,
 )
 from tasks.key_statements import keep_report, publish_rotation, record_rotation
-from tasks.key_sweeps import await_transactions, prove_rotation, reencrypt
+from tasks.key_sweeps import await_last_transactions, await_transactions, prove_rotation, reencrypt
 from tasks.keys_at_hand import keys_at_hand
 
 MONTHLY = RotationRequest()
@@ -102,4 +102,6 @@ def retire(request: RotationRequest, plan: Plan, kek: str, proof: Proof) -> Reti
     """Disable what was proved to be unused, destroy what outlived its grace, and let go of old versions of the vault's key."""
     decided = decide_retirement(request, plan, proof)
     disable_keys(decided)
+    for application in plan.applications if decided.destroyed else ():
+        await_last_transactions(application, request.readers_seconds)
     return disable_kek_versions(request, plan, kek, destroy_keys(decided))

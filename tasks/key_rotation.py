@@ -31,6 +31,7 @@ KEK_DAYS = 93
 #: Questions to the vault at a time: far below its limits, and not one after the other.
 SIDE_BY_SIDE = 4
 _POLL_SECONDS = 1.0
+_AT_ONCE = dt.timedelta(0)
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -152,10 +153,12 @@ def decide_retirement(request: RotationRequest, plan: Plan, proof: Proof) -> Ret
                 kept[tenant.tenant] = why
             else:
                 retired.append((tenant.tenant, generation.key_id))
-    # The grace of what is disabled now begins now.
-    over = hand.keyring.retired(dt.timedelta(days=request.grace_days), plan.tenants)
-    outlived = [(one.tenant, one.key_id) for one in over] + (retired if request.grace_days == 0 else [])
-    return Retirement(retired=retired, kept=kept, destroyed=outlived)
+    # The grace of what is disabled now begins now. Something under a disabled key is taken back whatever is left of it.
+    grace = dt.timedelta(days=request.grace_days)
+    over = [(one.tenant, one.key_id) for one in hand.keyring.retired(grace, plan.tenants)]
+    overlooked = [(one.tenant, one.key_id) for one in hand.keyring.retired(_AT_ONCE, plan.tenants) if one.key_id in used]
+    outlived = [one for one in over if one not in overlooked] + (retired if request.grace_days == 0 else [])
+    return Retirement(retired=retired, kept=kept, destroyed=outlived, reinstated=overlooked)
 
 
 def _kept_because(tenant: str, key_id: int, proof: Proof, used: dict[int, int]) -> str:
@@ -177,7 +180,7 @@ def destroy_keys(decided: Retirement) -> Retirement:
     """Delete the wraps of what outlived its grace. Rows are counted right before: a key that is in use is taken back."""
     hand = at_hand()
     used = key_ids_in_use(hand.settings) if decided.destroyed else {}
-    in_use = [one for one in decided.destroyed if used.get(one[1])]
+    in_use = [*decided.reinstated, *(one for one in decided.destroyed if used.get(one[1]))]
     unused = [one for one in decided.destroyed if not used.get(one[1])]
     _each(lambda one: hand.keyring.reinstate(*one), in_use)
     _each(lambda one: hand.keyring.destroy(*one), unused)

@@ -41,14 +41,24 @@ _NO_LIMIT_MILLISECONDS = 1e9
 @step("wait for transactions", run_name="wait for transactions of {application}", key="{application}")
 def await_transactions(application: str, seconds: float) -> float:
     """Until whatever was writing when writers had switched is over: it may hold what the old key encrypted."""
+    return _transactions_ended(application, seconds, "nothing is re-encrypted")
+
+
+@step("wait for last transactions", run_name="wait for last transactions of {application}", key="{application}")
+def await_last_transactions(application: str, seconds: float) -> float:
+    """The same before keys are destroyed: what is not committed yet would not be counted."""
+    return _transactions_ended(application, seconds, "no key is destroyed")
+
+
+def _transactions_ended(application: str, seconds: float, until_then: str) -> float:
     began = time.monotonic()
     with open_rows(key_database(application)) as rows:
         now = rows.next_transaction()
         while (oldest := rows.oldest_transaction()) <= now:
             if time.monotonic() - began > seconds:
                 raise ReadersLag(
-                    f"transaction {oldest} of {application} began before writers had the new keys, and is still open "
-                    f"after {seconds:g} s",
+                    f"transaction {oldest} of {application} may hold what an old key encrypted, and is still open after "
+                    f"{seconds:g} s: {until_then}",
                     hint="see pg_stat_activity for sessions with an old xact_start; the old keys stay until it is over",
                 )
             time.sleep(_POLL_SECONDS)
