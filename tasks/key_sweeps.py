@@ -32,6 +32,8 @@ from tasks.keys_at_hand import at_hand, key_database, key_sweeps
 _QUIET_SECONDS = 2.0
 #: Rows that move while a pass is under way are found by the next one; each has far fewer than the one before.
 _MOST_PASSES = 20
+#: Where all that is left is held by others, passes come further and further apart: six minutes for twenty of them.
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 30.0
 #: Each golden row that is written is written so often: as an application writes, and a burden to nobody.
 _WRITE_SECONDS = 0.2
 _POLL_SECONDS = 0.5
@@ -124,9 +126,12 @@ class _Swept:
             if done.replaced == 0 and done.overtaken == 0:
                 self.damaged += done.damaged
                 return
+            if done.replaced == 0:
+                time.sleep(min(_FIRST_PAUSE_SECONDS * 2**number, _LONGEST_PAUSE_SECONDS))
         raise SweepStuck(
             f"{self._left(table):,} values of {table.where} are under old keys after {_MOST_PASSES} passes",
-            hint="something goes on writing under old keys: see which processes the keyring's readers list does not name",
+            hint="something goes on writing under old keys, or holds these rows for minutes: see pg_stat_activity, and "
+            "which processes the keyring's readers list does not name",
         )
 
     def _pass(self, sweep: Sweep, number: int) -> Tally:
