@@ -188,7 +188,6 @@ class _Progress:
 def prove_rotation(plan: Plan) -> Proof:
     """Decrypt every row of every application, look values up, and read the golden rows."""
     hand = at_hand()
-    keys, erased = hand.key_sets(hand.keyring.tenants()), set(hand.keyring.erased())
     found: list[tuple[str, TableProof]] = []
     golden = GoldenProof()
     for application in plan.applications:
@@ -198,6 +197,8 @@ def prove_rotation(plan: Plan) -> Proof:
             golden = prove_golden_rows(application, rows, golden)
         chosen = random.Random(operation().id)  # noqa: S311  which rows are looked up is no secret
         with open_snapshot(key_database(application)) as snapshot:
+            # Asked after the rows: whoever has some of them had keys by then, or was erased.
+            keys, erased = hand.key_sets(hand.keyring.tenants()), set(hand.keyring.erased())
             for table in load_columns(hand.settings.applications[application].encrypted).tables:
                 proof = prove_table(table, RowMover(table, keys), erased, snapshot, chosen)
                 found.append((application, proof))
