@@ -121,6 +121,11 @@ def test_a_row_that_is_not_as_it_was_acknowledged_is_named(laid, tenants, tmp_pa
     assert not checked.faultless
 
 
+def untrue(traffic):
+    """Answers that cannot be true, as the users saw them: all other failures are of a server that was away or busy."""
+    return [reason for reason in traffic.summary()["failures"] if "other values" in reason or "did not find" in reason]
+
+
 def victims(settings, traffic):
     """Rows that were there before the traffic, that it changed, and that have something in each column."""
     query = "SELECT id FROM customers JOIN old USING (id) WHERE id = ANY(%s) AND customers.notes IS NOT NULL"
@@ -160,7 +165,7 @@ def test_an_application_that_is_killed_fails_requests_and_loses_nothing(laid, fi
         until(lambda: traffic.summary()["failed"] >= 5)
         before = traffic.acknowledged()
         until(lambda: traffic.acknowledged() >= before + 5)
-    assert all(reason.startswith("no answer: ") for reason in traffic.summary()["failures"])
+    assert untrue(traffic) == []
     assert check_writes(laid, traffic.log).faultless
 
 
@@ -172,7 +177,7 @@ def test_a_database_that_is_killed_and_comes_back_has_every_acknowledged_write(l
         before = traffic.acknowledged()
         until(lambda: traffic.acknowledged() >= before + 20)
     assert traffic.summary()["failed"] > 0
-    assert not any("other values" in reason or "did not find" in reason for reason in traffic.summary()["failures"])
+    assert untrue(traffic) == []
     assert check_writes(laid, traffic.log).faultless
 
 
