@@ -16,6 +16,7 @@ from prefect import flow
 from prefect.logging import get_run_logger
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from steward.clients.keyring_errors import possible
 from steward.keys.erasure import check_request
 from steward.keys.erasure_report import ErasureBegun, ErasureFacts, ErasureNotVerified, ErasureReport
 from steward.operations.claims import Terms
@@ -35,7 +36,7 @@ from tasks.shredding import (
 
 
 class ShredRequest(BaseModel):
-    """Whom, and why. NotConfirmed where the name is not typed twice alike, ReasonMissing, NotErasable."""
+    """Whom, and why. TenantUnknown for what no tenant is called, NotConfirmed where the name is not typed twice alike, ReasonMissing, NotErasable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, title="Erase a tenant")
 
@@ -63,7 +64,7 @@ class ShredRequest(BaseModel):
 
     @model_validator(mode="after")
     def _confirmed(self) -> Self:
-        check_request(self.tenant, self.confirm, self.reason)
+        check_request(possible(self.tenant), self.confirm, self.reason)
         return self
 
 
