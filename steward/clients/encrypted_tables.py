@@ -115,7 +115,7 @@ def _needed(connection: Connection, oid: int) -> list[str]:
 
 def _partitions(connection: Connection, oid: int) -> list[tuple[str, int]]:
     return connection.execute(
-        "SELECT relid::regclass::text, relid FROM pg_partition_tree(%s::oid) WHERE isleaf ORDER BY relid", [oid]
+        "SELECT relid::text, relid::oid FROM pg_partition_tree(%s::oid) WHERE isleaf ORDER BY 2", [oid]
     ).fetchall()
 
 
