@@ -87,4 +87,7 @@ def test_an_unknown_digest_is_told_with_a_hint(recorded, capsys):
 
 def test_complete_says_how_many(recorded, capsys):
     assert main(["complete"]) == 0
-    assert capsys.readouterr().out == "1 statements recorded, every one of them under Object Lock; the log is signed and anchored\n"
+    assert (
+        capsys.readouterr().out
+        == "1 statements recorded, every one of them under Object Lock; the log is signed and anchored\n"
+    )
