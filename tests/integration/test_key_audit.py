@@ -113,7 +113,12 @@ def another_kek(ground, name):
     kek = changed(ground.settings, "keyring", kek=name)
     with ground.vault.client(KeyClient) as keys:
         try:
-            yield dataclasses.replace(ground, settings=kek, policy=with_rule(ground.policy, name=name)), keys
+            yield (
+                dataclasses.replace(
+                    ground, settings=kek, policy=with_rule(ground.policy, name=name, enabled_versions=2)
+                ),
+                keys,
+            )
         finally:
             keys.begin_delete_key(name).wait()
 
@@ -215,7 +220,7 @@ def test_generations_that_stayed_too_long_in_a_state_are_named(ground):
         backdated(ground, "superseded_at", "previous", 15)
         assert set(ground.found("keyring")) == {"generation-previous-left:acme/1"}
         keyring.retire("acme", first.key_id)
-        backdated(ground, "retired_at", "retired", 15)
+        backdated(ground, "retired_at", "retired", 41)
         assert set(ground.found("keyring")) == {"generation-retired-left:acme/1"}
         keyring.destroy("acme", first.key_id)
     assert ground.found("keyring") == {}
