@@ -8,8 +8,8 @@ objects of the same period; `complete` writes all.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -59,15 +59,16 @@ def record(settings: Settings, statement: Statement) -> EvidenceRef:
     payload = statement.payload()
     envelope = sign(payload, signer)
     signed = verify(envelope, signer.public_key)
-    with _bucket(settings) as bucket:
-        newest = promised(settings, bucket) if isinstance(bucket, LockedBucket) else None
+    with ExitStack() as stack:
+        reached = _reach(settings, stack)
+        newest = None if isinstance(reached, StewardError) else reached.newest
         row, earlier = _append(settings, statement, signed, envelope, newest)
-        if not isinstance(bucket, LockedBucket):
-            raise bucket
+        if isinstance(reached, StewardError):
+            raise reached
         # An attempt that stopped between the stores measured other times, so its statement is another one.
-        _lock_all(bucket, earlier, settings.evidence.lock_days)
-        stored = _lock(bucket, row, settings.evidence.lock_days)
-        seal(settings, bucket, newest)
+        _lock_all(reached.bucket, earlier, settings.evidence.lock_days)
+        stored = _lock(reached.bucket, row, settings.evidence.lock_days)
+        seal(settings, reached.bucket, newest)
     return EvidenceRef(row.digest, object_key(row.digest), stored.version_id, row.id)
 
 
@@ -90,15 +91,21 @@ def _page(settings: Settings, before: int | None) -> list[Recorded]:
         return list_statements(connection, before=before, limit=_PAGE)
 
 
-@contextmanager
-def _bucket(settings: Settings) -> Generator[LockedBucket | StewardError]:
-    """The bucket; or why it cannot be had, to be raised once the statement's row is there."""
-    with ExitStack() as stack:
-        try:
-            bucket = stack.enter_context(open_evidence_bucket(settings))
-        except StewardError as error:
-            bucket = error
-        yield bucket
+@dataclass(frozen=True)
+class _Reached:
+    """The open bucket, and what it holds of the log that the database does not."""
+
+    bucket: LockedBucket
+    newest: SignedCheckpoint | None
+
+
+def _reach(settings: Settings, stack: ExitStack) -> _Reached | StewardError:
+    """The bucket; or why it cannot be had or asked, to be raised once the statement's row is there."""
+    try:
+        bucket = stack.enter_context(open_evidence_bucket(settings))
+        return _Reached(bucket, promised(settings, bucket))
+    except StewardError as error:
+        return error
 
 
 def _append(

@@ -136,6 +136,13 @@ def test_a_key_that_the_vault_does_not_have_is_told(stores):
         record(changed(stores, "evidence", checkpoint_key="absent"), new_statement())
 
 
+def test_keys_that_cannot_be_read_lose_no_statement(stores, tmp_path):
+    with pytest.raises(UnusableKey, match="cannot read public keys"):
+        record(changed(stores, "evidence", checkpoint_public_keys=tmp_path / "absent"), new_statement())
+    with connect(stores) as connection:
+        assert log.size(connection) == 1
+
+
 def test_a_new_version_of_the_key_signs_once_its_public_half_is_published(stores, vault_keys, command, tmp_path):
     name, published = f"evidence-{secrets.token_hex(4)}", tmp_path / "checkpoints.pub"
     mine = changed(stores, "evidence", checkpoint_key=name, checkpoint_public_keys=published)

@@ -238,7 +238,7 @@ def test_a_key_that_auditors_do_not_have_signs_nothing(stores, made, tmp_path):
 
 
 def test_a_database_without_migrations_is_told(settings, made):
-    with fresh_database(settings) as empty, pytest.raises(DatabaseNotMigrated, match=r"steward\.log"):
+    with fresh_database(settings) as empty, pytest.raises(DatabaseNotMigrated, match=r"steward\.evidence"):
         record(empty, made)
 
 
