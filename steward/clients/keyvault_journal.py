@@ -63,6 +63,13 @@ class JournaledVault(VersionedKeys):
             time.sleep(_PAUSE_SECONDS)
 
     def _announce(self, method: str, url: str) -> str:
+        self._ask_whether_it_may(method)
+        request_id = self._journal.announce(action_of(method, url))
+        # Again: a process that froze since then would be announced here after its operation's statement was recorded, and
+        # what is sent would be in none. Frozen after this, it is in the journal before its successor begins.
+        self._ask_whether_it_may(method)
+        return request_id
+
+    def _ask_whether_it_may(self, method: str) -> None:
         if self._before_write and is_write(method):
             self._before_write()
-        return self._journal.announce(action_of(method, url))

@@ -465,6 +465,23 @@ def test_the_guard_is_asked_before_anything_but_a_reading_is_announced(ground, s
     assert {operation for operation, _ in logged(server, PRINCIPAL, began)} == {"KeyGet"}
 
 
+def test_who_is_superseded_while_a_call_is_announced_does_not_send_it(ground, server, began):
+    """Its operation's statement may be recorded by then: what arrived in the vault would be in none."""
+
+    class Superseded(Exception):
+        pass
+
+    def guard():
+        if "KeyUnwrap" in announced(ground):
+            raise Superseded
+
+    with open_journaled_vault(ground, Note("rotate"), before_write=guard) as vault:
+        wrap = vault.wrap("tenants", PAYLOAD)
+        with pytest.raises(Superseded):
+            vault.unwrap(wrap.kek, wrap.wrapped)
+    assert {operation for operation, _ in logged(server, PRINCIPAL, began)} == {"KeyGet"}
+
+
 def test_no_row_holds_what_was_wrapped_or_signed(ground):
     digest = hashlib.sha256(b"statement").digest()
     with open_journaled_vault(ground, Note("rotate")) as vault:
