@@ -54,11 +54,12 @@ def newest_version(settings: Settings) -> VaultKey:
 
 def _open(settings: Settings) -> KeyVaultClient:
     # The one place where evidence opens the vault; here, because without one Azure's libraries need not be installed.
-    from steward.clients.keyvault import open_vault  # noqa: PLC0415 # the reason stands above
+    from steward.clients.keyvault_journal import open_journaled_vault  # noqa: PLC0415 # the reason stands above
+    from steward.keys.calls import CHECKPOINT, Note  # noqa: PLC0415 # as above
 
     if settings.vault is None:
         raise UnusableKey("checkpoints are signed in the vault, and there is none", hint="add [vault] to the settings")
-    return open_vault(settings.vault)
+    return open_journaled_vault(settings, Note(CHECKPOINT))
 
 
 def _published_version(vault: _Vault, name: str, keys: list[NoteKey], last_kid: str | None) -> VaultKey:

@@ -36,7 +36,8 @@ def recover(settings: Settings) -> int:
             for index in range(begin, max(leaves, default=-1) + 1):
                 _append(connection, bucket, leaves, index)
             _refuse_other_root(connection, newest)
-        seal(settings, bucket, newest)
+        if owed := seal(settings, bucket, newest):
+            raise owed
     return max(len(leaves) - begin, 0)
 
 

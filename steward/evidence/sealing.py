@@ -13,6 +13,7 @@ from itertools import islice
 
 from steward.clients.postgres import Connection, connect, open_connection, worded
 from steward.clients.s3 import LockedBucket
+from steward.errors import Unavailable
 from steward.evidence import log
 from steward.evidence.anchors import Anchors
 from steward.evidence.checkpoint_signing import published_keys, sign_checkpoint
@@ -49,18 +50,24 @@ def refuse_rolled_back(connection: Connection, newest: Signed | None) -> None:
         raise _rolled_back(entries, newest.checkpoint.size)
 
 
-def seal(settings: Settings, bucket: LockedBucket, newest: Signed | None = None) -> None:
+def seal(settings: Settings, bucket: LockedBucket, newest: Signed | None = None) -> Unavailable | None:
     """Sign the log as it is now, and anchor it; *newest* is what `promised` said.
 
-    Raises what the vault raises, transient where it is away: the statements are recorded, and the next call signs.
-    LogForked where the database contradicts what was signed before; then nothing is signed.
+    Answers why it could not be signed where the vault is away: the entries are anchored, and the next call signs for them
+    too. Raises what else the vault raises. LogForked where the database contradicts what was signed before; then nothing
+    is signed.
     """
+    owed = None
     with _at_once(settings) as connection:
         if newest:
             _adopt(connection, newest)
         if settings.evidence.checkpoint_key:
-            _sign(settings, connection)
+            try:
+                _sign(settings, connection)
+            except Unavailable as away:
+                owed = away
         _anchor(settings, connection, bucket)
+    return owed
 
 
 @contextmanager

@@ -8,6 +8,7 @@ objects of the same period; `complete` writes all.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ from steward.settings import Settings
 _OF_ONE_PERIOD = 20
 _PAGE = 500
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class EvidenceRef:
@@ -42,6 +45,8 @@ class EvidenceRef:
     object_key: str
     version_id: str
     row_id: int
+    is_checkpointed: bool = True
+    """It is under a signed checkpoint; False: the vault was away, and the next recording signs for it."""
 
 
 def object_key(digest: str) -> str:
@@ -51,9 +56,10 @@ def object_key(digest: str) -> str:
 def record(settings: Settings, statement: Statement) -> EvidenceRef:
     """Sign *statement* and keep it in both stores and the log; the same statement again changes nothing and returns the same.
 
-    Raises Unavailable where a store or the vault is away: repeat it with the same statement. EvidenceConflict where the
-    object store holds something else under this digest; LogRolledBack, and nothing is recorded, where the database's log
-    is older than one that was signed; LogForked where it is another one.
+    A vault that is away keeps nobody waiting: the statement stands, `is_checkpointed` is False, and the next recording,
+    or `complete`, signs for it too. Raises Unavailable where a store is away: repeat it with the same statement.
+    EvidenceConflict where the object store holds something else under this digest; LogRolledBack, and nothing is
+    recorded, where the database's log is older than one that was signed; LogForked where it is another one.
     """
     signer = open_signer(settings)
     payload = statement.payload()
@@ -68,21 +74,24 @@ def record(settings: Settings, statement: Statement) -> EvidenceRef:
         # An attempt that stopped between the stores measured other times, so its statement is another one.
         _lock_all(reached.bucket, earlier, settings.evidence.lock_days)
         stored = _lock(reached.bucket, row, settings.evidence.lock_days)
-        seal(settings, reached.bucket, newest)
-    return EvidenceRef(row.digest, object_key(row.digest), stored.version_id, row.id)
+        owed = seal(settings, reached.bucket, newest)
+    if owed:
+        _log.warning("the evidence log's checkpoint is not signed yet: %s", owed.message)
+    return EvidenceRef(row.digest, object_key(row.digest), stored.version_id, row.id, owed is None)
 
 
 def complete(settings: Settings) -> int:
     """Put every recorded statement under Object Lock that is not there yet, then sign and anchor the log.
 
-    Returns how many statements were looked at.
+    Returns how many statements were looked at. Raises Unavailable where a store or the vault is away.
     """
     looked_at, before = 0, None
     with open_evidence_bucket(settings) as bucket:
         while rows := _page(settings, before):
             _lock_all(bucket, rows, settings.evidence.lock_days)
             looked_at, before = looked_at + len(rows), rows[-1].id
-        seal(settings, bucket, promised(settings, bucket))
+        if owed := seal(settings, bucket, promised(settings, bucket)):
+            raise owed
     return looked_at
 
 
