@@ -151,6 +151,8 @@ def cover_calls(stage: Stage, since: datetime) -> bool:
 
 def shown(stage: Stage, what: str, module: str, *arguments: str) -> bool:
     """Show what the command prints; whether it succeeded."""
+    # Of an earlier demo's nothing is to be shown as this one's last lines.
+    stage.shell.log(what).unlink(missing_ok=True)
     try:
         for line in stage.shell.lines(what, sys.executable, "-m", module, *arguments):
             say(f"{what}: {line}")
