@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 RIVALS := .venv-rivals
 N ?=
 
-.PHONY: help setup demo demo-keys up deploy down status test test-unit lint format clean lock bench-snapshot drill-snapshot drill-clean-runs bench-operations drill-operations bench-keys bench-fieldcrypt fuzz-fieldcrypt
+.PHONY: help setup demo demo-keys up deploy down status test test-unit lint format clean lock bench-snapshot drill-snapshot drill-clean-runs bench-operations drill-operations drill-keys bench-keys bench-fieldcrypt fuzz-fieldcrypt
 
 help:  ## what there is to do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -93,6 +93,9 @@ drill-operations: setup  ## kill everything around a flow with every kind of eff
 
 bench-keys: setup  ## what rotating every key costs, and what live users feel of it (N= rows); last line JSON
 	@$(BIN)/python -m bench.keys $(if $(N),--rows $(N))
+
+drill-keys: setup  ## kill whatever rotates or erases keys, at every step, with servers that fail (N= cases); last line JSON
+	@$(BIN)/python -m tests.drills keys --cases $(or $(N),200)
 
 bench-fieldcrypt: setup $(RIVALS)/.made  ## what encrypting a field costs beside other libraries, and a cold tenant; last line JSON
 	@$(BIN)/python -m bench.fieldcrypt

@@ -15,9 +15,12 @@ DRILLS = {
     "clean-runs": "test_clean_runs.py",
     "damage": "test_damaged_restore.py",
     "operations": "test_operations.py",
+    "keys": "test_keys.py",
 }
 #: Of the replica, where a drill needs few.
-SERVERS = {"operations": "postgres,prefect,worker"}
+SERVERS = {"operations": "postgres,prefect,worker", "keys": "postgres,prefect"}
+#: What a case tells beside its fault: how often it was met where.
+PLACES = "killed_at"
 
 
 class Count:
@@ -40,11 +43,11 @@ class Count:
         """Sums, and for each fault how many cases it had: what was told, else what ran."""
         if not self.told:
             return {"cases": self.passed + self.failed, "failed": self.failed}
-        total = Counter()
-        for figures in self.told.values():
-            total.update(figures)
-        by_fault = {fault: figures["cases"] for fault, figures in self.told.items()}
-        return {**total, "failed": self.failed, "by_fault": by_fault}
+        total, places = Counter(), {name: dict(told) for name, told in self.told.items() if name == PLACES}
+        by_fault = {fault: figures["cases"] for fault, figures in self.told.items() if fault != PLACES}
+        for fault in by_fault:
+            total.update(self.told[fault])
+        return {**total, "failed": self.failed, "by_fault": by_fault, **places}
 
 
 def main():
@@ -52,9 +55,12 @@ def main():
     parser.add_argument("name", choices=DRILLS)
     parser.add_argument("--cases", type=int, required=True, help="how many, at least 1")
     parser.add_argument("--seed", type=int, default=20250731, help="which ones; the same seed draws the same")
+    parser.add_argument("--only", type=int, help="of these cases the one of this number; of `keys`")
     parser.add_argument("--replica", type=Path, help="use the replica there instead of one of the drill's own")
     asked = parser.parse_args()
     os.environ |= {"STEWARD_DRILL_CASES": str(asked.cases), "STEWARD_DRILL_SEED": str(asked.seed)}
+    if asked.only is not None:
+        os.environ["STEWARD_DRILL_ONLY"] = str(asked.only)
     options = ["--replica", str(asked.replica)] if asked.replica else []
     options += ["--servers", SERVERS[asked.name]] if asked.name in SERVERS else []
     count, started = Count(), time.monotonic()

@@ -1,0 +1,55 @@
+"""Keys rotated and tenants erased, whatever is killed, frozen or away, wherever: every row decrypts, nothing is done twice.
+
+`STEWARD_DRILL_CASES` says how many: a few by default, more by `make drill-keys`; `STEWARD_DRILL_ONLY` names one of them.
+Cases run side by side, each in a replica that it shares with none: what a test here waits for may have ended long ago.
+"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+
+import pytest
+
+from tests.drills.keys.cases import draw
+from tests.drills.keys.conducting import conduct
+from tests.drills.keys.stage import staged
+
+pytestmark = pytest.mark.without_search
+
+CASES = int(os.environ.get("STEWARD_DRILL_CASES", "4"))
+SEED = int(os.environ.get("STEWARD_DRILL_SEED", "20250731"))
+ONLY = os.environ.get("STEWARD_DRILL_ONLY")
+DRAWN = [case for case in draw(SEED, CASES) if ONLY is None or case.number == int(ONLY)]
+#: A case waits for most of its time; more of them than this would only measure two cores.
+LANES = 3
+
+
+@pytest.fixture(scope="module")
+def conducted(replica):
+    """Each case's outcome, to be waited for."""
+    with staged(replica, min(LANES, len(DRAWN))) as lanes, ThreadPoolExecutor(len(lanes), "lane") as pool:
+        free = SimpleQueue()
+        for lane in lanes:
+            free.put(lane)
+
+        def in_a_lane(case):
+            lane = free.get()
+            try:
+                return conduct(lane, case)
+            finally:
+                free.put(lane)
+
+        outcomes = {case: pool.submit(in_a_lane, case) for case in DRAWN}
+        yield outcomes
+        for each in outcomes.values():
+            each.cancel()
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("case", DRAWN, ids=str)
+def test_every_row_decrypts_under_one_new_key_whatever_is_killed(conducted, case, record_property):
+    tally, story = conducted[case].result()
+    record_property(case.kind, tally.figures)
+    record_property("killed_at", {case.place: 1})
+    again = f"python -m tests.drills keys --cases {case.number + 1} --seed {SEED} --only {case.number}"
+    assert not tally.faults, "\n".join([str(tally.faults), again, *story])
