@@ -1,4 +1,16 @@
 from tests.flows.durable_ground import book, effects, ledger_settings
 from tests.nights import fresh, ground
+from tests.rotation_ground import all_customers, customers, flow_customers, new_customers, rotation_template
 
-__all__ = ["book", "effects", "fresh", "ground", "ledger_settings"]
+__all__ = [
+    "all_customers",
+    "book",
+    "customers",
+    "effects",
+    "flow_customers",
+    "fresh",
+    "ground",
+    "ledger_settings",
+    "new_customers",
+    "rotation_template",
+]
