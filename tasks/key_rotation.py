@@ -24,8 +24,8 @@ from steward.settings import Settings
 from tasks.durable import operation, step
 from tasks.keys_at_hand import KeysAtHand, at_hand
 
-#: The tag of a version of the vault's key: by it a second attempt finds what the first one made.
-MADE_BY = "steward-rotation"
+#: Tags of a version of the vault's key: by them a second attempt finds what the first one made.
+MADE_BY, MADE_FOR = "steward-rotation", "steward-period"
 #: A version that is not rotated in time is complained about by the vault itself.
 KEK_DAYS = 93
 #: Questions to the vault at a time: far below its limits, and not one after the other.
@@ -86,7 +86,10 @@ def new_kek_version(plan: Plan) -> str:
         return hand.vault.key(plan.kek).kid
     held = operation()
     expires = dt.datetime.now(dt.UTC).replace(microsecond=0) + dt.timedelta(days=KEK_DAYS)
-    return hand.vault.new_version(plan.kek, {MADE_BY: f"{held.id}.{held.round}"}, expires_at=expires).kid
+    # The period too: numbers begin anew in a ledger that is laid anew or goes back to a backup, and the version that an
+    # operation of the same number made long ago is not what is asked for.
+    tags = {MADE_BY: f"{held.id}.{held.round}", MADE_FOR: held.period}
+    return hand.vault.new_version(plan.kek, tags, expires_at=expires).kid
 
 
 @step("rewrap keys")
@@ -156,7 +159,8 @@ def decide_retirement(request: RotationRequest, plan: Plan, proof: Proof) -> Ret
     # The grace of what is disabled now begins now. Something under a disabled key is taken back whatever is left of it.
     grace = dt.timedelta(days=request.grace_days)
     over = [(one.tenant, one.key_id) for one in hand.keyring.retired(grace, plan.tenants)]
-    overlooked = [(one.tenant, one.key_id) for one in hand.keyring.retired(_AT_ONCE, plan.tenants) if one.key_id in used]
+    disabled = [(one.tenant, one.key_id) for one in hand.keyring.retired(_AT_ONCE, plan.tenants)]
+    overlooked = [one for one in disabled if one[1] in used]
     outlived = [one for one in over if one not in overlooked] + (retired if request.grace_days == 0 else [])
     return Retirement(retired=retired, kept=kept, destroyed=outlived, reinstated=overlooked)
 
