@@ -24,7 +24,8 @@ CREATE TABLE steward.key_calls (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     -- x-ms-client-request-id, the vault's correlationId.
     request_id uuid NOT NULL UNIQUE,
-    operation_id bigint NULL REFERENCES steward.operations,
+    -- Of the ledger. No foreign key: what was announced stays, whatever becomes of the ledger.
+    operation_id bigint NULL,
     -- What is no operation of the ledger: the same text when it is run again.
     command text NULL CHECK (length(command) BETWEEN 1 AND 300),
     -- The vault's operationName: KeyUnwrap, KeyCreate.
