@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import takewhile
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -68,4 +69,9 @@ def read(path: Path) -> Iterator[Entry]:
     """The entries in *path*. A last line cut short by a kill is left out: its request was not recorded as answered."""
     decoder = msgspec.json.Decoder(Entry)
     with path.open("rb") as lines:
-        yield from (decoder.decode(line) for line in lines if line.endswith(b"\n"))
+        # Its end may be written while this reads: the rest of it would come as a line of its own.
+        yield from (decoder.decode(line) for line in takewhile(_whole, lines))
+
+
+def _whole(line: bytes) -> bool:
+    return line.endswith(b"\n")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -74,7 +75,12 @@ def read(path: Path) -> Iterator[Write]:
         return
     decoder = msgspec.json.Decoder(Write)
     with path.open("rb") as lines:
-        yield from (decoder.decode(line) for line in lines if line.endswith(b"\n"))
+        # Its end may be written while this reads: the rest of it would come as a line of its own.
+        yield from (decoder.decode(line) for line in takewhile(_whole, lines))
+
+
+def _whole(line: bytes) -> bool:
+    return line.endswith(b"\n")
 
 
 def _cut_to_whole_lines(path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import takewhile
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -50,7 +51,12 @@ def read(path: Path) -> Iterator[Measure]:
     """The lines in *path*; a last one that is not whole is left out."""
     decoder = msgspec.json.Decoder(Measure)
     with path.open("rb") as lines:
-        yield from (decoder.decode(line) for line in lines if line.endswith(b"\n"))
+        # Its end may be written while this reads: the rest of it would come as a line of its own.
+        yield from (decoder.decode(line) for line in takewhile(_whole, lines))
+
+
+def _whole(line: bytes) -> bool:
+    return line.endswith(b"\n")
 
 
 def summary(measures: Iterable[Measure]) -> dict[str, Any]:
