@@ -28,8 +28,8 @@ from tasks.durable import operation, step
 from tasks.golden_rows import prove_golden_rows
 from tasks.keys_at_hand import at_hand, key_database, key_sweeps
 
-#: The probe is listened to for so long before anything is swept.
-_QUIET_SECONDS = 2.0
+#: How many questions of the probe are listened to before anything is swept, and for how long at most.
+_QUIET_PROBES, _QUIET_SECONDS = 40, 15.0
 #: Rows that move while a pass is under way are found by the next one; each has far fewer than the one before.
 _MOST_PASSES = 20
 #: Where all that is left is held by others, passes come further and further apart: six minutes for twenty of them.
@@ -79,8 +79,7 @@ def reencrypt(application: str, request: RotationRequest, plan: Plan) -> SweepRe
         pace.felt(milliseconds)
 
     with probing(application, listen):
-        time.sleep(_QUIET_SECONDS)
-        quiet = percentile(felt, 0.9) if felt else 0.0
+        quiet = _quiet(felt)
         hurried = request.reason is Reason.SUSPECTED_COMPROMISE
         pace.budget = Budget(quiet, _NO_LIMIT_MILLISECONDS if hurried else request.added_milliseconds)
         felt.clear()
@@ -100,6 +99,16 @@ def reencrypt(application: str, request: RotationRequest, plan: Plan) -> SweepRe
             quiet_milliseconds=quiet,
             felt_milliseconds=percentile(felt, 0.9) if felt else 0.0,
         )
+
+
+def _quiet(felt: list[float]) -> float:
+    """The probe's 90th percentile before anything is swept; a probe that has not begun by then is not waited for longer."""
+    began = time.monotonic()
+    while len(felt) < _QUIET_PROBES and time.monotonic() - began < _QUIET_SECONDS:
+        time.sleep(0.1)
+    if not felt:
+        get_run_logger().warning("the probe is silent: the sweep does not know what the application feels")
+    return percentile(felt, 0.9) if felt else 0.0
 
 
 class _Swept:

@@ -22,15 +22,15 @@ ERASURES = """
 CREATE TABLE steward.erasures (
     tenant text PRIMARY KEY CHECK (octet_length(tenant) BETWEEN 1 AND 255),
     reason text NOT NULL CHECK (reason <> ''),
-    -- NULL: found erased in the keyring, by whatever hand.
-    operation_id bigint NULL REFERENCES steward.operations,
+    -- Of the ledger; NULL: found erased in the keyring, by whatever hand. No foreign key: the list outlives the ledger.
+    operation_id bigint NULL,
     -- Before the keys go: a keyring that is restored in between is erased again.
     asked_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     -- By the keyring's clock.
     erased_at timestamptz NULL,
     complete_after timestamptz NULL,
     completed_at timestamptz NULL,
-    completed_by bigint NULL REFERENCES steward.operations,
+    completed_by bigint NULL,
     CHECK (completed_at IS NULL OR erased_at IS NOT NULL)
 )
 """
@@ -55,7 +55,7 @@ CREATE TRIGGER never BEFORE TRUNCATE ON steward.erasures EXECUTE FUNCTION stewar
 BACKUPS = """
 CREATE TABLE steward.keyring_backups (
     key text PRIMARY KEY,
-    operation_id bigint NOT NULL REFERENCES steward.operations,
+    operation_id bigint NOT NULL,
     taken_at timestamptz NOT NULL,
     epoch bigint NOT NULL,
     sha256 text NOT NULL,
