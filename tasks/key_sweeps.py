@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.logging import get_run_logger
 
 from steward.clients.encrypted_rows import EncryptedRows, open_rows
 from steward.clients.encrypted_snapshot import open_snapshot
