@@ -12,6 +12,7 @@ import pytest
 
 from tests.drills.keys.cases import draw
 from tests.drills.keys.conducting import conduct
+from tests.drills.keys.planting import planted
 from tests.drills.keys.stage import staged
 
 pytestmark = pytest.mark.without_search
@@ -24,22 +25,27 @@ DRAWN = [case for case in draw(SEED, CASES) if ONLY is None or case.number == in
 LANES = 3
 
 
+#: Every kind of fault that is judged by what the servers have.
+KINDS = {"unreadable", "lost", "unfound", "below", "orphans", "doubled", "unproved", "uncovered"}
+
+
 @pytest.fixture(scope="module")
 def conducted(replica):
-    """Each case's outcome, to be waited for."""
+    """The outcome of each case and of the planting, to be waited for."""
     with staged(replica, min(LANES, len(DRAWN))) as lanes, ThreadPoolExecutor(len(lanes), "lane") as pool:
         free = SimpleQueue()
         for lane in lanes:
             free.put(lane)
 
-        def in_a_lane(case):
+        def in_a_lane(work, *what):
             lane = free.get()
             try:
-                return conduct(lane, case)
+                return work(lane, *what)
             finally:
                 free.put(lane)
 
-        outcomes = {case: pool.submit(in_a_lane, case) for case in DRAWN}
+        outcomes = {case: pool.submit(in_a_lane, conduct, case) for case in DRAWN}
+        outcomes[planted] = pool.submit(in_a_lane, planted)
         yield outcomes
         for each in outcomes.values():
             each.cancel()
@@ -53,3 +59,10 @@ def test_every_row_decrypts_under_one_new_key_whatever_is_killed(conducted, case
     record_property("killed_at", {case.place: 1})
     again = f"python -m tests.drills keys --cases {case.number + 1} --seed {SEED} --only {case.number}"
     assert not tally.faults, "\n".join([str(tally.faults), again, *story])
+
+
+def test_a_clean_rotation_has_no_fault_and_one_of_each_kind_is_told_where_it_was_planted(conducted):
+    clean, faults, faults_of_an_erasure = conducted[planted].result()
+    assert clean == {}
+    assert set(faults) == KINDS
+    assert "readable" in faults_of_an_erasure

@@ -33,7 +33,7 @@ STEPS = {
     "await_readers (current)": ROTATIONS,
     "await_transactions (customers)": ROTATIONS,
     "reencrypt (customers)": ROTATIONS,
-    "await_last_transactions (customers)": ROTATIONS,
+    "await_last_transactions (customers)": ("without grace",),
     "prove_rotation": ROTATIONS,
     "decide_retirement": ROTATIONS,
     "disable_keys": ROTATIONS,

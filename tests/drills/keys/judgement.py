@@ -13,6 +13,7 @@ from steward.clients.keyring_rotation import open_rotating_keyring
 from steward.clients.keyvault_versions import open_versions
 from steward.clients.postgres import connect
 from steward.clients.tenantkeys import open_tenant_keys
+from steward.errors import StewardError
 from steward.evidence.store import complete, list_statements
 from steward.evidence.verifying import PROVED, run_verify
 from steward.fieldcrypt import FieldCipher
@@ -74,13 +75,15 @@ class Tally:
 
 def judge(ground, traffic):
     """(the tally, what is to be read of each fault)."""
-    judging = _Judging(ground, traffic)
+    judging = Judging(ground, traffic)
     for look in (judging.rows, judging.writes, judging.keyring, judging.vault, judging.evidence, judging.journal):
         look()
     return judging.tally, judging.story
 
 
-class _Judging:
+class Judging:
+    """Each look adds to the tally, and to the story what was seen."""
+
     def __init__(self, ground, traffic) -> None:
         self.ground, self.case, self.traffic = ground, ground.case, traffic
         self.settings, self.tally, self.story = ground.settings, Tally(), []
@@ -211,9 +214,13 @@ class _Judging:
         words, status = self._verified()
         if status != PROVED:
             # The vault was away when the checkpoint was to be signed: the next statement would, or an operator does.
-            complete(self.settings)
-            self.tally.completed += 1
-            words, status = self._verified()
+            try:
+                complete(self.settings)
+            except StewardError as error:
+                words += f"\n{error}"
+            else:
+                self.tally.completed += 1
+                words, status = self._verified()
         if status != PROVED:
             self.fault("unproved", words)
 
