@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import signal
 import sys
 import time
@@ -17,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import tomli_w
 from prefect.client.orchestration import get_client
@@ -105,7 +107,7 @@ def sentinel_run(place: Place, folder: Path) -> Generator[SentinelRun]:
     began = time.time()
     for name in ("memory", "output"):
         (folder / name).mkdir(mode=0o700)
-    with keyring_ground(inventory.settings_file(place), folder) as ground:
+    with _removed(folder / "memory"), keyring_ground(inventory.settings_file(place), folder) as ground:
         settings = _with_own_kek(ground.file)
         run = SentinelRun(place, settings, folder, began)
         run.secrets |= set(replica_secrets(place))
@@ -121,6 +123,15 @@ def sentinel_run(place: Place, folder: Path) -> Generator[SentinelRun]:
             _run_side_by_side(run, deployments, {shred_tenant.name: _ERASURE, audit_keys.name: {}})
             _collect(run)
             yield run
+
+
+@contextmanager
+def _removed(folder: Path) -> Generator[None]:
+    """In the end: they hold secrets of a replica that may go on, and pytest keeps what tests leave."""
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder)
 
 
 _ROTATION = {
@@ -156,9 +167,11 @@ def _serve_customers(run: SentinelRun) -> None:
     engine = create_engine(told.url())
     add_members(engine, TENANTS)
     engine.dispose()
-    os.environ[lingering_application.VARIABLE] = str(run.folder / "memory")
     module = lingering_application.__name__
-    with serving(told, run.folder / "output" / _OUTPUT, module=module) as served:
+    with (
+        patch.dict(os.environ, {lingering_application.VARIABLE: str(run.folder / "memory")}),
+        serving(told, run.folder / "output" / _OUTPUT, module=module) as served,
+    ):
         site = Site(served.url, told)
         for tenant in TENANTS:
             for number in range(ROWS):
