@@ -35,6 +35,12 @@ def _parser() -> argparse.ArgumentParser:
     enrolling = keyring.add_parser("enrol", help="give tenants their first key, with evidence; harmless twice")
     enrolling.add_argument("tenants", metavar="TENANT", nargs="+")
     enrolling.set_defaults(work=_enrol)
+    retiring = keyring.add_parser(
+        "retire", help="disable an old key under which nothing is; all values are counted first"
+    )
+    retiring.add_argument("tenant", metavar="TENANT")
+    retiring.add_argument("key_id", metavar="KEY_ID", type=int)
+    retiring.set_defaults(work=_retire)
     listing = keyring.add_parser("backups", help="which backups of the keyring there are, newest first")
     restoring = keyring.add_parser("restore", help="fill an empty database from a backup; whoever is erased stays so")
     restoring.add_argument("source", metavar="BACKUP", help="a file, or a name that `keyring backups` lists")
@@ -49,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     covering.add_argument("--principal", metavar="ID", help="application or object id (default: [vault] client_id)")
     covering.add_argument("--since", metavar="TIME", help="leave out what was logged before, as 2026-01-31T00:00:00Z")
     covering.set_defaults(work=_cover)
-    for command in (migrating, enrolling, listing, restoring, erasing, covering):
+    for command in (migrating, enrolling, retiring, listing, restoring, erasing, covering):
         command.add_argument("--settings", type=Path, help="settings file (default: the one STEWARD_SETTINGS names)")
     return parser
 
@@ -77,6 +83,13 @@ def _enrol(settings: Settings, chosen: argparse.Namespace) -> list[str]:
         for keys in enrol(settings, chosen.tenants)
         for one in keys.generations
     ]
+
+
+def _retire(settings: Settings, chosen: argparse.Namespace) -> list[str]:
+    from steward.key_retirement import retire  # noqa: PLC0415 # as above
+
+    kept = retire(settings, chosen.tenant, chosen.key_id)
+    return [f"tenant {kept.tenant}: key {one.key_id} is {one.state}" for one in kept.generations]
 
 
 def _on_backups(name: str, settings: Settings, chosen: argparse.Namespace) -> list[str]:
