@@ -278,7 +278,7 @@ def without_prefect(patch: pytest.MonkeyPatch) -> None:
     """Steps are called as the functions that they wrap; the ledger still records each. What is shown to people is not."""
     for name, step in _steps().items():
         patch.setattr(flow_module, name, step.fn)
-    for module in (flow_module, golden_rows):
+    for module in (flow_module, golden_rows, key_sweeps):
         patch.setattr(module, "get_run_logger", lambda: logging.getLogger("rotation"))
     patch.setattr(key_sweeps, "create_progress_artifact", lambda *_, **__: uuid4())
     patch.setattr(key_sweeps, "update_progress_artifact", lambda *_: None)
