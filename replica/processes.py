@@ -61,7 +61,8 @@ def limit_file_size(pid: int, limit_bytes: int | None) -> list[int]:
     """Set the soft RLIMIT_FSIZE of the whole tree, None for as much as its hard limit lets: the pids changed."""
     changed: list[int] = []
     for process in tree(pid):
-        with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError):
+        # It may end between any two looks: its file is then not there, or cannot be read any more.
+        with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
             soft, hard = _file_size_limits(process.pid)
             wanted = hard if limit_bytes is None else str(limit_bytes)
             if wanted != soft:

@@ -3,7 +3,7 @@ import shutil
 
 import pytest
 
-from replica import faults, state
+from replica import faults, processes, state
 from replica.errors import ForeignTarget, NotAReplica, NotRunning
 from replica.servers import SERVERS
 
@@ -137,3 +137,12 @@ def test_links_out_of_the_state_folder_are_not_followed(folder, tmp_path):
     with pytest.raises(ForeignTarget, match="is not below the state folder"):
         faults.corrupt(folder, "s3")
     assert (outside / "thesis").read_bytes() == b"years of work"
+
+
+@pytest.mark.parametrize("gone", [FileNotFoundError, ProcessLookupError], ids=["before", "during"])
+def test_a_process_that_ends_while_its_limits_are_read_keeps_no_server_from_being_mended(monkeypatch, gone):
+    def read(pid):
+        raise gone
+
+    monkeypatch.setattr(processes, "_file_size_limits", read)
+    assert processes.limit_file_size(os.getpid(), None) == []
