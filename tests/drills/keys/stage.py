@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from replica import faults, inventory, start
 from replica.servers import SERVERS
 from replica.servers.keyvault import _connection, _login, client_id, client_secret
 from steward.clients import tenantkeys
+from steward.clients.keyvault_errors import VaultThrottled
 from steward.clients.keyvault_versions import open_versions
 from steward.clients.postgres import connect
 from steward.enrolment import enrol
@@ -65,7 +67,7 @@ class Ground:
     def __init__(self, lane, case, settings, settings_file) -> None:
         self.lane, self.case, self.settings, self.settings_file = lane, case, settings, settings_file
         self.folder, self.tenants = settings_file.parent, tenant_names(cases.TENANTS)
-        self.began = datetime.now(UTC).replace(microsecond=0)
+        self.began = datetime.now(UTC)
         self.processes = []
         self.book = Ledger(settings)
 
@@ -157,7 +159,7 @@ class Lane:
             # Each case has a log of its own: it is no copy of the template's that goes on otherwise.
             db.execute("UPDATE steward.log SET id = gen_random_uuid()")
         with open_versions(self.administrator) as vault:
-            vault.new_version(settings.keyring.kek, {"made-by": "the drill"})
+            _once_it_does_not_throttle(lambda: vault.new_version(settings.keyring.kek, {"made-by": "the drill"}))
 
     @contextmanager
     def outage(self, outage):
@@ -239,6 +241,15 @@ def _lay_templates(lane):
         db.execute("ALTER TABLE steward.log DISABLE TRIGGER ALL")
     with open_versions(lane.administrator) as vault:
         vault._sdk.keys.create_rsa_key(_OTHERS_KEY, size=4096, hardware_protected=True)
+
+
+def _once_it_does_not_throttle(ask):
+    """The case before may have left the vault asked for all that it allows."""
+    while True:
+        try:
+            return ask()
+        except VaultThrottled as busy:
+            time.sleep(busy.retry_after_seconds)
 
 
 def _with_databases(settings, names, kek):
