@@ -10,12 +10,13 @@ TENANTS, ROWS = 6, 120
 SHRED = "shred-tenant"
 ROTATION = "monthly-key-rotation"
 ONE = "customer-0002"
+_PATIENT = {"readers_seconds": 60}
 #: What is asked for, by the name of the kind.
 REQUESTS = {
-    "scheduled": {},
-    "without grace": {"grace_days": 0},
-    "suspicion": {"reason": "suspected-compromise", "because": "a drill"},
-    "one tenant": {"tenants": [ONE]},
+    "scheduled": _PATIENT,
+    "without grace": {"grace_days": 0, **_PATIENT},
+    "suspicion": {"reason": "suspected-compromise", "because": "a drill", **_PATIENT},
+    "one tenant": {"tenants": [ONE], **_PATIENT},
     "erasure": {"tenant": ONE, "confirm": ONE, "reason": "a drill", "wait_seconds": 60},
 }
 ALL = ("scheduled", "without grace", "suspicion")

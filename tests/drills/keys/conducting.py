@@ -8,12 +8,13 @@ import psutil
 
 from demo.customers.traffic import direct_traffic
 from tests.drills.keys.judgement import Tally, judge
-from tests.drills.keys.stage import PATIENCE_SECONDS
 
 #: As many requests a second as are a burden to nobody: what counts is that each answer is remembered.
 RATE, USERS = 12.0, 2
 #: A process that lost its operation while it was in a call ends itself after 20 s.
 _WOKEN_SECONDS = 60.0
+#: Where a process does not come to its point, or to its end, within this time it is stuck.
+PATIENCE_SECONDS = 120.0
 #: Rounds and attempts after which a case is stuck.
 _MOST_TRIES = 5
 _POLL_SECONDS = 0.05
@@ -83,7 +84,7 @@ def outlive(ground, process):
 def outage_of(ground):
     """The case's outage for the block and some seconds; none where the case has none."""
     case = ground.case
-    with ground.lane.outage(case.outage) if case.outage else nullcontext():
+    with ground.lane.outage(*case.outage) if case.outage else nullcontext():
         yield
         if case.outage:
             time.sleep(case.outage_seconds)

@@ -237,6 +237,6 @@ class Judging:
     def journal(self):
         """The vault's own log of this case, beside journal and statements."""
         client = self.settings.vault.client_id
-        coverage = measure(self.settings, [self.ground.lane.vault_log], client, self.ground.began)
+        coverage = measure(self.settings, [self.settings.audit.vault_log], client, self.ground.began)
         for each in (*coverage.uncovered, *coverage.findings):
             self.fault("uncovered", str(each))

@@ -13,7 +13,6 @@ from tasks.key_rotation import MADE_BY
 from tests.drills.keys.cases import ONE, Case
 from tests.drills.keys.conducting import await_end
 from tests.drills.keys.judgement import Judging, judge
-from tests.drills.keys.stage import _name
 from tests.integration.fresh_database import superuser
 
 CLEAN = Case(0, "scheduled", "none", None)
@@ -69,6 +68,6 @@ def _plant_in_vault(ground):
 
 
 def _plant_in_evidence(ground):
-    with superuser(ground.lane.settings, _name(ground.settings, "postgres")) as db:
+    with superuser(ground.settings, ground.settings.postgres.url.rpartition("/")[2]) as db:
         db.execute("ALTER TABLE steward.evidence DISABLE TRIGGER ALL")
         db.execute("UPDATE steward.evidence SET envelope = replace(envelope, 'a', 'b')")
