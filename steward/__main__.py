@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from steward.errors import StewardError
+from steward.fieldcrypt.keyring import WrappedKeys
 from steward.settings import Settings, load
 
 
@@ -38,9 +39,11 @@ def _parser() -> argparse.ArgumentParser:
     retiring = keyring.add_parser(
         "retire", help="disable an old key under which nothing is; all values are counted first"
     )
-    retiring.add_argument("tenant", metavar="TENANT")
-    retiring.add_argument("key_id", metavar="KEY_ID", type=int)
-    retiring.set_defaults(work=_retire)
+    reinstating = keyring.add_parser("reinstate", help="let a disabled key be read by again, until it is destroyed")
+    for name, command in {"retire": retiring, "reinstate": reinstating}.items():
+        command.add_argument("tenant", metavar="TENANT")
+        command.add_argument("key_id", metavar="KEY_ID", type=int)
+        command.set_defaults(work=partial(_change_key, name))
     listing = keyring.add_parser("backups", help="which backups of the keyring there are, newest first")
     restoring = keyring.add_parser("restore", help="fill an empty database from a backup; whoever is erased stays so")
     restoring.add_argument("source", metavar="BACKUP", help="a file, or a name that `keyring backups` lists")
@@ -55,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     covering.add_argument("--principal", metavar="ID", help="application or object id (default: [vault] client_id)")
     covering.add_argument("--since", metavar="TIME", help="leave out what was logged before, as 2026-01-31T00:00:00Z")
     covering.set_defaults(work=_cover)
-    for command in (migrating, enrolling, retiring, listing, restoring, erasing, covering):
+    for command in (migrating, enrolling, retiring, reinstating, listing, restoring, erasing, covering):
         command.add_argument("--settings", type=Path, help="settings file (default: the one STEWARD_SETTINGS names)")
     return parser
 
@@ -85,10 +88,11 @@ def _enrol(settings: Settings, chosen: argparse.Namespace) -> list[str]:
     ]
 
 
-def _retire(settings: Settings, chosen: argparse.Namespace) -> list[str]:
-    from steward.key_retirement import retire  # noqa: PLC0415 # as above
+def _change_key(name: str, settings: Settings, chosen: argparse.Namespace) -> list[str]:
+    from steward import key_retirement  # noqa: PLC0415 # as above
 
-    kept = retire(settings, chosen.tenant, chosen.key_id)
+    work: Callable[[Settings, str, int], WrappedKeys] = getattr(key_retirement, name)
+    kept = work(settings, chosen.tenant, chosen.key_id)
     return [f"tenant {kept.tenant}: key {one.key_id} is {one.state}" for one in kept.generations]
 
 

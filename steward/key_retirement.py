@@ -1,15 +1,17 @@
-"""`python -m steward keyring retire TENANT KEY_ID`: disable one old key by hand, where nothing can be under it.
+"""`python -m steward keyring retire | reinstate TENANT KEY_ID`: one old key disabled by hand, or read by again.
 
-What a rotation does for every key it has proved to be unused; this is for one that a rotation had to keep, once what kept
-it is gone. Nothing is disabled by anybody's word: every application's values are counted first, after whoever may still
-write under the key has been waited for.
+What a rotation does for every key it has proved to be unused; `retire` is for one that a rotation had to keep, once what
+kept it is gone. Nothing is disabled by anybody's word: every application's values are counted first, after whoever may
+still write under the key has been waited for. `reinstate` is for a key under which something turns up in its grace: the
+next rotation would take it back too, and moves what is under it.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from steward.clients.encrypted_rows import EncryptedRows, open_rows
@@ -30,7 +32,7 @@ from steward.operations.ledger import Ledger
 from steward.settings import Settings
 from steward.verdicts import Verdict
 
-OPERATION = "retire-key"
+RETIRING, REINSTATING = "retire-key", "reinstate-key"
 #: For transactions that were writing when this was asked: an application's take milliseconds.
 WAIT_SECONDS = 30.0
 _POLL_SECONDS = 0.1
@@ -43,18 +45,46 @@ def retire(settings: Settings, tenant: str, key_id: int) -> WrappedKeys:
     where a process or a transaction may still write under it; BadInput for what is not there; Held while a rotation is at
     work; and what the servers' clients raise.
     """
+    if not settings.applications:
+        raise BadInput(
+            "the settings name no application: what is under a key cannot be counted",
+            hint="add [applications.NAME] for every database that has encrypted columns",
+        )
+
+    def disable(keyring: KeyringClient) -> WrappedKeys:
+        _require_unused(settings, keyring, tenant, key_id)
+        guard()
+        return keyring.retire(tenant, key_id)
+
+    claim = "no value of any application was under the key when it was disabled"
+    return _by_hand(settings, Identity(RETIRING, f"{tenant}/{key_id}", resource="keyring"), claim, disable)
+
+
+def reinstate(settings: Settings, tenant: str, key_id: int) -> WrappedKeys:
+    """Let disabled key *key_id* of *tenant* be read again; its keys afterwards. Harmless twice. With a statement.
+
+    Raises BadInput for what is not there or was destroyed, KeyringRefused for a key that is in use, and Held.
+    """
+    claim = "the disabled key can be read by again"
+    identity = Identity(REINSTATING, f"{tenant}/{key_id}", resource="keyring")
+    return _by_hand(settings, identity, claim, lambda keyring: keyring.reinstate(tenant, key_id))
+
+
+def _by_hand(
+    settings: Settings, identity: Identity, claim: str, change: Callable[[KeyringClient], WrappedKeys]
+) -> WrappedKeys:
+    """One change of one key, while nothing else changes keys, and its statement."""
     started = datetime.now(UTC)
-    identity = Identity(OPERATION, f"{tenant}/{key_id}", started.isoformat(), resource="keyring")
+    identity = replace(identity, period=started.isoformat())
+    tenant, _, key_id = identity.subject.rpartition("/")
     with _keyring(settings) as keyring, closing(Ledger(settings)) as book:
         # Before anything is entered anywhere.
-        _require_previous(keyring.load(tenant), key_id)
+        _require_movable(keyring.load(tenant), int(key_id), identity.name)
         held = claims.claim(book, identity, terms=Terms(wait_seconds=0))
         try:
             with holding(book, held):
-                _require_unused(settings, keyring, tenant, key_id)
-                guard()
-                kept = keyring.retire(tenant, key_id)
-                _record(settings, held, kept, key_id, started)
+                kept = change(keyring)
+                _record(settings, held, claim, kept, started)
         except BaseException as failure:
             claims.fail(book, held, f"{type(failure).__name__}: {failure}")
             raise
@@ -65,20 +95,15 @@ def retire(settings: Settings, tenant: str, key_id: int) -> WrappedKeys:
 def _keyring(settings: Settings) -> KeyringClient:
     if settings.keyring is None:
         raise BadInput("the settings name no keyring", hint="add [keyring]; see docs/keyring.md")
-    if not settings.applications:
-        raise BadInput(
-            "the settings name no application: what is under a key cannot be counted",
-            hint="add [applications.NAME] for every database that has encrypted columns",
-        )
     return open_keyring(settings.keyring, settings.vault)
 
 
-def _require_previous(kept: WrappedKeys, key_id: int) -> None:
+def _require_movable(kept: WrappedKeys, key_id: int, operation: str) -> None:
     state = next((each.state for each in kept.generations if each.key_id == key_id), None)
     if state is None:
         known = ", ".join(f"{each.key_id} ({each.state})" for each in kept.generations)
         raise BadInput(f"tenant {kept.tenant!r} has no key {key_id}; it has {known}", hint="name one of these")
-    if state in {State.CURRENT, State.INCOMING}:
+    if operation == RETIRING and state in {State.CURRENT, State.INCOMING}:
         raise KeyInUse(
             f"key {key_id} of tenant {kept.tenant!r} is {state}: writers use it, or are about to",
             hint="rotate the tenant's keys: run monthly-key-rotation for it, with your reason",
@@ -139,23 +164,21 @@ def _counted(used: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} values of {where}" for where, count in used.items())
 
 
-def _record(settings: Settings, held: Operation, kept: WrappedKeys, key_id: int, started: datetime) -> None:
+def _record(settings: Settings, held: Operation, claim: str, kept: WrappedKeys, started: datetime) -> None:
     with connect(settings) as connection:
         calls = summary(connection, held.id)
     states = {str(each.key_id): each.state.value for each in kept.generations}
     record(
         settings,
         Statement(
-            operation=OPERATION,
+            operation=held.name,
             subject=held.subject,
             period=held.period,
             attempt=held.attempt,
             verdict=Verdict.VERIFIED,
-            claim="no value of any application was under the key when it was disabled",
+            claim=claim,
             artifacts=(artifact_of("generations", states),),
             figures={
-                "tenant": kept.tenant,
-                "key_id": key_id,
                 "applications": ", ".join(sorted(settings.applications)),
                 "key_calls": dict(calls),
             },

@@ -294,6 +294,22 @@ def test_an_emergency_keeps_the_key_of_what_it_could_not_move_and_nothing_under_
     assert all_customers.states(ONE) == ["destroyed", "destroyed", "current"]
 
 
+def test_an_emergency_leaves_no_key_under_the_vaults_old_versions_be_it_kept_or_disabled(all_customers):
+    """What an earlier rotation had to keep, and what it disabled, is still to be had by whoever is in the right."""
+    before, whole = all_customers.values(), all_customers.rows(ONE)[0]
+    all_customers.put(whole._replace(notes=whole.notes[:-1] + bytes([whole.notes[-1] ^ 1])))
+    rotate(**BOTH)
+    assert (all_customers.states(ONE)[0], all_customers.states(OTHER)[0]) == ("previous", "retired")
+    report = rotate(**SUSPICION | {"grace_days": 7})
+    assert report.retirement.waiting_keks == []
+    newest = all_customers.kek_version(ONE)
+    assert [version for version, enabled in all_customers.versions().items() if enabled] == [newest]
+    wraps = all_customers.keyring("SELECT DISTINCT kek FROM keyring.wraps")
+    assert [kek.rpartition("/")[2] for (kek,) in wraps] == [newest]
+    all_customers.put(whole)
+    assert all_customers.values().items() >= before.items()
+
+
 def test_an_emergency_whose_sweep_did_not_finish_destroys_nothing(all_customers, monkeypatch):
     """keystone#1299 once more: whatever the sweep says of itself, rows are proved and counted."""
     before = all_customers.values()

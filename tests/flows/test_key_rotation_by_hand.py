@@ -1,4 +1,4 @@
-"""`python -m steward keyring retire`: an old key is disabled by hand only where nothing is under it."""
+"""`python -m steward keyring retire | reinstate`: an old key is disabled by hand only where nothing is under it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from steward import key_retirement
 from steward.__main__ import main
 from steward.clients import tenantkeys
 from steward.clients.keyring import open_keyring
+from steward.clients.keyring_errors import KeyringRefused
 from steward.clients.keyvault import open_vault
 from steward.clients.postgres import connect
 from steward.errors import BadInput
 from steward.evidence.store import list_statements
-from steward.fieldcrypt.errors import TenantUnknown
-from steward.key_retirement import OPERATION, retire
+from steward.fieldcrypt.errors import KeyRetired, TenantUnknown
+from steward.key_retirement import REINSTATING, RETIRING, reinstate, retire
 from steward.keys.errors import ColumnsUnusable, KeyInUse, ReadersLag
 from steward.operations import claims
 from steward.operations.claims import Identity
@@ -38,9 +39,8 @@ def ground(replica, tmp_path_factory):
 
 
 @pytest.fixture
-def tenant(ground, monkeypatch):
+def tenant(ground):
     """Of this test alone: a row under its first key, and writers on the second."""
-    monkeypatch.setattr(key_retirement, "WAIT_SECONDS", 0.3)
     name = f"tenant-{secrets.token_hex(4)}"
     with open_vault(ground.settings.vault) as vault, open_keyring(ground.settings.keyring) as keyring:
         keyring.enrol(name, vault)
@@ -78,7 +78,7 @@ def test_a_key_that_nothing_is_under_is_retired_once_with_evidence(ground, tenan
         assert f"tenant {tenant}: key {old} is retired" in capsys.readouterr().out
     assert ground.states(tenant) == ["retired", "current"]
     with connect(ground.settings) as connection:
-        statements = list_statements(connection, OPERATION, subject=f"{tenant}/{old}")
+        statements = list_statements(connection, RETIRING, subject=f"{tenant}/{old}")
     assert [each.verdict for each in statements] == [Verdict.VERIFIED] * 2
     with ground.keys() as keys:
         (row,) = ground.rows(tenant)
@@ -126,7 +126,8 @@ def test_a_process_that_may_still_write_under_it_is_named(ground, tenant, old, m
     assert ground.states(tenant)[0] == "previous"
 
 
-def test_a_transaction_that_may_hold_what_it_encrypted_is_waited_for(ground, tenant, old):
+def test_a_transaction_that_may_hold_what_it_encrypted_is_waited_for(ground, tenant, old, monkeypatch):
+    monkeypatch.setattr(key_retirement, "WAIT_SECONDS", 0.3)
     (row,) = ground.rows(tenant)
     move(ground, tenant)
     with ground.application() as connection:
@@ -135,6 +136,7 @@ def test_a_transaction_that_may_hold_what_it_encrypted_is_waited_for(ground, ten
         with pytest.raises(ReadersLag, match=r"is still open after 0\.3 s"):
             retire(ground.settings, tenant, old)
         connection.commit()
+    monkeypatch.undo()
     with pytest.raises(KeyInUse):
         retire(ground.settings, tenant, old)
 
@@ -169,4 +171,31 @@ def test_evidence_that_could_not_be_recorded_is_recorded_by_the_same_again(groun
     assert ground.states(tenant)[0] == "retired"
     retire(ground.settings, tenant, old)
     with connect(ground.settings) as connection:
-        assert len(list_statements(connection, OPERATION, subject=f"{tenant}/{old}")) == 1
+        assert len(list_statements(connection, RETIRING, subject=f"{tenant}/{old}")) == 1
+
+
+def test_a_disabled_key_is_read_by_again_once_it_is_taken_back(ground, tenant, old, capsys):
+    (backup,) = ground.rows(tenant)
+    move(ground, tenant)
+    retire(ground.settings, tenant, old)
+    ground.put(backup)
+    assert ground.values()[backup.id] == (KeyRetired,) * 3
+    for _ in range(2):
+        assert main(["keyring", "reinstate", tenant, str(old), "--settings", str(ground.file)]) == 0
+        assert f"tenant {tenant}: key {old} is previous" in capsys.readouterr().out
+    assert ground.values()[backup.id] == ("ada@example.net",) * 3
+    with connect(ground.settings) as connection:
+        assert len(list_statements(connection, REINSTATING, subject=f"{tenant}/{old}")) == 2
+
+
+def test_what_is_in_use_or_gone_is_not_taken_back(ground, tenant, old):
+    with pytest.raises(KeyringRefused, match="is current, expected retired or previous"):
+        reinstate(ground.settings, tenant, ground.key_ids(tenant)[-1])
+    with pytest.raises(BadInput, match="has no key 999"):
+        reinstate(ground.settings, tenant, 999)
+    move(ground, tenant)
+    retire(ground.settings, tenant, old)
+    with open_keyring(ground.settings.keyring) as keyring:
+        keyring.destroy(tenant, old)
+    with pytest.raises(BadInput, match="was destroyed"):
+        reinstate(ground.settings, tenant, old)
