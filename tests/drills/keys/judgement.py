@@ -9,9 +9,10 @@ from demo.customers.seeding import TABLE, seeded
 from demo.customers.users import APPLICATION, application_keys, database, owner
 from demo.customers.values import Values
 from demo.customers.writelog import read
+from steward.clients.erasures import erasures
 from steward.clients.keyring_rotation import open_rotating_keyring
 from steward.clients.keyvault_versions import open_versions
-from steward.clients.postgres import connect
+from steward.clients.postgres import connect, keyring_database
 from steward.clients.tenantkeys import open_tenant_keys
 from steward.errors import StewardError
 from steward.evidence.store import complete, list_statements
@@ -27,6 +28,10 @@ from tasks.key_rotation import MADE_BY
 from tests.drills.keys import cases
 
 FIELDS = ("email", "born", "notes")
+_LEFT = """
+SELECT g.key_id, g.state FROM keyring.generations g LEFT JOIN keyring.wraps w USING (key_id)
+WHERE g.tenant = %s AND (w.key_id IS NOT NULL OR g.state <> 'destroyed')
+"""
 #: No faults, of a Tally.
 _TOLD = {"cases", "kills", "again", "completed"}
 _OVER = {State.RETIRED, State.DESTROYED}
@@ -166,14 +171,24 @@ class Judging:
         for tenant in self.ground.tenants:
             generations = self.kept.get(tenant, ())
             if tenant in self.erased:
-                if generations:
-                    self.fault("readable", f"{tenant} has keys: {[each.state for each in generations]}")
+                self._erased(tenant)
                 continue
             states = Counter(each.state for each in generations)
             rotated = self.case.asked != "erasure" and (self.case.asked != "one tenant" or tenant == cases.ONE)
             self._generations(tenant, states, rounds if rotated else 0)
         if self.case.asked != "erasure":
             self._generations(GOLDEN_TENANT, Counter(each.state for each in self.kept[GOLDEN_TENANT]), rounds)
+
+    def _erased(self, tenant):
+        """No wrapped key of the tenant is left, and the list of erasures says since when."""
+        with connect(keyring_database(self.settings.keyring, self.settings.vault)) as db:
+            left = db.execute(_LEFT, [tenant]).fetchall()
+        if left:
+            self.fault("readable", f"{tenant} has wrapped keys: {left}", len(left))
+        with connect(self.settings) as db:
+            listed = [each.erased_at for each in erasures(db, tenant)]
+        if len(listed) != 1 or listed[0] is None:
+            self.fault("unproved", f"{tenant} is erased, by the list: {listed}")
 
     def _generations(self, tenant, states, rounds):
         added = states.total() - 1
