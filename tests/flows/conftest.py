@@ -1,6 +1,6 @@
 from tests.flows.durable_ground import book, effects, ledger_settings
 from tests.nights import fresh, ground
-from tests.rotation_ground import all_customers, customers, flow_customers, new_customers, rotation_template
+from tests.rotation_runs import all_customers, customers, flow_customers, new_customers, rotation_template
 
 __all__ = [
     "all_customers",

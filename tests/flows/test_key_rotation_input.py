@@ -23,7 +23,8 @@ from tests.integration.described_vault import described
 from tests.integration.fresh_database import changed
 from tests.integration.keyvault.conftest import running
 from tests.integration.principals import vault_as
-from tests.rotation_ground import copied, hurry, opened, rotate, sealed, without_prefect
+from tests.rotation_ground import copied, opened, sealed
+from tests.rotation_runs import hurry, rotate, without_prefect
 
 pytestmark = pytest.mark.without_search
 

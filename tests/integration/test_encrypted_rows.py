@@ -13,9 +13,8 @@ from psycopg import sql
 from replica import inventory
 from steward.clients.encrypted_rows import open_rows
 from steward.clients.encrypted_snapshot import open_snapshot
-from steward.clients.encrypted_tables import find_faults, row_id_kinds
+from steward.clients.encrypted_tables import row_id_kinds
 from steward.clients.postgres import DatabaseRefused, connect
-from steward.keys.columns import EncryptedColumns
 from steward.keys.golden import golden_row_id
 from steward.keys.moving import RowMover
 from steward.keys.proof import prove_table
@@ -330,110 +329,6 @@ def test_a_transaction_that_began_before_holds_the_number_back_until_it_ends(lai
         while rows.oldest_transaction() <= now:
             pass
     assert rows.key_ids(table) == {OLD: 2}
-
-
-# What is not as its file says.
-
-GOOD = f"CREATE TABLE {{name}} (id uuid PRIMARY KEY, {COLUMNS}, plan text NOT NULL)"
-
-
-@pytest.mark.parametrize(
-    ("name", "statements", "changes", "said"),
-    [
-        ("f1", [], {}, ["there is no table f1"]),
-        ("f2", [GOOD, "ALTER TABLE f2 DROP COLUMN notes"], {}, ["f2 has no column notes"]),
-        ("f3", [GOOD, "ALTER TABLE f3 ALTER notes TYPE text"], {}, ["f3.notes is text, expected bytea"]),
-        ("f4", [GOOD], {"row_id": ["id", "plan"]}, ["f4 has primary key (id), expected (id, plan)"]),
-        (
-            "f5",
-            [f"CREATE TABLE f5 (id uuid, {COLUMNS}, plan text NOT NULL)"],
-            {},
-            ["f5 has primary key (), expected (id)"],
-        ),
-        (
-            "f6",
-            [f"CREATE TABLE f6 (id numeric PRIMARY KEY, {COLUMNS}, plan text)"],
-            {},
-            ["f6.id is numeric, expected one of bigint, bytea, character varying, integer, text, uuid"],
-        ),
-        (
-            "f7",
-            [GOOD],
-            {"golden": {}},
-            ["f7.plan is NOT NULL without a default: say in `golden` what golden rows have there"],
-        ),
-        (
-            "f8",
-            [GOOD],
-            {"golden": {"plan": "x", "plane": "x"}},
-            ["f8 has no column plane, which its golden rows are to fill"],
-        ),
-        (
-            "f9",
-            [GOOD, "ALTER TABLE f9 ENABLE ROW LEVEL SECURITY"],
-            {},
-            ["f9 shows this user the rows that a policy allows only; expected a user with BYPASSRLS"],
-        ),
-        ("f10", [GOOD, "REVOKE UPDATE ON f10 FROM customers_rotator"], {}, ["this user may not UPDATE f10"]),
-        ("f11", [GOOD, "REVOKE INSERT ON f11 FROM customers_rotator"], {}, ["this user may not INSERT f11"]),
-        ("f12", [GOOD, "REVOKE SELECT ON f12 FROM customers_rotator"], {}, ["this user may not SELECT f12"]),
-        (
-            "f13",
-            [GOOD, "CREATE TABLE f13_heir () INHERITS (f13)"],
-            {},
-            ["tables inherit from f13: their rows would be read with it, and not re-encrypted"],
-        ),
-        (
-            "f14",
-            [
-                f"CREATE TABLE f14 (id int PRIMARY KEY, {COLUMNS}, plan text) PARTITION BY RANGE (id)",
-                "CREATE TABLE f14_low PARTITION OF f14 FOR VALUES FROM (0) TO (9)",
-            ],
-            {},
-            ["this user may not SELECT f14_low", "this user may not UPDATE f14_low"],
-        ),
-        (
-            "f15",
-            [
-                f"CREATE TABLE f15 (id int PRIMARY KEY, {COLUMNS}, plan text) PARTITION BY RANGE (id)",
-                "CREATE TABLE f15_low PARTITION OF f15 FOR VALUES FROM (0) TO (9)",
-                "GRANT SELECT, UPDATE ON f15_low TO customers_rotator",
-                "ALTER TABLE f15_low ENABLE ROW LEVEL SECURITY",
-            ],
-            {},
-            ["f15_low shows this user the rows that a policy allows only; expected a user with BYPASSRLS"],
-        ),
-        ("f16", [GOOD], {}, []),
-    ],
-)
-def test_what_would_stop_a_rotation_halfway_is_found_before_it(laid, name, statements, changes, said):
-    made, *more = [statement.format(name=name) for statement in statements] or [""]
-    if made:
-        lay(laid, made, open_to_rotator=[name])
-        lay(laid, *more, open_to_rotator=[])
-    table = described(name, **{"golden": {"plan": "x"}, **changes})
-    with connect(as_rotator(laid)) as connection:
-        found = find_faults(connection, EncryptedColumns(table=(table,)))
-    # Tables of other tests hold ciphertexts that this file does not name.
-    assert [fault for fault in found if name in fault] == said
-
-
-def test_a_column_of_ciphertexts_that_nobody_described_is_found(laid):
-    described_only = described("undescribed", field=[{"column": "notes"}])
-    lay(laid, f"CREATE TABLE undescribed (id int PRIMARY KEY, {COLUMNS})", open_to_rotator=["undescribed"])
-    columns = EncryptedColumns(table=(described_only,))
-    with as_superuser(laid) as owner, connect(as_rotator(laid)) as connection:
-        tables = [_table(kind) for kind in KINDS] + ["Pairs", "parted"]
-        found = find_faults(connection, columns)
-        owner.execute("INSERT INTO undescribed VALUES (1, 'acme', %s, '', NULL)", [b"no ciphertext " * 10])
-        assert find_faults(connection, columns) == found
-        owner.execute(
-            "INSERT INTO undescribed VALUES (2, 'acme', %s, '', NULL)", [sealed(described_only, BEFORE, 2)[0]]
-        )
-        new = set(find_faults(connection, columns)) - set(found)
-    assert new == {"public.undescribed.email holds ciphertexts, and the file of encrypted columns does not name it"}
-    # What other tests here have written is found, too.
-    assert all(any(f".{table}." in fault for table in tables) for fault in found)
 
 
 def test_a_table_that_went_away_meanwhile_is_told_in_words(laid):
