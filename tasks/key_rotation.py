@@ -168,6 +168,9 @@ def decide_retirement(request: RotationRequest, plan: Plan, proof: Proof) -> Ret
 def _kept_because(tenant: str, key_id: int, proof: Proof, used: dict[int, int]) -> str:
     if tenant in proof.refuted:
         return "something of this tenant was refuted"
+    if proof.golden.faults:
+        # Whatever lost Steward's own writes may have lost anybody's.
+        return "golden rows are not as they should be"
     if count := used.get(key_id, 0):
         return f"{count:,} values are under key {key_id}, written after the proof"
     return ""
