@@ -35,10 +35,7 @@ def database(replica):
 def book(database, tmp_path, monkeypatch):
     monkeypatch.setenv("STEWARD_SETTINGS", str(written(database, tmp_path)))
     book = Ledger(database)
-    book.query(
-        "TRUNCATE steward.operations, steward.operation_attempts, steward.operation_steps, steward.operation_effects,"
-        " steward.operation_decisions RESTART IDENTITY"
-    )
+    book.query("TRUNCATE steward.operations RESTART IDENTITY CASCADE")
     yield book
     book.close()
 

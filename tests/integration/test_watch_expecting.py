@@ -46,10 +46,7 @@ def idle(server, database, tmp_path_factory):
 @pytest.fixture
 def book(database):
     book = Ledger(database)
-    book.query(
-        "TRUNCATE steward.operations, steward.operation_attempts, steward.operation_steps, steward.operation_effects,"
-        " steward.operation_decisions, steward.operation_expectations, steward.operation_alarms"
-    )
+    book.query("TRUNCATE steward.operations, steward.operation_expectations, steward.operation_alarms CASCADE")
     yield book
     book.close()
 
