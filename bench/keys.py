@@ -15,7 +15,8 @@ is JSON:
     acknowledged_writes          of how many
     vault_calls_per_tenant       calls in the vault's own log under Steward's name, a tenant; goal: at most 2
     vault_calls_besides          calls that do not depend on the number of tenants, in that number included
-    growth                       by rows: seconds of the sweep, of the proof and of the whole flow, rows a second
+    growth                       by rows: seconds of the sweep, of the proof and of the whole flow, rows a second, and
+                                 the users' 99th percentile in quiet times and in each stage of the flow
     peak_memory_mb               of the flow's process, by rows
     quiet_p99_ms, sweep_p99_ms   what the difference above is of, and the median beside it
     rival_rows_per_second        pages by primary key and `executemany` (bench/keys_rival.py), the same rows and users;
@@ -31,7 +32,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +76,7 @@ class RotationFailed(StewardError):
 class Figures:
     """What was measured so far."""
 
-    growth: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
+    growth: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     memory: dict[str, float] = field(default_factory=dict[str, float])
     told: dict[str, Any] = field(default_factory=dict[str, Any])
     failed: int = 0
@@ -130,9 +133,10 @@ def _rotate(at: Ground, options: argparse.Namespace, rows: int, figures: Figures
         since, until = _sweep_times(at, report)
         # Not what lies between: the flow's start, and readers that take up every tenant's new keys.
         quiet = [traffic.summary(before, before + QUIET_SECONDS), traffic.summary(after - QUIET_SECONDS, after)]
-        sweep, swept = traffic.summary(since, until), report["sweeps"][0]
+        sweep, by_stage = traffic.summary(since, until), dict(_p99_by_stage(traffic, report))
         figures.count(traffic)
         checked = check_writes(at.settings, traffic.log)
+    swept = report["sweeps"][0]
     figures.acknowledged += checked.acknowledged
     figures.lost += len(checked.lost) + len(checked.unreadable) + len(checked.unfound)
     per_second = swept["replaced_here"] / swept["seconds"]
@@ -143,9 +147,7 @@ def _rotate(at: Ground, options: argparse.Namespace, rows: int, figures: Figures
         "flow_seconds": round(sum(stages.values()), 1),
         "rows_per_second": round(per_second),
         "resting_seconds": round(swept["resting_seconds"], 1),
-        "sweep_p99_ms": sweep["milliseconds"]["all"]["p99"],
-        "flow_p99_ms": traffic.summary(before + QUIET_SECONDS, after - QUIET_SECONDS)["milliseconds"]["all"]["p99"],
-        "quiet_p99_ms": _mean([each["milliseconds"]["all"]["p99"] for each in quiet]),
+        "p99_ms": {"quiet": _felt(quiet, sweep)["quiet_p99_ms"], **by_stage},
     }
     figures.memory[str(rows)] = round(peak)
     figures.told |= _felt(quiet, sweep) | {"reencrypt_rows_per_second": round(per_second)}
@@ -153,6 +155,16 @@ def _rotate(at: Ground, options: argparse.Namespace, rows: int, figures: Figures
     figures.told["vault_calls_per_tenant"] = round(made / report["tenants"], 3)
     figures.told["vault_calls_besides"] = made - 2 * report["tenants"]
     progress(f"{rows:,} rows: {figures.growth[str(rows)]}")
+
+
+def _p99_by_stage(traffic: Traffic, report: dict[str, Any]) -> Iterator[tuple[str, float]]:
+    """What users felt in each stage of the flow, which follow one another."""
+    began = datetime.fromisoformat(report["started_at"]).timestamp()
+    for stage in report["stages"]:
+        until = began + stage["seconds"]
+        if times := traffic.summary(began, until)["milliseconds"].get("all"):
+            yield stage["name"], round(times["p99"], 1)
+        began = until
 
 
 def _felt(quiet: list[dict[str, Any]], during: dict[str, Any]) -> dict[str, float]:

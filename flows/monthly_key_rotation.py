@@ -5,8 +5,8 @@ a vault that refuses) ends the run Failed before anything is touched. Killed any
 recorded: versions and generations that were made are found, parts of tables that were swept are not swept again. No key
 is disabled while anything is under it, none is destroyed within its grace, and rows are counted before either. A value
 that does not decrypt is named and left, the others go on, and its tenant's old key stays: REFUTED. Vault, keyring or a
-database away for longer than the retries, or a process that does not take up new keys: UNKNOWN; nothing is lost, both
-keys are read meanwhile, and the next run goes on from there.
+database away for longer than the retries, a process that does not take up new keys, or golden rows that could not be
+written all the while: UNKNOWN; nothing is lost, both keys are read meanwhile, and the next run goes on from there.
 """
 
 from __future__ import annotations

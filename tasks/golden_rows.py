@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import copy_context
@@ -12,13 +13,14 @@ from prefect.logging import get_run_logger
 
 from steward.clients.encrypted_rows import EncryptedRows, open_rows
 from steward.clients.encrypted_tables import row_id_kinds
-from steward.clients.key_sweeps import KeySweeps
+from steward.clients.key_sweeps import NO_WRITES, KeySweeps, Writes
 from steward.clients.postgres import connect, open_connection
 from steward.errors import StewardError, is_transient
 from steward.fieldcrypt import FieldCipher
 from steward.fieldcrypt.framing import RowId
 from steward.fieldcrypt.keyset import KeySet
 from steward.keys.columns import EncryptedTable, load_columns
+from steward.keys.errors import GoldenRowsUnwritten
 from steward.keys.golden import GOLDEN_TENANT, STILL, WRITTEN, golden_row_id, golden_value, writing_of, written_value
 from steward.keys.report import GoldenProof
 from steward.keys.request import Plan
@@ -28,6 +30,9 @@ from tasks.keys_at_hand import at_hand, key_database, key_sweeps
 
 #: Each golden row that is written is written so often: as an application writes, and a burden to nobody.
 _WRITE_SECONDS = 0.2
+#: How long one round may take: what a database needs that restarts meanwhile.
+ROUND_SECONDS = 60.0
+_POLL_SECONDS, _AGAIN_SECONDS = 0.1, 1.0
 
 
 @step("plant golden rows")
@@ -49,44 +54,99 @@ def plant_golden_rows(plan: Plan) -> int:
 
 @contextmanager
 def golden_writes(plan: Plan) -> Generator[None]:
-    """Write golden rows while the block runs, each write recorded before it and once it was acknowledged."""
-    stopping = threading.Event()
-    context = copy_context()
-    writing = threading.Thread(
-        target=context.run, args=(_write_until, stopping, plan), name="golden-writes", daemon=True
-    )
-    writing.start()
+    """Write golden rows while the block runs, each write recorded before it and once it was acknowledged.
+
+    Every row is written before the block begins and once more when it has ended: what nobody wrote, nobody can have
+    lost, and its being there would prove nothing.
+
+    Raises:
+        GoldenRowsUnwritten: They cannot be written, before the block or at its end.
+    """
+    writer = _Writer(plan)
+    writer.start()
     try:
+        writer.await_first_round()
         yield
-    finally:
-        stopping.set()
-        writing.join()
+    except BaseException:
+        writer.stop()
+        raise
+    writer.finish()
 
 
-def _write_until(stopping: threading.Event, plan: Plan) -> None:
-    while not stopping.is_set():
-        try:
-            _write_all(stopping, plan)
-        except StewardError as error:
-            if not is_transient(error):
-                # Not for this thread to end the rotation: the proof sees what was acknowledged.
-                get_run_logger().warning("golden rows are not written any more: %s", error.message)
+class _Writer(threading.Thread):
+    """Writes them as an application does: again and again, and through a database's restart."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(name="golden-writes", daemon=True)
+        self._plan, self._context = plan, copy_context()
+        self._written, self._finishing, self._stopping = (threading.Event() for _ in range(3))
+        self._give_up_at = float("inf")
+        self._error: Exception | None = None
+        self._finished = False
+
+    def run(self) -> None:
+        self._context.run(self._until_finished)
+
+    def await_first_round(self) -> None:
+        """Until every row was written once."""
+        until = time.monotonic() + ROUND_SECONDS
+        while self.is_alive() and time.monotonic() < until:
+            if self._written.wait(_POLL_SECONDS):
                 return
-            stopping.wait(1.0)
+        raise self._unwritten("before any key was switched") from self._error
+
+    def finish(self) -> None:
+        """Let it write every row once more, and end."""
+        self._give_up_at = time.monotonic() + ROUND_SECONDS
+        self._finishing.set()
+        self.join()
+        if not self._finished:
+            raise self._unwritten("to the rotation's end") from self._error
+
+    def stop(self) -> None:
+        """Let it end as it is."""
+        self._stopping.set()
+        self._finishing.set()
+        self.join()
+
+    def _unwritten(self, when: str) -> GoldenRowsUnwritten:
+        error = self._error
+        told = error.message if isinstance(error, StewardError) else f"{type(error).__name__}: {error}"
+        return GoldenRowsUnwritten(
+            f"golden rows could not be written {when}: {told if error else f'not within {ROUND_SECONDS:g} s'}",
+            hint="see what refuses, holds or slows them, then run the rotation again; the old keys stay",
+        )
+
+    def _until_finished(self) -> None:
+        while not self._finished and not self._stopping.is_set():
+            try:
+                self._rounds()
+            except Exception as error:  # noqa: BLE001  whatever ends this thread, the one that waits for it is told
+                self._error = error
+                if not is_transient(error) or time.monotonic() > self._give_up_at:
+                    get_run_logger().warning("golden rows are not written any more: %s", error)
+                    return
+                self._stopping.wait(_AGAIN_SECONDS)
+
+    def _rounds(self) -> None:
+        with contextlib.ExitStack() as opened:
+            own = opened.enter_context(open_connection(at_hand().settings, autocommit=True))
+            rows = {name: opened.enter_context(open_rows(key_database(name))) for name in self._plan.applications}
+            golden = {name: _golden(name) for name in self._plan.applications}
+            while not self._finished and not self._stopping.is_set():
+                # The one under way when the rotation is through may have written under the old keys.
+                is_last = self._finishing.is_set()
+                for name in self._plan.applications:
+                    _write_round(KeySweeps(own, operation().keys, name), rows[name], golden[name])
+                self._written.set()
+                self._error, self._finished = None, is_last
+                self._finishing.wait(0 if is_last else _WRITE_SECONDS)
 
 
-def _write_all(stopping: threading.Event, plan: Plan) -> None:
-    with contextlib.ExitStack() as opened:
-        own = opened.enter_context(open_connection(at_hand().settings, autocommit=True))
-        rows = {name: opened.enter_context(open_rows(key_database(name))) for name in plan.applications}
-        golden = {name: _golden(name) for name in plan.applications}
-        while not stopping.is_set():
-            for name in plan.applications:
-                sweeps = KeySweeps(own, operation().keys, name)
-                for table, row_ids in golden[name]:
-                    for number in range(STILL, STILL + WRITTEN):
-                        _write(sweeps, rows[name], table, number, row_ids[number])
-            stopping.wait(_WRITE_SECONDS)
+def _write_round(sweeps: KeySweeps, rows: EncryptedRows, golden: list[tuple[EncryptedTable, list[RowId]]]) -> None:
+    for table, row_ids in golden:
+        for number in range(STILL, STILL + WRITTEN):
+            _write(sweeps, rows, table, number, row_ids[number])
 
 
 def _write(sweeps: KeySweeps, rows: EncryptedRows, table: EncryptedTable, number: int, row_id: RowId) -> None:
@@ -110,22 +170,27 @@ def prove_golden_rows(application: str, rows: EncryptedRows, so_far: GoldenProof
                     faults.append(
                         f"golden row {number} of {application}'s {table.where} is not what it was: {_shown(content)}"
                     )
-            elif told := written.get((table.where, number)):
-                first, acknowledged, intended = told
-                writes += max(acknowledged - first + 1, 0)
-                if not _holds(content, acknowledged, intended):
+            else:
+                became = written.get((table.where, number), NO_WRITES)
+                writes += became.acknowledged
+                if not _holds(content, became):
                     faults.append(
                         f"golden row {number} of {application}'s {table.where} lost writes: acknowledged up to "
-                        f"{acknowledged}, there is {_shown(content)}"
+                        f"{became.last}, there is {_shown(content)}"
+                    )
+                elif not became.acknowledged:
+                    raise GoldenRowsUnwritten(
+                        f"no write of golden row {number} of {application}'s {table.where} was acknowledged",
+                        hint="nothing is proved by it; run the rotation again, the old keys stay",
                     )
     return GoldenProof(still=still, writes=writes, faults=faults)
 
 
-def _holds(content: list[object], acknowledged: int, intended: int) -> bool:
+def _holds(content: list[object], writes: Writes) -> bool:
     """Whether every field has the same write, the last acknowledged or one that was on its way."""
     found = {writing_of(value) for value in content}
     write = next(iter(found)) if len(found) == 1 else None
-    return write is not None and acknowledged <= write <= intended
+    return write is not None and writes.last <= write <= writes.intended
 
 
 def _shown(content: list[object]) -> str:

@@ -4,10 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 from steward.clients.postgres import Connection
 from steward.keys.sweep import Part, Tally
+
+
+class Writes(NamedTuple):
+    """What became of one golden row in a round."""
+
+    acknowledged: int
+    """Writes that were acknowledged."""
+    last: int
+    """The last of them, by its number."""
+    intended: int
+    """The last that was begun."""
+
+
+#: Of a row that nothing was intended for.
+NO_WRITES = Writes(0, 0, 0)
 
 
 class KeySweeps:
@@ -36,10 +51,10 @@ class KeySweeps:
         """The application's database has confirmed it."""
         self._connection.execute(_ACKNOWLEDGE, {**self._values, "relation": relation, "number": number, "write": write})
 
-    def writes(self) -> dict[tuple[str, int], tuple[int, int, int]]:
-        """By (relation, row number): the first write of this round, the last acknowledged, the last intended."""
+    def writes(self) -> dict[tuple[str, int], Writes]:
+        """Of this round, by (relation, row number)."""
         rows = self._connection.execute(_WRITES, self._values).fetchall()
-        return {(row[0], row[1]): (row[2], row[3], row[4]) for row in rows}
+        return {(row[0], row[1]): Writes(*row[2:]) for row in rows}
 
 
 _DONE = """
@@ -65,12 +80,12 @@ DO UPDATE SET intended = excluded.intended RETURNING intended
 """
 
 _ACKNOWLEDGE = """
-UPDATE steward.key_golden_writes SET acknowledged = greatest(acknowledged, %(write)s)
+UPDATE steward.key_golden_writes SET acknowledged = %(write)s, acknowledged_writes = acknowledged_writes + 1
 WHERE operation_id = %(id)s AND round = %(round)s AND application = %(application)s AND relation = %(relation)s
-AND row_number = %(number)s
+AND row_number = %(number)s AND acknowledged < %(write)s
 """
 
 _WRITES = """
-SELECT relation, row_number, first, acknowledged, intended FROM steward.key_golden_writes
+SELECT relation, row_number, acknowledged_writes, acknowledged, intended FROM steward.key_golden_writes
 WHERE operation_id = %(id)s AND round = %(round)s AND application = %(application)s
 """

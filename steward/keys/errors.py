@@ -20,5 +20,9 @@ class ReadersLag(StewardError):
     """
 
 
+class GoldenRowsUnwritten(StewardError):
+    """Steward's own rows were not written during a rotation: that no write was lost would be said of none."""
+
+
 class SweepStuck(StewardError):
     """Rows stay under old keys however often the table is gone through."""

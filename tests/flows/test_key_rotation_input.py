@@ -250,23 +250,3 @@ def test_a_blind_index_that_is_damaged_is_made_anew_and_one_that_is_damaged_afte
     monkeypatch.setattr(flow_module, "reencrypt", sweep)
     # It is made anew, with everything of its row.
     assert rotate(tenants=[ONE]).verdict is Verdict.VERIFIED
-
-
-def test_a_golden_row_that_is_not_what_it_was_keeps_everybodys_old_keys(customers, monkeypatch):
-    sweep = flow_module.reencrypt
-
-    def sweep_and_change(*asked):
-        report = sweep(*asked)
-        with customers.keys() as keys:
-            golden = customers.rows(GOLDEN_TENANT)
-            row = next(row for row in golden if opened(keys, row)[0].startswith("golden "))
-            customers.put(sealed(keys, GOLDEN_TENANT, "another@example.net", row.id))
-        return report
-
-    monkeypatch.setattr(flow_module, "reencrypt", sweep_and_change)
-    report = rotate(tenants=[ONE])
-    assert report.verdict is Verdict.REFUTED
-    (fault,) = report.proof.golden.faults
-    assert "of customers's customers is not what it was" in fault
-    assert report.retirement.retired == []
-    assert customers.states(ONE) == customers.states(GOLDEN_TENANT) == ["previous", "current"]
