@@ -18,6 +18,7 @@ from steward.fieldcrypt.keyring import State, Wrap, WrappedKeys
 from steward.keys.columns import load_columns
 from steward.keys.errors import ColumnsUnusable, ReadersLag
 from steward.keys.golden import GOLDEN_TENANT
+from steward.keys.pace import give_way
 from steward.keys.report import Proof, Retirement
 from steward.keys.request import Plan, Reason, RotationRequest, planned_tenants
 from steward.settings import Settings
@@ -253,7 +254,7 @@ def _one(kept: WrappedKeys, state: State) -> int:
 
 def _each(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
     """*work* on every item, some at a time; the first error ends it."""
-    with ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="keys") as pool:
+    with ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="keys", initializer=give_way) as pool:
         running = [pool.submit(copy_context().run, work, item) for item in items]
         try:
             return [each.result() for each in running]

@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from steward.fieldcrypt.keyset import KeySet
 from steward.keys.columns import EncryptedTable, load_columns
 from steward.keys.errors import ReadersLag, SweepStuck
 from steward.keys.moving import RowMover
-from steward.keys.pace import Budget, Pace, percentile
+from steward.keys.pace import Budget, Pace, give_way, percentile
 from steward.keys.proof import TableProof, prove_table
 from steward.keys.report import GoldenProof, Proof, SweepReport, proved
 from steward.keys.request import Plan, Reason, RotationRequest
@@ -209,9 +210,11 @@ def prove_rotation(plan: Plan) -> Proof:
         with open_snapshot(key_database(application)) as snapshot:
             # Asked after the rows: whoever has some of them had keys by then, or was erased.
             keys, erased = hand.key_sets(hand.keyring.tenants()), set(hand.keyring.erased())
-            for table in load_columns(hand.settings.applications[application].encrypted).tables:
-                proof = prove_table(table, RowMover(table, keys), erased, snapshot, chosen)
-                found.append((application, proof))
+            tables = load_columns(hand.settings.applications[application].encrypted).tables
+            with ThreadPoolExecutor(1, thread_name_prefix="proof", initializer=give_way) as pool:
+                for table in tables:
+                    proving = pool.submit(prove_table, table, RowMover(table, keys), erased, snapshot, chosen)
+                    found.append((application, proving.result()))
     return proved(found, golden)
 
 

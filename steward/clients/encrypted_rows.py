@@ -54,6 +54,8 @@ def open_rows(database: Database) -> Generator[EncryptedRows]:
         connection.execute(sql.SQL("SET lock_timeout = {}").format(LOCK_TIMEOUT_MILLISECONDS))
         # Rows are addressed by their place. Whatever else a planner may think of reads the table once a batch.
         connection.execute("SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off")
+        # One processor of the database: a count can wait, the application cannot.
+        connection.execute("SET max_parallel_workers_per_gather = 0")
         yield EncryptedRows(connection)
 
 

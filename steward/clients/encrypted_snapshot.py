@@ -23,6 +23,8 @@ def open_snapshot(database: Database) -> Generator[EncryptedSnapshot]:
     with connection, worded(database):
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         connection.execute("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0")
+        # One processor of the database: a proof can wait, the application cannot.
+        connection.execute("SET LOCAL max_parallel_workers_per_gather = 0")
         # Its moment is that of the first question.
         connection.execute("SELECT 1")
         yield EncryptedSnapshot(connection)

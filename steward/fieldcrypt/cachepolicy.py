@@ -33,7 +33,10 @@ class CachePolicy:
     load_seconds: float = 10.0
     """How long a request waits for keys that are not in memory."""
     most_loads: int = 8
-    """How many loads run at once."""
+    """How many loads run at once that somebody waits for."""
+    most_background_loads: int = 2
+    """How many run beside them that nobody waits for, such as those of all tenants in a rotation. Each rests so long that it
+    takes an eighth of a processor: requests share the interpreter with it."""
     retry_seconds: float = 1.0
     """The pause after a failed load, doubled at each further one while the tenant is served from memory."""
     most_retry_seconds: float = 30.0
@@ -42,8 +45,11 @@ class CachePolicy:
     """The least time between two loads of a tenant for key ids that nobody here knows."""
 
     def __post_init__(self) -> None:
-        numbers = (self.ttl_seconds, self.most_tenants, self.most_uses, self.most_loads, self.retry_seconds)
-        if min(numbers) <= 0 or min(self.stale_seconds, self.load_seconds, self.seek_seconds, self.vouch_seconds) < 0:
+        counts = (self.most_tenants, self.most_uses, self.most_loads, self.most_background_loads)
+        if (
+            min(*counts, self.ttl_seconds, self.retry_seconds) <= 0
+            or min(self.stale_seconds, self.load_seconds, self.seek_seconds, self.vouch_seconds) < 0
+        ):
             raise ImpossibleCachePolicy(f"{self} has a number that is too small", hint="times and counts are positive")
         if not 0 <= self.jitter < 1 or not 0 < self.refresh_at <= 1:
             raise ImpossibleCachePolicy(

@@ -17,7 +17,8 @@ How a rotation waits for readers: after each change, until every reader has ackn
 seconds the application asks the keyring what changed after `seen_epoch()`, calls `catch_up(epoch, changed)`, and
 acknowledges the epoch once that says True. From then on no call in this process begins with older knowledge. One that
 took its keys before, and has yet to write its row, is found by the rotation's own count of rows per key, before it
-retires the key. All changed tenants are loaded as fast as the vault allows: a rotation paces its changes.
+retires the key. Changed tenants are loaded a few at a time, and as slowly as requests do not feel; one that is used with keys
+that do not serve any more is loaded at once.
 """
 
 from __future__ import annotations

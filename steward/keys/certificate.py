@@ -10,8 +10,8 @@ from steward.verdicts import Verdict
 MOST_FINDINGS = 6
 
 _CLAIM = {
-    Verdict.VERIFIED: "every row was decrypted under its tenant's new key, and nothing is under the old ones",
-    Verdict.REFUTED: "something is NOT as it should be; where it is, old keys were kept and nothing is lost",
+    Verdict.VERIFIED: "Every row was decrypted under its tenant's new key, and nothing is under the old ones",
+    Verdict.REFUTED: "Something is NOT as it should be; where it is, old keys were kept and nothing is lost",
     Verdict.UNKNOWN: "NOT proved: the rotation stopped on its way. Old keys are read on; nothing is lost",
 }
 

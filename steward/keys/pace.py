@@ -6,6 +6,8 @@ its 90th percentile is above the allowed, the sweep rests longer after each batc
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -17,6 +19,16 @@ _WINDOW = 20
 _LEAST, _MOST = 0.0, 50.0
 _SLOWER, _FASTER = 2.0, 0.9
 _FIRST_REST = 0.05
+
+#: The last there is: next to nothing where somebody else wants the whole processor, all of it where nobody does.
+_NICENESS = 19
+
+
+def give_way() -> None:
+    """Let whatever else runs on this machine, an application maybe, have the processor before this thread; for good."""
+    # On Linux each thread has a priority of its own; elsewhere it would be the whole process's, heartbeat included.
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
 @dataclass(frozen=True, slots=True)

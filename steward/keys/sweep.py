@@ -18,7 +18,7 @@ from typing import Any, Protocol, TypeVar
 
 from steward.keys.columns import EncryptedTable
 from steward.keys.moving import Damaged, RowMover
-from steward.keys.pace import Pace
+from steward.keys.pace import Pace, give_way
 
 #: Pages of a part: 8 MB, a second's work.
 PART_PAGES = 1024
@@ -158,7 +158,7 @@ def side_by_side(
                 tally += work(rows, part)
         return tally
 
-    with ThreadPoolExecutor(threads, thread_name_prefix="sweep") as pool:
+    with ThreadPoolExecutor(threads, thread_name_prefix="sweep", initializer=give_way) as pool:
         # In the caller's context: whose operation it is goes with it.
         running = [pool.submit(copy_context().run, take_all) for _ in range(min(threads, len(parts)))]
         try:

@@ -33,7 +33,7 @@ class Refresher:
     def begin_anew(self) -> None:
         """In the child of a fork too: it has the keys, and neither the threads nor whoever held the lock."""
         self._lock = threading.Lock()
-        self._flights = Flights(self._policy.most_loads, self._fly)
+        self._flights = Flights(self._policy.most_loads, self._policy.most_background_loads, self._fly)
         for entry in self._memory.entries.values():
             entry.look_at = self._clock()
 

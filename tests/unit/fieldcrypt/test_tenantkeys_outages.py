@@ -279,7 +279,7 @@ def test_nobody_waits_at_an_expiry_that_falls_into_such_a_pause(timed, vault, ke
 
 
 def test_a_load_in_the_queue_stays_there_when_the_vault_begins_to_throttle(timed, vault, keyring, clock):
-    keys = timed(most_loads=1)
+    keys = timed(most_background_loads=1)
     keys.of("acme")
     keys.of("globex")
     clock.advance(250)

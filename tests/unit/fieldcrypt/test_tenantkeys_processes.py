@@ -8,9 +8,11 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
+import steward.fieldcrypt.cache.loaders as loaders_module
 from steward.fieldcrypt import FieldCipher
 from steward.fieldcrypt.tenantkeys import TenantKeys
 from tests.unit.fieldcrypt.in_memory import Door, until
@@ -177,10 +179,10 @@ def test_no_more_threads_than_agreed_load_at_once(timed, keyring, vault):
         assert [each.result().tenant for each in waiting] == tenants
 
 
-def test_whoever_waits_comes_before_loads_in_the_background(timed, keyring, vault, clock):
+def test_whoever_waits_does_not_wait_for_loads_in_the_background(timed, keyring, vault, clock):
     tenants = [f"tenant-{number}" for number in range(5)]
     keyring.enrol(*tenants)
-    keys = timed(most_loads=1)
+    keys = timed(most_loads=2, most_background_loads=1)
     for tenant in tenants:
         keys.of(tenant)
     clock.advance(250)
@@ -193,10 +195,34 @@ def test_whoever_waits_comes_before_loads_in_the_background(timed, keyring, vaul
                 keys.of(tenant)
             vault.door.wait_for(6)
             cold = pool.submit(keys.of, "acme")
-            until(lambda: keys.status().loading == 6)
+            vault.door.wait_for(7)
             sought = pool.submit(keys.seek, "tenant-4", 1000)
-            until(lambda: keys._refresher._flights.get("tenant-4").urgent)
+            vault.door.wait_for(8)
+            assert order == ["tenant-0", "acme", "tenant-4"]
         assert cold.result()
         assert sought.result()
     until(lambda: keys.status().loading == 0)
-    assert order == ["tenant-0", "acme", "tenant-4", "tenant-1", "tenant-2", "tenant-3"]
+    assert order[3:] == ["tenant-1", "tenant-2", "tenant-3"]
+
+
+@pytest.mark.parametrize(
+    ("computed", "waited", "rested"),
+    [(0.01, 0.0, [pytest.approx(0.03)]), (0.01, 0.02, [pytest.approx(0.01)]), (0.01, 0.2, [])],
+)
+def test_a_load_in_the_background_rests_by_what_it_computed_and_a_distant_vault_is_rest_enough(
+    monkeypatch, computed, waited, rested
+):
+    times, slept = {"cpu": 0.0, "wall": 0.0}, []
+    clock = SimpleNamespace(thread_time=lambda: times["cpu"], monotonic=lambda: times["wall"], sleep=slept.append)
+    monkeypatch.setattr(loaders_module, "time", clock)
+
+    def work():
+        times["cpu"] += computed
+        times["wall"] += computed + waited
+
+    before = loaders()
+    pool = loaders_module.Loaders(1, share=1 / 4)
+    pool.submit(work)
+    pool.close()
+    until(lambda: loaders() <= before)
+    assert slept == rested
