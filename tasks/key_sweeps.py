@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
@@ -39,7 +40,6 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 30.0
 #: Each golden row that is written is written so often: as an application writes, and a burden to nobody.
 _WRITE_SECONDS = 0.2
 _POLL_SECONDS = 0.5
-_NO_LIMIT_MILLISECONDS = 1e9
 
 
 @step("wait for transactions", run_name="wait for transactions of {application}", key="{application}")
@@ -74,7 +74,7 @@ def reencrypt(application: str, request: RotationRequest, plan: Plan) -> SweepRe
     """Move every row of the application to its tenant's current key, as fast as the application does not feel."""
     keys = at_hand().key_sets(plan.tenants)
     felt: list[float] = []
-    pace = Pace(Budget(0.0, _NO_LIMIT_MILLISECONDS))
+    pace = Pace(Budget(0.0, math.inf))
 
     def listen(milliseconds: float) -> None:
         felt.append(milliseconds)
@@ -83,7 +83,7 @@ def reencrypt(application: str, request: RotationRequest, plan: Plan) -> SweepRe
     with probing(application, listen):
         quiet = _quiet(felt)
         hurried = request.reason is Reason.SUSPECTED_COMPROMISE
-        pace.budget = Budget(quiet, _NO_LIMIT_MILLISECONDS if hurried else request.added_milliseconds)
+        pace.budget = Budget(quiet, math.inf if hurried else request.added_milliseconds)
         felt.clear()
         began = time.monotonic()
         swept = _Swept(application, request.threads, keys, pace)
@@ -109,7 +109,9 @@ def _quiet(felt: list[float]) -> float:
     while len(felt) < _QUIET_PROBES and time.monotonic() - began < _QUIET_SECONDS:
         time.sleep(0.1)
     if not felt:
-        get_run_logger().warning("the probe is silent: the sweep does not know what the application feels")
+        get_run_logger().warning(
+            "the probe is silent: nobody knows what the application feels, and the sweep goes at half its speed"
+        )
     return percentile(felt, 0.9) if felt else 0.0
 
 

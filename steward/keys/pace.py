@@ -1,16 +1,19 @@
 """How fast a sweep may go: as fast as the application does not feel.
 
 A probe asks the database what the application asks it, some tens of times a second, from a process of its own. While
-its 90th percentile is above the allowed, the sweep rests longer after each batch; while it is below, it rests less.
+its 90th percentile is above the allowed, the sweep rests longer after each batch; while it is below, it rests less. Where
+the probe is silent, the sweep goes at half its speed.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import threading
+import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 #: Probes that are looked at together.
@@ -19,6 +22,8 @@ _WINDOW = 20
 _LEAST, _MOST = 0.0, 50.0
 _SLOWER, _FASTER = 2.0, 0.9
 _FIRST_REST = 0.05
+#: A probe that has said nothing for so long is not heard, and what the application feels is not known: half the speed.
+_SILENT_SECONDS, _BLIND_REST = 5.0, 1.0
 
 #: The last there is: next to nothing where somebody else wants the whole processor, all of it where nobody does.
 _NICENESS = 19
@@ -38,7 +43,7 @@ class Budget:
     quiet_milliseconds: float
     """The probe's 90th percentile while nothing is swept."""
     added_milliseconds: float
-    """What it may rise by."""
+    """What it may rise by; infinite: by anything."""
 
     @property
     def most(self) -> float:
@@ -49,8 +54,9 @@ class Budget:
 class Pace:
     """Shared by the threads of a sweep and the one that listens to the probe."""
 
-    def __init__(self, budget: Budget) -> None:
-        self.budget = budget
+    def __init__(self, budget: Budget, clock: Callable[[], float] = time.monotonic) -> None:
+        self.budget, self._clock = budget, clock
+        self._heard_at = clock()
         self._recent: deque[float] = deque(maxlen=_WINDOW)
         self._rest = _LEAST
         self._changing = threading.Lock()
@@ -58,6 +64,7 @@ class Pace:
     def felt(self, milliseconds: float) -> None:
         """One probe took so long."""
         with self._changing:
+            self._heard_at = self._clock()
             self._recent.append(milliseconds)
             if len(self._recent) < _WINDOW // 2:
                 return
@@ -70,7 +77,8 @@ class Pace:
 
     def rest_seconds(self, batch_seconds: float) -> float:
         """How long to rest after a batch that took *batch_seconds*."""
-        return min(self._rest * batch_seconds, 1.0)
+        blind = math.isfinite(self.budget.most) and self._clock() > self._heard_at + _SILENT_SECONDS
+        return min(max(self._rest, _BLIND_REST if blind else _LEAST) * batch_seconds, 1.0)
 
 
 def percentile(values: Sequence[float] | deque[float], fraction: float) -> float:

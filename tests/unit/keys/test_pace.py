@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from steward.keys.pace import Budget, Pace, percentile
@@ -75,6 +77,25 @@ def test_a_new_budget_counts_at_once():
     pace.budget = Budget(1.0, 3.0)
     felt(pace, 50.0)
     assert pace.rest_seconds(0.1) > 0
+
+
+def test_where_the_probe_falls_silent_it_goes_at_half_its_speed_until_it_is_heard_again():
+    now = [0.0]
+    pace = Pace(Budget(1.0, 3.0), clock=lambda: now[0])
+    now[0] = 6.0
+    assert pace.rest_seconds(0.2) == 0.2
+    felt(pace, 1.0)
+    assert pace.rest_seconds(0.2) == 0
+    now[0] = 12.0
+    assert pace.rest_seconds(0.2) == 0.2
+
+
+def test_after_a_suspicion_it_rests_for_nobody():
+    now = [0.0]
+    pace = Pace(Budget(1.0, math.inf), clock=lambda: now[0])
+    felt(pace, *[1000.0] * 20)
+    now[0] = 60.0
+    assert pace.rest_seconds(0.2) == 0
 
 
 @pytest.mark.parametrize(
