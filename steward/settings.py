@@ -80,6 +80,35 @@ class Postgres(_Frozen):
     password: SecretRef
 
 
+class Redis(_Frozen):
+    """A Redis cluster. Users are keyed by purpose: `limiter`, `gateway`, `operator`, `watch`."""
+
+    hosts: list[str] = Field(
+        min_length=1, description="rediss://HOST:PORT, or redis:// without TLS; any of them serves"
+    )
+    ca_file: Path | None = Field(default=None, description="CA of the cluster; the system's when absent")
+    users: dict[str, Credentials]
+    reached_at: dict[str, str] = Field(
+        default={},
+        description="where a node is reached, HOST:PORT, by the HOST:PORT that the cluster itself tells of it",
+    )
+
+    @field_validator("hosts")
+    @classmethod
+    def _all_alike(cls, hosts: list[str]) -> list[str]:
+        schemes = {host.partition("://")[0] for host in hosts if _is_redis_origin(host)}
+        if len(schemes) != 1 or not all(map(_is_redis_origin, hosts)):
+            # The value is not echoed: people paste passwords into URLs.
+            msg = "expected rediss://HOST:PORT of every host, or redis://HOST:PORT of every one; users stand in users"
+            raise ValueError(msg)
+        return hosts
+
+    @property
+    def tls(self) -> bool:
+        """Whether its hosts speak TLS."""
+        return self.hosts[0].startswith("rediss://")
+
+
 class ObjectStore(_Frozen):
     """An S3 endpoint. The bucket for evidence has versioning and Object Lock; that for backups must have no lock."""
 
@@ -211,6 +240,7 @@ class Settings(_Frozen):
     operations: Operations = Operations()
     vault: Vault | None = None
     keyring: Keyring | None = None
+    redis: Redis | None = None
     applications: dict[str, Application] = Field(default={}, description="all that keep fields under tenants' keys")
     audit: Audit = Audit()
 
@@ -290,6 +320,15 @@ def _is_origin(url: str) -> bool:
     except ValueError:
         return False
     return parts.scheme == "https" and bool(parts.hostname) and plain and parts.path in {"", "/"}
+
+
+def _is_redis_origin(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        plain = bool(parts.hostname and parts.port) and "@" not in parts.netloc
+    except ValueError:
+        return False
+    return parts.scheme in {"redis", "rediss"} and plain and not (parts.path or parts.query or parts.fragment)
 
 
 def _references(part: BaseModel, path: str = "") -> Iterator[tuple[str, str]]:
