@@ -103,6 +103,14 @@ class Redis(_Frozen):
             raise ValueError(msg)
         return hosts
 
+    @field_validator("reached_at")
+    @classmethod
+    def _addresses(cls, reached_at: dict[str, str]) -> dict[str, str]:
+        if not all(_is_redis_origin(f"redis://{address}") for pair in reached_at.items() for address in pair):
+            msg = "expected HOST:PORT on both sides"
+            raise ValueError(msg)
+        return reached_at
+
     @property
     def tls(self) -> bool:
         """Whether its hosts speak TLS."""

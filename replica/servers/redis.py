@@ -36,9 +36,10 @@ class Redis(Server):
         redis_configuration.write(place, self.name, redis_program.program(place))
 
     def program(self, place: Place) -> Program:
-        """The server with the one file it reads."""
+        """The server with the one file it reads; the digest has it started anew where what it reads has changed."""
         command = [str(redis_program.program(place).path), str(redis_configuration.path(place, self.name))]
-        return Program(command, directory=place.folder(self.name))
+        digest = {"STEWARD_CONFIGURATION": redis_configuration.digest(place, self.name)}
+        return Program(command, environment=digest, directory=place.folder(self.name))
 
     def probe(self, place: Place) -> str:
         """The node's own word on itself and the cluster, as the monitoring user."""

@@ -42,7 +42,7 @@ def write(place: Place, node: str, program: RedisProgram) -> None:
     if program.tls:
         certificate, key = place.certificate(node)
         _fill(tls, tls_port=place.port(node, "redis"), certificate=certificate, key=key, authority=place.ca_file)
-    _fill(folder / "users.acl", **{user: _digest(place.secret(secret(user))) for user in _ALL_USERS})
+    _fill(folder / "users.acl", **{user: _hashed(place.secret(secret(user))) for user in _ALL_USERS})
     _fill(
         path(place, node),
         plain_port=0 if program.tls else place.port(node, "redis"),
@@ -57,12 +57,18 @@ def write(place: Place, node: str, program: RedisProgram) -> None:
     redis_nodes.write(place, node, data(place, node, program) / "nodes.conf")
 
 
+def digest(place: Place, node: str) -> str:
+    """What `write` wrote, in short."""
+    read = (place.folder(node) / name for name in ("redis.conf", "tls.conf", "users.acl"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in read if path.exists())).hexdigest()
+
+
 def _fill(target: Path, **values: object) -> None:
     template = Template((resources.files("deployments") / "redis" / target.name).read_text())
     target.touch(mode=0o600)
     target.write_text(template.substitute(values))
 
 
-def _digest(password: str) -> str:
+def _hashed(password: str) -> str:
     """As users.acl holds passwords, which are 24 random bytes: nothing to be gained by a slow hash."""
     return hashlib.sha256(password.encode()).hexdigest()
