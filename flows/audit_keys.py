@@ -48,7 +48,7 @@ def _occurrence() -> str:
     return period_of(flow_run.get_scheduled_start_time())
 
 
-@flow(name="audit-keys", persist_result=False)
+@flow(name="audit-keys", flow_run_name="audit keys", persist_result=False)
 @durable(subject="keyring", period=_occurrence, terms=Terms(deadline_seconds=1800))
 def audit_keys() -> AuditReport:
     """Read vault, keyring, rights, roles and logs, and hold them against the policy."""

@@ -52,7 +52,12 @@ def _findings(report: RotationReport) -> Iterator[str]:
 def _figures(report: RotationReport) -> Iterator[tuple[str, str]]:
     proof, retirement = report.proof, report.retirement
     yield "tenants", f"{report.tenants:,}"
-    yield "the vault's key", _kek(report)
+    yield (
+        "the vault's key",
+        f"{report.kek or 'not reached'}{' (not rotated)' if report.kek == report.kek_before else ''}",
+    )
+    if report.kek != report.kek_before:
+        yield "the vault's key before", report.kek_before
     yield "keys wrapped under it as well", f"{report.rewrapped:,}"
     yield "new generations", f"{report.generations:,}"
     yield "rows re-encrypted", f"{sum(sweep.replaced for sweep in report.sweeps):,}"
@@ -71,12 +76,7 @@ def _figures(report: RotationReport) -> Iterator[tuple[str, str]]:
     yield "old keys kept", f"{len(retirement.kept):,}"
     yield "keys destroyed after their grace", f"{len(retirement.destroyed):,}"
     yield "versions of the vault's key disabled", ", ".join(retirement.disabled_keks) or "none"
-
-
-def _kek(report: RotationReport) -> str:
-    if report.kek == report.kek_before:
-        return f"{report.kek or 'not reached'} (not rotated)"
-    return f"{report.kek} (before: {report.kek_before})" if report.kek else f"not reached (before: {report.kek_before})"
+    yield "older ones still needed by disabled keys", ", ".join(retirement.waiting_keks) or "none"
 
 
 def _lookups(report: RotationReport) -> str:
