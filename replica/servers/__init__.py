@@ -7,12 +7,23 @@ from replica.servers.elasticsearch import ELASTICSEARCH
 from replica.servers.keyvault import KeyVault
 from replica.servers.postgres import Postgres
 from replica.servers.prefect import PrefectServer
+from replica.servers.providers import Providers
 from replica.servers.proxies import Proxies
 from replica.servers.redis import REDIS
 from replica.servers.s3 import S3
 from replica.servers.watch import Watch
 from replica.servers.worker import Worker
 
-_REAL: list[Server] = [Postgres(), *REDIS, *ELASTICSEARCH, S3(), KeyVault(), PrefectServer(), Worker(), Watch()]
+_REAL: list[Server] = [
+    Postgres(),
+    *REDIS,
+    *ELASTICSEARCH,
+    S3(),
+    KeyVault(),
+    Providers(),
+    PrefectServer(),
+    Worker(),
+    Watch(),
+]
 
 SERVERS: list[Server] = [Proxies(_REAL), *_REAL]

@@ -1,0 +1,281 @@
+"""`POST /v1/messages`: shapes of `anthropic/types`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from replica.providers import composing
+from replica.providers.anthropic import errors, headers
+from replica.providers.attempt import Event, Request, Served
+from replica.providers.catalogue import Model, find
+from replica.providers.configuration import Account
+from replica.providers.errors import Refusal
+from replica.providers.exchange import Exchange, dumps, loads_exact
+from replica.providers.limits import Excess, Level
+from replica.providers.prompt_cache import Block, Split
+
+_FRAME_TOKENS = 3
+_STOPS = {"stop": "end_turn", "length": "max_tokens", "tool": "tool_use"}
+
+
+class Messages:
+    """The endpoint."""
+
+    provider = "anthropic"
+    endpoint = "messages"
+
+    def secret(self, exchange: Exchange) -> str:
+        """`x-api-key`, and the version that goes with it."""
+        shown = headers.secret(exchange)
+        headers.require_version(exchange)
+        return shown
+
+    def read(self, exchange: Exchange, content: bytes) -> Request:
+        """Refusal 400 or 404 for what cannot be served."""
+        body = read_body(content)
+        if exchange.headers.get("anthropic-version") == headers.CURRENT:
+            _require_current(body)
+        name, most = _required(body, "model", str), _required(body, "max_tokens", int)
+        model = find("anthropic", name)
+        if model is None:
+            raise Refusal(404, f"model: {name[:80]}")
+        if not 1 <= most <= model.output_tokens:
+            raise errors.invalid(
+                f"max_tokens: {most} > {model.output_tokens}, which is the maximum allowed number of output tokens for {model.name}"
+                if most > 0
+                else "max_tokens: must be greater than or equal to 1"
+            )
+        tools = body.get("tools") or []
+        return Request(
+            body=body,
+            model=model,
+            stream=bool(body.get("stream")),
+            most=most,
+            blocks=list(_blocks(body)),
+            tool=_tool(body, tools),
+            tier_asked=_tier(body),
+            web_searches=_web_searches(body, tools),
+        )
+
+    def tier(self, asked: str) -> str:
+        """No account here has committed to Priority Tier."""
+        del asked
+        return "standard"
+
+    def refusal(self, refusal: Refusal, request_id: str) -> dict[str, Any]:
+        """With the id."""
+        return errors.body(refusal, request_id)
+
+    def throttled(self, account: Account, model: Model, excess: Excess, window_seconds: float) -> Refusal:
+        """429."""
+        return errors.throttled(account, model, excess, window_seconds)
+
+    def headers(
+        self, account: Account | None, project: str, request_id: str, levels: Sequence[Level]
+    ) -> dict[str, str]:
+        """Of every answer."""
+        return headers.build(account, project, request_id, levels)
+
+    def counted_input(self, split: Split) -> int:
+        """What was read from the cache does not count, as documented for these models."""
+        return split.total - split.read
+
+    def answer(self, served: Served) -> dict[str, Any]:
+        """`message`."""
+        composed = served.composed
+        stop = {"stop_reason": _STOPS[composed.finish], "stop_sequence": None}
+        return {**_envelope(served), "content": [_content(served)], **stop, "usage": _usage(served, composed.output)}
+
+    def events(self, served: Served) -> list[Event]:
+        """message_start, a block with one delta a token, message_delta with the usage, message_stop; a ping as of old."""
+        composed = served.composed
+        start = {
+            **_envelope(served),
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": _usage(served, min(1, composed.output)),
+        }
+        block = _content(served, empty=True)
+        events = [
+            _event("message_start", 0, message=start),
+            _event("content_block_start", 0, index=0, content_block=block),
+            _event("ping", 0),
+        ]
+        events += [_event("content_block_delta", output, index=0, delta=delta) for delta, output in _deltas(served)]
+        events.append(_event("content_block_stop", composed.output, index=0))
+        delta = {"stop_reason": _STOPS[composed.finish], "stop_sequence": None}
+        total = _delta_usage(served)
+        events.append(_event("message_delta", composed.output, closing=True, delta=delta, usage=total))
+        events.append(_event("message_stop", composed.output, closing=True))
+        return events
+
+    def error_event(self, request_id: str) -> bytes:
+        """What would be a 529 had the stream not begun."""
+        return b"event: error\ndata: " + dumps(errors.body(Refusal(529, ""), request_id)) + b"\n\n"
+
+
+def read_body(content: bytes) -> dict[str, Any]:
+    """A JSON object, or Refusal 400."""
+    try:
+        body = loads_exact(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise errors.invalid("The request body is not valid JSON") from None
+    if not isinstance(body, dict):
+        raise errors.invalid("Input should be a valid dictionary")
+    return body
+
+
+def _require_current(body: dict[str, Any]) -> None:
+    """What the version 2026-10-21 no longer takes."""
+    for name in ("temperature", "top_p", "top_k"):
+        if name in body:
+            raise errors.invalid(f"{name}: Extra inputs are not permitted")
+
+
+def _required(body: dict[str, Any], name: str, kind: type) -> Any:
+    value = body.get(name)
+    if value is None:
+        raise errors.invalid(f"{name}: Field required")
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise errors.invalid(f"{name}: Input should be a valid {'string' if kind is str else 'integer'}")
+    return value
+
+
+def _blocks(body: dict[str, Any]) -> Iterable[Block]:
+    """Tools, then system, then messages: the order in which prefixes are cached."""
+    messages = body.get("messages")
+    if messages is None:
+        raise errors.invalid("messages: Field required")
+    if not isinstance(messages, list):
+        raise errors.invalid("messages: Input should be a valid list")
+    if not messages:
+        raise errors.invalid("messages: at least one message is required")
+    yield from (_block("tool", each) for each in body.get("tools") or [])
+    system = body.get("system") or []
+    yield from (_block("system", each) for each in ([system] if isinstance(system, str) else system))
+    for index, message in enumerate(messages):
+        if not isinstance(message, dict) or message.get("role") not in {"user", "assistant"}:
+            raise errors.invalid(f"messages.{index}.role: Input should be 'user' or 'assistant'")
+        content = message.get("content")
+        if not isinstance(content, str | list):
+            raise errors.invalid(f"messages.{index}.content: Field required")
+        for each in [content] if isinstance(content, str) else content:
+            yield _block(message["role"], each)
+
+
+def _block(role: str, value: Any) -> Block:
+    if isinstance(value, str):
+        return Block(f"{role}:{value}".encode(), composing.count(value.encode()) + _FRAME_TOKENS)
+    if not isinstance(value, dict):
+        raise errors.invalid(f"{role}: Input should be a valid dictionary")
+    told = {name: each for name, each in value.items() if name != "cache_control"}
+    control = value.get("cache_control") or {}
+    content = msgspec.json.encode([role, told], order="deterministic")
+    text = value.get("text")
+    measured = text.encode() if isinstance(text, str) else content
+    ttl = str(control.get("ttl", "5m")) if control else ""
+    if ttl not in {"", "5m", "1h"}:
+        raise errors.invalid("cache_control.ttl: Input should be '5m' or '1h'")
+    return Block(content, composing.count(measured) + _FRAME_TOKENS, ttl)
+
+
+def _tier(body: dict[str, Any]) -> str:
+    tier = body.get("service_tier") or ""
+    if tier not in {"", "auto", "standard_only"}:
+        raise errors.invalid("service_tier: Input should be 'auto' or 'standard_only'")
+    return tier
+
+
+def _tool(body: dict[str, Any], tools: Any) -> tuple[str, dict[str, Any]] | None:
+    """The tool that is called: the one demanded, else the first of the caller's own, unless its result was just given."""
+    own = [each for each in tools if isinstance(each, dict) and "input_schema" in each]
+    choice = body.get("tool_choice") or {"type": "auto"}
+    if not own or choice.get("type") == "none" or (choice.get("type") == "auto" and _has_result(body["messages"][-1])):
+        return None
+    named = choice.get("name") if choice.get("type") == "tool" else own[0].get("name")
+    chosen = next((each for each in own if each.get("name") == named), None)
+    if chosen is None:
+        raise errors.invalid(f"tool_choice.tool: Tool '{str(named)[:80]}' not found in provided tools")
+    return str(chosen.get("name", "")), chosen["input_schema"]
+
+
+def _has_result(message: dict[str, Any]) -> bool:
+    content = message.get("content")
+    return isinstance(content, list) and any(
+        isinstance(each, dict) and each.get("type") == "tool_result" for each in content
+    )
+
+
+def _web_searches(body: dict[str, Any], tools: Any) -> int:
+    """One search for every request that lets the provider search."""
+    searching = any(isinstance(each, dict) and str(each.get("type", "")).startswith("web_search_") for each in tools)
+    return int(searching and not _has_result(body["messages"][-1]))
+
+
+def _envelope(served: Served) -> dict[str, Any]:
+    message_id = f"msg_{served.request_id.removeprefix('req_')}"
+    return {"id": message_id, "type": "message", "role": "assistant", "model": served.request.model.name}
+
+
+def _content(served: Served, *, empty: bool = False) -> dict[str, Any]:
+    composed = served.composed
+    if composed.tool:
+        use = f"toolu_{served.request_id.removeprefix('req_')}"
+        return {"type": "tool_use", "id": use, "name": composed.tool, "input": {} if empty else composed.arguments}
+    return {"type": "text", "text": "" if empty else composed.text}
+
+
+def _usage(served: Served, output: int) -> dict[str, Any]:
+    split = served.split
+    return {
+        "input_tokens": split.uncached,
+        "cache_creation_input_tokens": split.write_5m + split.write_1h,
+        "cache_read_input_tokens": split.read,
+        "cache_creation": {"ephemeral_5m_input_tokens": split.write_5m, "ephemeral_1h_input_tokens": split.write_1h},
+        "output_tokens": output,
+        "service_tier": served.tier,
+        "inference_geo": "not_available",
+        **_searches(served),
+    }
+
+
+def _delta_usage(served: Served) -> dict[str, Any]:
+    """Cumulative."""
+    split = served.split
+    return {
+        "input_tokens": split.uncached,
+        "cache_creation_input_tokens": split.write_5m + split.write_1h,
+        "cache_read_input_tokens": split.read,
+        "output_tokens": served.composed.output,
+        **_searches(served),
+    }
+
+
+def _searches(served: Served) -> dict[str, Any]:
+    searches = served.request.web_searches
+    return {"server_tool_use": {"web_search_requests": searches, "web_fetch_requests": 0}} if searches else {}
+
+
+def _deltas(served: Served) -> list[tuple[dict[str, Any], int]]:
+    """(delta, tokens written once it is out)."""
+    composed = served.composed
+    if composed.tool:
+        text = dumps(composed.arguments).decode()
+        pieces = [text[: len(text) // 2], text[len(text) // 2 :]]
+        outputs = [composed.output // 2, composed.output]
+        return [
+            ({"type": "input_json_delta", "partial_json": piece}, output)
+            for piece, output in zip(pieces, outputs, strict=True)
+        ]
+    return [
+        ({"type": "text_delta", "text": f" {word}" if number else word}, number + 1)
+        for number, word in enumerate(composed.words)
+    ]
+
+
+def _event(name: str, output: int, *, closing: bool = False, **fields: Any) -> Event:
+    return Event(f"event: {name}\ndata: ".encode() + dumps({"type": name, **fields}) + b"\n\n", output, closing)
