@@ -50,7 +50,6 @@ def write(place: Place, node: str, program: RedisProgram) -> None:
         address="127.0.0.1",
         bus_port=place.port(node, "bus"),
         folder=folder,
-        data=program.data,
         peer_password=place.secret(secret("peer")),
         memory=_MEMORY,
     )

@@ -21,6 +21,7 @@ from redis.cluster import ClusterNode, RedisCluster
 from redis.credentials import CredentialProvider
 from redis.retry import Retry
 
+from steward.clients import redis_tls
 from steward.clients.redis_errors import Asked
 from steward.clients.secrets import read_secret
 from steward.errors import BadInput
@@ -43,16 +44,21 @@ def open_redis(
     came: it may so be carried out twice, and has to stand that. A client may be shared by threads and outlives failovers.
     """
     described = _described(settings)
+    options = _options(settings, purpose, timeout_seconds)
+    if described.tls:
+        options["connection_class"] = redis_tls.connection_class(redis_tls.trusting(described))
     with asked(settings, purpose).in_words():
         client = RedisCluster(
+            # Given a URL, and one that says nothing of TLS, it takes the class of connections from us.
+            url=described.hosts[0].replace("rediss://", "redis://"),
             startup_nodes=[ClusterNode(host, port) for host, port in _nodes(described)],
             retry=Retry(_backoff(), retries),
-            **_options(settings, purpose, timeout_seconds),
+            **options,
         )
         try:
             yield client
         finally:
-            client.close()
+            client.disconnect_connection_pools()
 
 
 @asynccontextmanager
@@ -66,8 +72,11 @@ async def open_async_redis(
         client = AsyncRedisCluster(
             startup_nodes=[AsyncClusterNode(host, port) for host, port in _nodes(described)],
             retry=AsyncRetry(_backoff(), retries),
+            ssl=described.tls,
             **options,
         )
+        if described.tls:
+            redis_tls.use(client, redis_tls.trusting(described))
         try:
             yield await client.initialize()
         finally:
@@ -77,8 +86,8 @@ async def open_async_redis(
 def asked(settings: Settings, purpose: str) -> Asked:
     """Who asks whom. Whoever keeps a client longer than a block puts `.in_words()` around each of its questions."""
     described = _described(settings)
-    hosts = ", ".join(urlsplit(host).netloc for host in described.hosts)
-    return Asked(hosts, _credentials(described, purpose).username)
+    first, *others = (urlsplit(host).netloc for host in described.hosts)
+    return Asked(f"{first} and {len(others)} more" if others else first, _credentials(described, purpose).username)
 
 
 def _described(settings: Settings) -> Redis:
@@ -125,21 +134,12 @@ def _options(settings: Settings, purpose: str, timeout_seconds: float) -> dict[s
         "protocol": 2,
         "driver_info": None,
         **_remapped(described),
-        **_tls(described),
     }
 
 
 def _remapped(described: Redis) -> dict[str, Any]:
     reached = {_host_and_port(told): _host_and_port(at) for told, at in described.reached_at.items()}
     return {"address_remap": lambda told: reached.get(told, told)} if reached else {}
-
-
-def _tls(described: Redis) -> dict[str, Any]:
-    if not described.tls:
-        return {}
-    if described.ca_file and not described.ca_file.is_file():
-        raise BadInput(f"no CA file {described.ca_file}", hint="let redis.ca_file name the CA of the cluster, in PEM")
-    return {"ssl": True, "ssl_ca_certs": str(described.ca_file) if described.ca_file else None}
 
 
 @dataclass(frozen=True)
