@@ -80,7 +80,9 @@ class LockedBucket:
     target: str
     client: Any
 
-    def put_once(self, key: str, body: bytes, *, locked_until: datetime) -> StoredObject:
+    def put_once(
+        self, key: str, body: bytes, *, locked_until: datetime, content_type: str = "application/json"
+    ) -> StoredObject:
         """Write *body* under *key* if nothing is there, and return what is there now: compare it when it may differ.
 
         `If-None-Match: *` makes a repeat harmless, and one of two at the same moment the only writer. Raises
@@ -92,7 +94,7 @@ class LockedBucket:
                     Bucket=self.name,
                     Key=key,
                     Body=body,
-                    ContentType="application/json",
+                    ContentType=content_type,
                     # Object Lock demands a checksum of the body.
                     ChecksumSHA256=base64.b64encode(hashlib.sha256(body).digest()).decode(),
                     IfNoneMatch="*",

@@ -23,7 +23,10 @@ def downgrade() -> None:
 
 
 # Printable and without a space: a prompt, a completion or a provider's message does not fit through it.
-NAME = "CREATE DOMAIN steward.ai_name AS text CHECK (VALUE ~ '^[!-~]{1,200}$')"
+# Length apart from form: a bound in the expression costs 20 times as much.
+NAME = """
+CREATE DOMAIN steward.ai_name AS text CHECK (octet_length(VALUE) BETWEEN 1 AND 200 AND VALUE COLLATE "C" !~ '[^!-~]')
+"""
 
 ATTEMPTS = """
 CREATE TABLE steward.ai_attempts (
