@@ -35,13 +35,17 @@ class AsyncCaller(Protocol):
     ) -> Awaitable[Sequence[Any]]: ...
 
 
-class _Asked:
-    """One reservation on its way: the moment is taken before Redis is asked, so a late answer is a dead ticket."""
+class _Asking:
+    """One request that wants a ticket. Each time it asks, the moment is taken before: a late answer is a dead ticket."""
 
     def __init__(self, clock: Clock, ring: Ring, limits: Limits, policy: Policy, tenant: str, cost: Cost, weight: float) -> None:
-        self.call = wire.reserve(ring, limits, policy, tenant, cost, weight)
+        self._call = wire.reserve(ring, limits, policy, tenant, cost, weight)
         self._parts = (ring, tenant, cost, limits, weight)
-        self._clock, self._dies_at = clock, clock() + lifetime(policy.dispatch_seconds)
+        self._clock, self._lifetime, self._dies_at = clock, lifetime(policy.dispatch_seconds), 0.0
+
+    def call(self) -> wire.Call:
+        self._dies_at = self._clock() + self._lifetime
+        return self._call
 
     def ticket(self, answer: Sequence[Any]) -> Ticket:
         ring, tenant, cost, limits, weight = self._parts
@@ -62,17 +66,18 @@ class Limiter:
 
         Raises LimitReached, which says when to ask again, NeverFits, and LimiterUnavailable where nobody knows.
         """
-        asked = _Asked(self._clock, ring, limits, policy, tenant, cost, weight)
-        return asked.ticket(self._call(*asked.call))
+        asking = _Asking(self._clock, ring, limits, policy, tenant, cost, weight)
+        return asking.ticket(self._call(*asking.call()))
 
     def acquire(
         self, ring: Ring, limits: Limits, policy: Policy, tenant: str, cost: Cost, *, patience_seconds: float, weight: float = 1.0
     ) -> Ticket:
         """As `reserve`, and waits for room. Raises LimitReached when there is none after *patience_seconds*, or surely none till then."""
+        asking = _Asking(self._clock, ring, limits, policy, tenant, cost, weight)
         until = self._clock() + patience_seconds
         while True:
             try:
-                return self.reserve(ring, limits, policy, tenant, cost, weight=weight)
+                return asking.ticket(self._call(*asking.call()))
             except LimitReached as denied:
                 pause = pause_seconds(denied, until - self._clock())
                 if pause is None:
@@ -111,17 +116,18 @@ class AsyncLimiter:
         self, ring: Ring, limits: Limits, policy: Policy, tenant: str, cost: Cost, *, weight: float = 1.0
     ) -> Ticket:
         """As `Limiter.reserve`."""
-        asked = _Asked(self._clock, ring, limits, policy, tenant, cost, weight)
-        return asked.ticket(await self._call(*asked.call))
+        asking = _Asking(self._clock, ring, limits, policy, tenant, cost, weight)
+        return asking.ticket(await self._call(*asking.call()))
 
     async def acquire(
         self, ring: Ring, limits: Limits, policy: Policy, tenant: str, cost: Cost, *, patience_seconds: float, weight: float = 1.0
     ) -> Ticket:
         """As `Limiter.acquire`."""
+        asking = _Asking(self._clock, ring, limits, policy, tenant, cost, weight)
         until = self._clock() + patience_seconds
         while True:
             try:
-                return await self.reserve(ring, limits, policy, tenant, cost, weight=weight)
+                return asking.ticket(await self._call(*asking.call()))
             except LimitReached as denied:
                 pause = pause_seconds(denied, until - self._clock())
                 if pause is None:

@@ -15,10 +15,12 @@ local function reserve(keys, args)
   if never then return denied(state, 'shrunk', never, state.length * 1000) end
 
   local tenant = tenant_of(keys[4], state, now)
-  local over, which = excess(tenant.sums, cost, allowed, share)
+  local over, which
+  if share < 1 then over, which = excess(tenant.sums, cost, allowed, share) end
+  -- Who has its share does not wait for the ring: nobody may be held up for it.
   if which then return denied(state, 'share', which, frees(tenant, now, over) * 1000 - now_ms) end
 
-  local start = math.max(state.virtual, tenant.virtual)
+  local start = math.max(state.virtual - CREDIT, tenant.virtual)
   over, which = excess(state.sums, cost, allowed, 1)
   if which then
     wait(keys, name, start, now_ms)
@@ -29,10 +31,11 @@ local function reserve(keys, args)
     return denied(state, 'turn', nil, 50)
   end
 
-  leave(keys, name)
   add(state, now, cost)
   add(tenant, now, cost)
-  state.virtual, tenant.virtual = start, start + part(cost, limits) / weight
+  state.virtual, tenant.virtual = math.max(state.virtual, start), start + part(cost, limits) / weight
+  -- Its place it keeps, further behind, for as long as it was to wait: others of its requests may be waiting too.
+  redis.call('ZADD', keys[2], 'XX', string.format('%.12f', tenant.virtual), name)
   store(state)
   store_tenant(tenant, state)
   -- What begins empty when it is lost may be forgotten when it is empty.

@@ -1,6 +1,10 @@
 -- Each tenant's own ring, and whose turn it is: weighted virtual time. Each grant advances its tenant's time by the
 -- part of the ring that it takes, by the tenant's weight; whoever waits with the least time is next.
 
+-- So much of the ring may a tenant be behind the others when it comes back: more would be saved up by being idle, less
+-- would be lost by asking again a moment after the others.
+local CREDIT = 0.25
+
 local function tenant_of(key, state, now)
   local value = redis.call('HGET', key, 'state')
   local word = numbers(value)
@@ -10,7 +14,7 @@ local function tenant_of(key, state, now)
     value = nil
   end
   if not value then
-    return { key = key, length = state.length, head = now, sums = { 0, 0, 0 }, virtual = state.virtual }
+    return { key = key, length = state.length, head = now, sums = { 0, 0, 0 }, virtual = 0 }
   end
   local tenant = { key = key, length = word[2], head = word[3], sums = { word[4], word[5], word[6] }, virtual = word[7] }
   age(tenant, now)
@@ -33,15 +37,15 @@ local function part(counts, limits)
   return most
 end
 
+local function leave(keys, name)
+  if redis.call('ZREM', keys[2], name) == 1 then redis.call('ZREM', keys[3], name) end
+end
+
 local function wait(keys, name, start, now_ms)
   redis.call('ZADD', keys[2], string.format('%.12f', start), name)
   redis.call('ZADD', keys[3], now_ms + WAITS_MS, name)
   redis.call('PEXPIRE', keys[2], 2 * WAITS_MS)
   redis.call('PEXPIRE', keys[3], 2 * WAITS_MS)
-end
-
-local function leave(keys, name)
-  if redis.call('ZREM', keys[2], name) == 1 then redis.call('ZREM', keys[3], name) end
 end
 
 -- Whether a tenant waits that has had less than this one.

@@ -57,7 +57,9 @@ class Server:
 
     def _command(self) -> list[str]:
         settled = {"port": self.port, "bind": "127.0.0.1", "dir": self.folder, "appendonly": "yes", "save": ""}
-        settled |= {"appendfsync": "always", "repl-diskless-sync-delay": 0, "maxmemory-policy": "noeviction"}
+        settled |= {"appendfsync": "everysec", "repl-diskless-sync-delay": 0, "maxmemory-policy": "noeviction"}
+        # To change the replication id as a promotion does, a hundred times a second.
+        settled |= {"enable-debug-command": "local"}
         return [self.program, *(str(word) for name, value in settled.items() for word in (f"--{name}", value))]
 
     def _answers(self, client: redis.Redis) -> bool:
@@ -67,6 +69,34 @@ class Server:
             return bool(client.ping())
         except (redis.ConnectionError, redis.BusyLoadingError):
             return False
+
+
+class Time:
+    """The tests' own clocks: the world's, by which a provider counts, and the server's, which may be set back."""
+
+    def __init__(self, client: redis.Redis, start: float = 1_000_000.0) -> None:
+        self._client, self._world, self._behind = client, start, 0.0
+        # The same functions on another clock; everything else of them is what is shipped.
+        client.function_load(source().replace("redis.call('TIME')", "redis.call('MGET', 'test:s', 'test:us')"), True)
+        self.pass_by(0)
+
+    def now(self) -> float:
+        """The world's."""
+        return self._world
+
+    def pass_by(self, seconds: float) -> None:
+        """For everybody."""
+        self._world += seconds
+        self._tell()
+
+    def set_back(self, seconds: float) -> None:
+        """The server's alone."""
+        self._behind += seconds
+        self._tell()
+
+    def _tell(self) -> None:
+        seconds, fraction = divmod(self._world - self._behind, 1)
+        self._client.mset({"test:s": int(seconds), "test:us": int(fraction * 1_000_000)})
 
 
 @contextmanager

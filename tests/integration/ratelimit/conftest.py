@@ -1,0 +1,27 @@
+"""Both programs run the same functions."""
+
+import pytest
+import redis
+
+from tests.integration.ratelimit import ground
+
+
+@pytest.fixture(scope="session", params=ground.PROGRAMS)
+def alone(request, tmp_path_factory):
+    """One server for the whole run; whoever damages it starts another one."""
+    with ground.server(request.param, tmp_path_factory.mktemp(request.param)) as (_, client):
+        yield client
+
+
+@pytest.fixture
+def client(alone: redis.Redis):
+    """Empty, with the functions as shipped."""
+    alone.flushall()
+    alone.function_load(ground.source(), replace=True)
+    return alone
+
+
+@pytest.fixture
+def time(client: redis.Redis) -> ground.Time:
+    """The server's clock and the world's, in the test's hand."""
+    return ground.Time(client)
