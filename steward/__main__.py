@@ -1,4 +1,4 @@
-"""`python -m steward migrate`, `keyring …` and `keys coverage`: the databases' schemas, tenants' keys and their backups."""
+"""`python -m steward migrate`, `keyring …`, `keys coverage` and `limits …`: databases' schemas, tenants' keys, shared limits."""
 
 from __future__ import annotations
 
@@ -58,6 +58,14 @@ def _parser() -> argparse.ArgumentParser:
     covering.add_argument("--principal", metavar="ID", help="application or object id (default: [vault] client_id)")
     covering.add_argument("--since", metavar="TIME", help="leave out what was logged before, as 2026-01-31T00:00:00Z")
     covering.set_defaults(work=_cover)
+    limits = commands.add_parser("limits", help="shared limits in Redis").add_subparsers(dest="action", required=True)
+    loading = limits.add_parser("load", help="put the limiter's functions onto every master; harmless twice")
+    loading.set_defaults(work=partial(_on_limits, "load_limits"))
+    showing = limits.add_parser("show", help="what is used of a ring, and why nothing is granted")
+    showing.add_argument("rings", metavar="RING", nargs="+", help="provider:account:model")
+    showing.set_defaults(work=partial(_on_limits, "show_limits"))
+    for command in (loading, showing):
+        command.add_argument("--settings", type=Path, help="settings file (default: the one STEWARD_SETTINGS names)")
     for command in (migrating, enrolling, retiring, reinstating, listing, restoring, erasing, covering):
         command.add_argument("--settings", type=Path, help="settings file (default: the one STEWARD_SETTINGS names)")
     return parser
@@ -100,6 +108,13 @@ def _on_backups(name: str, settings: Settings, chosen: argparse.Namespace) -> li
     from steward import keyring_commands  # noqa: PLC0415 # as above
 
     work: Callable[[Settings, argparse.Namespace], list[str]] = getattr(keyring_commands, name)
+    return work(settings, chosen)
+
+
+def _on_limits(name: str, settings: Settings, chosen: argparse.Namespace) -> list[str]:
+    from steward import limits_commands  # noqa: PLC0415 # as above
+
+    work: Callable[[Settings, argparse.Namespace], list[str]] = getattr(limits_commands, name)
     return work(settings, chosen)
 
 

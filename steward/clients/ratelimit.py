@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from redis import exceptions
+from redis.cluster import ClusterNode
 
 from steward.clients.redis import RETRIES, AsyncRedisCluster, RedisCluster, asked, open_async_redis, open_redis
 from steward.clients.redis_errors import Asked, RedisCommandFailed
@@ -54,6 +55,30 @@ def limiter_over(client: RedisCluster, who: Asked) -> Limiter:
 def async_limiter_over(client: AsyncRedisCluster, who: Asked) -> AsyncLimiter:
     """Over a client that is somebody else's to close."""
     return AsyncLimiter(_AsyncCaller(client, who))
+
+
+def load_functions(settings: Settings, purpose: str = "operator") -> dict[str, str]:
+    """Put this release's functions onto every master, and say of each what was done. Harmless twice."""
+    who = asked(settings, purpose)
+    with open_redis(settings, purpose) as client, who.in_words():
+        return {f"{node.host}:{node.port}": _load(client, node) for node in client.get_primaries()}
+
+
+def _load(client: RedisCluster, node: ClusterNode) -> str:
+    wanted = digest(source())
+    there = _loaded(client.execute_command("FUNCTION LIST", "LIBRARYNAME", NAME, "WITHCODE", target_nodes=node))
+    if there == wanted:
+        return f"functions {wanted} are there already"
+    client.execute_command("FUNCTION LOAD", "REPLACE", source(), target_nodes=node)
+    return f"functions {wanted} loaded" + (f" in place of {there}" if there else "")
+
+
+def _loaded(listed: Sequence[Any]) -> str | None:
+    """The digest of what `FUNCTION LIST … WITHCODE` shows: pairs in a list, as RESP 2 has them."""
+    for library in listed:
+        fields = dict(zip(library[::2], library[1::2], strict=True))
+        return digest(fields["library_code"])
+    return None
 
 
 @dataclass(frozen=True, slots=True)
