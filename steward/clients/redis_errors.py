@@ -15,6 +15,7 @@ _PASSING = (
     exceptions.ConnectionError,
     exceptions.ReadOnlyError,
     exceptions.TimeoutError,
+    exceptions.SlotNotCoveredError,
     exceptions.TryAgainError,
     OSError,
 )
@@ -24,6 +25,8 @@ _REFUSED = (
     exceptions.AuthenticationWrongNumberOfArgsError,
 )
 _FULL = "maxmemory"
+# Its client's own words, of a class that it also has for mistakes.
+_NOBODY = ("Redis Cluster cannot be connected", "No targets were found")
 
 
 class RedisUnavailable(Unavailable):
@@ -52,9 +55,7 @@ class Asked:
 
     def words(self, error: Exception) -> StewardError:
         """*error* of redis-py as one of the three above. To be raised `from None`: some of them hold the connection."""
-        # What kept the client from finding the cluster lies beneath an error that says no more than that.
-        cause = (error.__cause__ or error.__context__) if isinstance(error, exceptions.RedisClusterException) else None
-        root = cause if isinstance(cause, Exception) else error
+        root = _root(error)
         said = str(root)
         if isinstance(root, _REFUSED):
             return RedisRefused(
@@ -78,7 +79,7 @@ class Asked:
             return RedisUnavailable(
                 f"Redis at {self.hosts} is full and takes no writes", hint="raise maxmemory, or see what fills it"
             )
-        if isinstance(root, (*_PASSING, exceptions.RedisClusterException)):
+        if isinstance(root, _PASSING) or said.startswith(_NOBODY):
             return RedisUnavailable(
                 f"Redis at {self.hosts} does not answer: {said or type(root).__name__}",
                 hint="a master that is lost is replaced within seconds; see CLUSTER INFO and the servers' logs",
@@ -92,3 +93,13 @@ class Asked:
             yield
         except (exceptions.RedisError, exceptions.RedisClusterException) as error:
             raise self.words(error) from None
+
+
+def _root(error: Exception) -> Exception:
+    """What kept the client from finding the cluster lies beneath an error that says no more than that."""
+    while isinstance(error, exceptions.RedisClusterException):
+        beneath = error.__cause__ or error.__context__
+        if not isinstance(beneath, (exceptions.RedisError, exceptions.RedisClusterException, OSError)):
+            break
+        error = beneath
+    return error

@@ -8,6 +8,7 @@ from replica.server import NotReady
 from replica.servers import SERVERS, redis_configuration, redis_nodes, redis_program
 from replica.servers.redis import assess
 from replica.servers.redis_program import RedisProgram
+from replica.state import checkout
 
 HEALTHY = {"cluster_state": "ok", "cluster_slots_ok": "16384", "cluster_known_nodes": "6"}
 
@@ -55,6 +56,17 @@ def test_what_holds_a_password_is_closed_and_users_are_told_by_hashes_alone(plac
     # Replicas log in with a password of their own, which may read and change nothing by command.
     configuration = redis_configuration.path(place, "redis-1").read_text()
     assert [password for password in passwords if password in configuration] == [place.secret("redis.peer")]
+
+
+def test_the_limiter_may_do_what_its_function_does_and_no_more():
+    called = {
+        name.lower()
+        for path in (checkout() / "steward" / "ratelimit").rglob("*.lua")
+        for name in re.findall(r"redis\.p?call\(\s*['\"](\w+)", path.read_text())
+    }
+    (line,) = re.findall(r"^user limiter .*$", (checkout() / "deployments/redis/users.acl").read_text(), re.MULTILINE)
+    granted = {word[1:] for word in line.split() if re.fullmatch(r"\+[a-z]+", word)}
+    assert granted - {"fcall"} == called
 
 
 def test_a_changed_configuration_has_the_server_started_anew(place):

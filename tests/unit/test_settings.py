@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import traceback
 
 import pytest
@@ -248,3 +249,45 @@ def test_a_key_name_that_no_vault_knows_is_refused(written, name):
 def test_a_secret_of_the_vault_is_not_looked_for_in_files():
     with pytest.raises(BadInput, match="can only be read from a file"):
         read_secret("keyvault:name")
+
+
+REDIS = """
+[redis]
+hosts = ["rediss://redis-1.example.net:6379", "rediss://redis-2.example.net:6379"]
+users.limiter = { username = "limiter", password = "file:/run/secrets/limiter" }
+"""
+
+
+def test_the_scheme_of_rediss_hosts_says_whether_they_speak_tls(written):
+    assert load(written(WHOLE + REDIS)).redis.tls
+    assert not load(written(WHOLE + REDIS.replace("rediss://", "redis://"))).redis.tls
+    assert load(written(WHOLE)).redis is None
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        "[]",
+        '["redis-1.example.net:6379"]',
+        '["https://redis-1.example.net:6379"]',
+        '["rediss://redis-1.example.net"]',
+        '["rediss://limiter:hunter2@redis-1.example.net:6379"]',
+        '["rediss://redis-1.example.net:6379/hunter2"]',
+        '["rediss://redis-1.example.net:6379", "redis://redis-2.example.net:6379"]',
+        '["rediss://redis-1.example.net:99999"]',
+    ],
+)
+def test_a_host_of_redis_that_is_none_or_holds_a_password_is_refused_and_not_repeated(written, hosts):
+    told = _refusal(written(WHOLE + re.sub(r"hosts = .*", f"hosts = {hosts}", REDIS)))
+    assert "redis.hosts" in told
+    assert "hunter2" not in told
+
+
+@pytest.mark.parametrize("pair", ['"10.0.0.1:6379" = "gateway"', '"10.0.0.1" = "gateway:6379"', '"a:1" = "b:x"'])
+def test_where_a_node_is_reached_is_a_host_and_a_port(written, pair):
+    assert "expected HOST:PORT on both sides" in _refusal(written(WHOLE + REDIS + f"[redis.reached_at]\n{pair}\n"))
+
+
+def test_a_password_of_redis_in_the_vault_needs_one(written):
+    told = _refusal(written(WHOLE + REDIS.replace("file:/run/secrets/limiter", "keyvault:limiter")))
+    assert "redis.users.limiter.password names a secret of the vault" in told
