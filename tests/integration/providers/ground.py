@@ -35,6 +35,7 @@ class Twins:
     more: dict[str, Any] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     clients: dict[tuple[str, ...], Any] = field(default_factory=dict)
+    http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=30))
 
     def __post_init__(self) -> None:
         chosen = ports.choose(["openai", "anthropic", "admin"], {})
@@ -83,7 +84,7 @@ class Twins:
 
     def _answers(self) -> bool:
         with contextlib.suppress(httpx.HTTPError):
-            return all(httpx.get(url).status_code for url in (self.openai_url, self.anthropic_url, self.admin_url))
+            return all(self.http.get(url).status_code for url in (self.openai_url, self.anthropic_url, self.admin_url))
         return False
 
     def kill(self) -> None:
@@ -121,14 +122,14 @@ class Twins:
 
     def admin(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
         headers = {"authorization": f"Bearer {self.secret('token')}"}
-        answer = httpx.request(method, f"{self.admin_url}{path}", json=body, params=query, headers=headers)
+        answer = self.http.request(method, f"{self.admin_url}{path}", json=body, params=query, headers=headers)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     def organization(self, path: str, query: Any) -> Any:
         """Anthropic's administration, which the SDK does not cover: reports of usage and cost."""
         headers = {"x-api-key": self.secret("anthropic-main.admin"), **VERSION}
-        answer = httpx.get(f"{self.anthropic_url}/v1/organizations/{path}", params=query, headers=headers)
+        answer = self.http.get(f"{self.anthropic_url}/v1/organizations/{path}", params=query, headers=headers)
         assert answer.status_code == 200, answer.text
         return answer.json()
 

@@ -154,7 +154,7 @@ def test_answers_name_request_organisation_and_workspace(twins: Twins) -> None:
 
 
 def _raw(twins: Twins, body, **headers) -> httpx.Response:
-    return httpx.post(
+    return twins.http.post(
         f"{twins.anthropic_url}/v1/messages",
         json=body,
         headers={"x-api-key": twins.secret("a1"), **VERSION, **headers},

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 
-import httpx
 import openai
 import pytest
 
@@ -137,7 +136,7 @@ def test_unfit_requests_are_refused_in_the_apis_own_shape(twins: Twins, body, er
 
 def test_what_is_no_json_object_is_refused(twins: Twins) -> None:
     for content in (b"{", b"[]", b"\xff\xfe", b"", b"[" * 100_000):
-        answer = httpx.post(
+        answer = twins.http.post(
             f"{twins.openai_url}/chat/completions",
             content=content,
             headers={"authorization": f"Bearer {twins.secret('o1')}"},
@@ -154,11 +153,11 @@ def test_keys_that_do_not_fit_are_refused(twins: Twins) -> None:
         twins.openai(api_key=twins.secret("openai-main.admin")).chat.completions.create(model="gpt-4.1", messages=ASKED)
     with pytest.raises(openai.AuthenticationError):
         twins.openai(api_key=twins.secret("a1")).models.list()
-    assert httpx.get(f"{twins.openai_url}/models").status_code == 401
+    assert twins.http.get(f"{twins.openai_url}/models").status_code == 401
 
 
 def test_unknown_paths_and_methods_have_the_apis_own_shape(twins: Twins) -> None:
-    missing, wrong = httpx.get(f"{twins.openai_url}/nowhere"), httpx.delete(f"{twins.openai_url}/models")
+    missing, wrong = twins.http.get(f"{twins.openai_url}/nowhere"), twins.http.delete(f"{twins.openai_url}/models")
     assert (missing.status_code, wrong.status_code) == (404, 405)
     assert missing.json()["error"]["message"] == "Invalid URL (GET /v1/nowhere)"
     assert wrong.json()["error"]["type"] == "invalid_request_error"
