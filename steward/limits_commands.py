@@ -22,12 +22,13 @@ def show_limits(settings: Settings, chosen: argparse.Namespace) -> list[str]:
 
 def _told(name: str, state: State) -> list[str]:
     if not state.known:
-        return [f"{name}: nothing is known of it; its first reservation begins it, exhausted unless its policy says empty"]
+        return [
+            f"{name}: nothing is known of it; its first reservation begins it, exhausted unless its policy says empty"
+        ]
     used = state.used
-    lines = [
-        f"{name}: {used.requests:,} requests, {used.input_tokens:,} input and {used.output_tokens:,} output tokens "
-        f"in the last {state.ring_seconds} s, {state.waiting} tenants waiting"
-    ]
+    tokens = f"{used.input_tokens:,} input and {used.output_tokens:,} output tokens"
+    within = f"in the last {state.ring_seconds} s, {state.waiting} tenants waiting"
+    lines = [f"{name}: {used.requests:,} requests, {tokens} {within}"]
     if state.stale:
         lines.append("  kept by a server that was promoted or restarted since: the next reservation begins it anew")
     if state.opens_in_seconds:

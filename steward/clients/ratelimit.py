@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -11,7 +11,7 @@ from redis import exceptions
 from redis.cluster import ClusterNode
 
 from steward.clients.redis import RETRIES, AsyncRedisCluster, RedisCluster, asked, open_async_redis, open_redis
-from steward.clients.redis_errors import Asked, RedisCommandFailed
+from steward.clients.redis_errors import Asked, RedisCommandFailed, RedisRefused, RedisUnavailable
 from steward.errors import StewardError
 from steward.ratelimit.errors import LimiterNotLoaded, LimiterUnavailable
 from steward.ratelimit.library import NAME, digest, source
@@ -23,6 +23,8 @@ TIMEOUT_SECONDS = 1.0
 #: Lost in an answer that did not come, a reservation counts for a ring; a settlement counts once however often it is said.
 _AGAIN = (exceptions.ConnectionError, exceptions.ClusterDownError)
 
+_OPENING = (RedisUnavailable, RedisRefused, RedisCommandFailed)
+
 Arguments = Sequence[str | int | float]
 
 
@@ -31,9 +33,12 @@ def open_limiter(
     settings: Settings, purpose: str = "limiter", *, timeout_seconds: float = TIMEOUT_SECONDS
 ) -> Generator[Limiter]:
     """For the block. Threads may share it. Raises LimiterUnavailable when no host of the cluster answers."""
-    who = asked(settings, purpose)
-    with _as_limiter_errors(who), open_redis(settings, purpose, timeout_seconds=timeout_seconds) as client:
-        yield Limiter(_Caller(client, who))
+    with ExitStack() as opened:
+        try:
+            client = opened.enter_context(open_redis(settings, purpose, timeout_seconds=timeout_seconds))
+        except _OPENING as error:
+            raise _in_limiter_words(error) from None
+        yield limiter_over(client, asked(settings, purpose))
 
 
 @asynccontextmanager
@@ -41,10 +46,14 @@ async def open_async_limiter(
     settings: Settings, purpose: str = "limiter", *, timeout_seconds: float = TIMEOUT_SECONDS
 ) -> AsyncGenerator[AsyncLimiter]:
     """As `open_limiter`, for one event loop."""
-    who = asked(settings, purpose)
-    with _as_limiter_errors(who):
-        async with open_async_redis(settings, purpose, timeout_seconds=timeout_seconds) as client:
-            yield AsyncLimiter(_AsyncCaller(client, who))
+    async with AsyncExitStack() as opened:
+        try:
+            client = await opened.enter_async_context(
+                open_async_redis(settings, purpose, timeout_seconds=timeout_seconds)
+            )
+        except _OPENING as error:
+            raise _in_limiter_words(error) from None
+        yield async_limiter_over(client, asked(settings, purpose))
 
 
 def limiter_over(client: RedisCluster, who: Asked) -> Limiter:
@@ -129,12 +138,3 @@ def _in_limiter_words(told: StewardError) -> LimiterUnavailable:
     unavailable = LimiterUnavailable(f"nobody knows what is left of the limit: {told.message}", hint=told.hint)
     unavailable.transient = told.transient
     return unavailable
-
-
-@contextmanager
-def _as_limiter_errors(who: Asked) -> Generator[None]:
-    """Around the opening: what is raised inside the block is in limiter's words already."""
-    try:
-        yield
-    except (exceptions.RedisError, exceptions.RedisClusterException) as error:
-        _tell(who, error)

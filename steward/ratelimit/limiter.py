@@ -13,12 +13,11 @@ from typing import Any, Protocol
 from steward.ratelimit import wire
 from steward.ratelimit.errors import LimitReached
 from steward.ratelimit.headers import Observed
-from steward.ratelimit.limits import Cost, Limits, Policy, Ring
+from steward.ratelimit.limits import NOTHING, Cost, Limits, Policy, Ring
 from steward.ratelimit.patience import pause_seconds
 from steward.ratelimit.states import State
 from steward.ratelimit.tickets import Clock, Ticket, lifetime
-
-_NOTHING = Cost(0)
+from steward.ratelimit.wire import Wanted
 
 
 class Caller(Protocol):
@@ -38,19 +37,28 @@ class AsyncCaller(Protocol):
 class _Asking:
     """One request that wants a ticket. Each time it asks, the moment is taken before: a late answer is a dead ticket."""
 
-    def __init__(self, clock: Clock, ring: Ring, limits: Limits, policy: Policy, tenant: str, cost: Cost, weight: float) -> None:
-        self._call = wire.reserve(ring, limits, policy, tenant, cost, weight)
-        self._parts = (ring, tenant, cost, limits, weight)
-        self._clock, self._lifetime, self._dies_at = clock, lifetime(policy.dispatch_seconds), 0.0
+    def __init__(self, clock: Clock, wanted: Wanted) -> None:
+        self._call, self._wanted = wire.reserve(wanted), wanted
+        self._clock, self._dies_at = clock, 0.0
 
     def call(self) -> wire.Call:
-        self._dies_at = self._clock() + self._lifetime
+        self._dies_at = self._clock() + lifetime(self._wanted.policy.dispatch_seconds)
         return self._call
 
     def ticket(self, answer: Sequence[Any]) -> Ticket:
-        ring, tenant, cost, limits, weight = self._parts
-        bucket, epoch = wire.granted(answer, ring, tenant)
-        return Ticket(ring, tenant, cost, limits, weight, bucket, epoch, self._dies_at, self._clock)
+        wanted = self._wanted
+        bucket, epoch = wire.granted(answer, wanted)
+        return Ticket(
+            wanted.ring,
+            wanted.tenant,
+            wanted.cost,
+            wanted.limits,
+            wanted.weight,
+            bucket,
+            epoch,
+            self._dies_at,
+            self._clock,
+        )
 
 
 class Limiter:
@@ -66,14 +74,22 @@ class Limiter:
 
         Raises LimitReached, which says when to ask again, NeverFits, and LimiterUnavailable where nobody knows.
         """
-        asking = _Asking(self._clock, ring, limits, policy, tenant, cost, weight)
+        asking = _Asking(self._clock, Wanted(ring, limits, policy, tenant, cost, weight))
         return asking.ticket(self._call(*asking.call()))
 
     def acquire(
-        self, ring: Ring, limits: Limits, policy: Policy, tenant: str, cost: Cost, *, patience_seconds: float, weight: float = 1.0
+        self,
+        ring: Ring,
+        limits: Limits,
+        policy: Policy,
+        tenant: str,
+        cost: Cost,
+        *,
+        patience_seconds: float,
+        weight: float = 1.0,
     ) -> Ticket:
         """As `reserve`, and waits for room. Raises LimitReached when there is none after *patience_seconds*, or surely none till then."""
-        asking = _Asking(self._clock, ring, limits, policy, tenant, cost, weight)
+        asking = _Asking(self._clock, Wanted(ring, limits, policy, tenant, cost, weight))
         until = self._clock() + patience_seconds
         while True:
             try:
@@ -91,7 +107,7 @@ class Limiter:
     def cancel(self, ticket: Ticket) -> None:
         """Give back a ticket that was not sent. Of one that was sent nothing comes back, for nobody knows what it used."""
         if not ticket.sent:
-            self.settle(ticket, _NOTHING)
+            self.settle(ticket, NOTHING)
 
     def throttled(self, ring: Ring, retry_after_seconds: float) -> None:
         """The provider answered 429 although there was room: leave it alone, and take less for a while."""
@@ -116,14 +132,22 @@ class AsyncLimiter:
         self, ring: Ring, limits: Limits, policy: Policy, tenant: str, cost: Cost, *, weight: float = 1.0
     ) -> Ticket:
         """As `Limiter.reserve`."""
-        asking = _Asking(self._clock, ring, limits, policy, tenant, cost, weight)
+        asking = _Asking(self._clock, Wanted(ring, limits, policy, tenant, cost, weight))
         return asking.ticket(await self._call(*asking.call()))
 
     async def acquire(
-        self, ring: Ring, limits: Limits, policy: Policy, tenant: str, cost: Cost, *, patience_seconds: float, weight: float = 1.0
+        self,
+        ring: Ring,
+        limits: Limits,
+        policy: Policy,
+        tenant: str,
+        cost: Cost,
+        *,
+        patience_seconds: float,
+        weight: float = 1.0,
     ) -> Ticket:
         """As `Limiter.acquire`."""
-        asking = _Asking(self._clock, ring, limits, policy, tenant, cost, weight)
+        asking = _Asking(self._clock, Wanted(ring, limits, policy, tenant, cost, weight))
         until = self._clock() + patience_seconds
         while True:
             try:
@@ -141,7 +165,7 @@ class AsyncLimiter:
     async def cancel(self, ticket: Ticket) -> None:
         """As `Limiter.cancel`."""
         if not ticket.sent:
-            await self.settle(ticket, _NOTHING)
+            await self.settle(ticket, NOTHING)
 
     async def throttled(self, ring: Ring, retry_after_seconds: float) -> None:
         """As `Limiter.throttled`."""

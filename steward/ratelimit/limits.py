@@ -51,6 +51,9 @@ class Cost:
         return self.input_tokens + self.output_tokens
 
 
+NOTHING = Cost(0)
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """At most so much in any window. None: no such limit. `tokens` limits input and output together."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from steward.ratelimit.limits import Cost
+from steward.ratelimit.limits import NOTHING, Cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class State:
     stale: bool = False
     window_seconds: int = 0
     ring_seconds: int = 0
-    used: Cost = Cost(0)
+    used: Cost = NOTHING
     #: What may be used of each limit now, by name; None where there is no limit.
     allowed: dict[str, int | None] | None = None
     #: 1 until a 429 from outside takes of it.

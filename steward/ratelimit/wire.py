@@ -6,7 +6,7 @@ Every call is (function, keys, arguments); all keys are in one slot. The functio
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from steward.ratelimit.errors import LimiterUnavailable, LimitReached
 from steward.ratelimit.headers import Observed
@@ -42,8 +42,20 @@ class Granted(NamedTuple):
     epoch: str
 
 
-def reserve(ring: Ring, limits: Limits, policy: Policy, tenant: str, cost: Cost, weight: float) -> Call:
+class Wanted(NamedTuple):
+    """What somebody wants to reserve."""
+
+    ring: Ring
+    limits: Limits
+    policy: Policy
+    tenant: str
+    cost: Cost
+    weight: float = 1.0
+
+
+def reserve(wanted: Wanted) -> Call:
     """Raises NeverFits and ImpossibleLimits, before Redis is asked."""
+    ring, limits, policy, tenant, cost, weight = wanted
     demand_tenant(tenant, weight)
     limits.demand_room_for(cost, policy.tenant_share)
     keys = (ring.key(), ring.key("queue"), ring.key("seen"), ring.key("tenant", tenant))
@@ -53,20 +65,20 @@ def reserve(ring: Ring, limits: Limits, policy: Policy, tenant: str, cost: Cost,
     )
 
 
-def granted(answer: Sequence[Any], ring: Ring, tenant: str) -> Granted:
+def granted(answer: Sequence[Any], wanted: Wanted) -> Granted:
     """What `reserve` answered. Raises LimitReached."""
     match [_text(each) for each in answer]:
         case ["1", bucket, epoch]:
             return Granted(int(bucket), epoch)
         case ["0", wait_ms, why, dimension] if why in _WHY:
-            _deny(ring, tenant, int(wait_ms) / 1000, why, dimension)
+            raise _denied(wanted, int(wait_ms) / 1000, why, dimension)
         case _:
             raise _strange(answer)
 
 
-def _deny(ring: Ring, tenant: str, seconds: float, why: str, dimension: str) -> NoReturn:
-    told = _WHY[why].format(ring=ring.name, tenant=tenant, dimension=dimension.replace("_", " "))
-    raise LimitReached(
+def _denied(wanted: Wanted, seconds: float, why: str, dimension: str) -> LimitReached:
+    told = _WHY[why].format(ring=wanted.ring.name, tenant=wanted.tenant, dimension=dimension.replace("_", " "))
+    return LimitReached(
         told, retry_after_seconds=seconds, dimension=dimension, why=why, hint=f"ask again in {seconds:.3g} s"
     )
 

@@ -39,7 +39,7 @@ class Server:
 
     program: str
     folder: Path
-    port: int = field(default_factory=lambda: free_port())
+    port: int = field(default_factory=lambda: free_port())  # noqa: PLW0108 # defined below
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> redis.Redis:

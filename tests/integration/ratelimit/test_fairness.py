@@ -7,7 +7,7 @@ import pytest
 
 from steward.ratelimit import Cost, Limits, Policy, Ring
 from steward.ratelimit.errors import LimitReached
-from steward.ratelimit.wire import granted, reserve
+from steward.ratelimit.wire import Wanted, granted, reserve
 from tests.integration.ratelimit import ground
 
 pytestmark = pytest.mark.without_search
@@ -18,7 +18,7 @@ RING, LIMITS, POLICY = Ring("openai:main:gpt"), Limits(50), Policy(window_second
 class Crowd:
     """Clients that wait for one request at a time, are served for a while, and want the next."""
 
-    def __init__(self, client, time, seed=7):
+    def __init__(self, client, time, seed=7) -> None:
         self.time, self.lot = time, random.Random(seed)
         self.call = ground.caller(client)
         self.granted: Counter[str] = Counter()
@@ -28,7 +28,8 @@ class Crowd:
     def ask(self, tenant, cost, weight=1.0) -> float | None:
         """None when it was granted; else how long until it asks again, as `acquire` does."""
         try:
-            granted(self.call(*reserve(RING, LIMITS, POLICY, tenant, cost, weight)), RING, tenant)
+            wanted = Wanted(RING, LIMITS, POLICY, tenant, cost, weight)
+            granted(self.call(*reserve(wanted)), wanted)
         except LimitReached as refused:
             return max(0.02, min(refused.retry_after_seconds, 0.5) * self.lot.uniform(0.5, 1))
         self.granted[tenant] += cost.requests

@@ -12,6 +12,7 @@ pytestmark = pytest.mark.without_search
 RING, LIMITS, POLICY = Ring("openai:main:gpt"), Limits(100, 10_000, 5_000), Policy()
 #: 60 seconds, 2 for the dispatch and one more.
 RING_SECONDS = 63
+USUAL = Cost(1, 100, 10)
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def opened(limiter, time):
     return limiter
 
 
-def reserve(limiter, cost=Cost(1, 100, 10), tenant="acme", limits=LIMITS, policy=POLICY):
+def reserve(limiter, cost=USUAL, tenant="acme", limits=LIMITS, policy=POLICY):
     return limiter.reserve(RING, limits, policy, tenant, cost)
 
 

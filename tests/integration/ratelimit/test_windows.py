@@ -17,6 +17,7 @@ from tests.integration.ratelimit.provider import Provider
 pytestmark = pytest.mark.without_search
 
 LIMITS = Limits(20, 1_000, 400)
+RING, WIDE, POLICY = Ring("openai:main:gpt"), Limits(400, 4_000), Policy()
 
 
 class Traffic(RuleBasedStateMachine):
@@ -25,7 +26,7 @@ class Traffic(RuleBasedStateMachine):
     tickets = Bundle("tickets")
     sent = Bundle("sent")
 
-    def __init__(self, client, window, dispatch):
+    def __init__(self, client, window, dispatch) -> None:
         super().__init__()
         client.flushall()
         self.client, self.time = client, ground.Time(client)
@@ -146,9 +147,6 @@ class Adversary:
     time: ground.Time
     lot: random.Random
     provider: Provider
-    ring: Ring = Ring("openai:main:gpt")
-    limits: Limits = Limits(400, 4_000)
-    policy: Policy = Policy()
 
     def attack(self, seconds: float) -> None:
         end = self.time.now() + seconds
@@ -163,9 +161,7 @@ class Adversary:
         end = self.time.now() + seconds
         while self.time.now() < end:
             try:
-                ticket = self.limiter.reserve(
-                    self.ring, self.limits, self.policy, "acme", Cost(1, self.lot.randint(1, 100))
-                )
+                ticket = self.limiter.reserve(RING, WIDE, POLICY, "acme", Cost(1, self.lot.randint(1, 100)))
             except LimitReached as refused:
                 self.time.pass_by(min(refused.retry_after_seconds, 0.25))
             else:
@@ -177,22 +173,22 @@ class Adversary:
 def adversary(client, time):
     made = Adversary(Limiter(ground.caller(client), clock=time.now), time, random.Random(7), Provider(60))
     with pytest.raises(LimitReached):
-        made.limiter.reserve(made.ring, made.limits, made.policy, "acme", Cost())
-    time.pass_by(made.policy.ring_seconds)
+        made.limiter.reserve(RING, WIDE, POLICY, "acme", Cost())
+    time.pass_by(POLICY.ring_seconds)
     return made
 
 
 def test_bursts_after_silence_with_delayed_arrivals_stay_within_the_limit(adversary):
     adversary.attack(seconds=600)
     requests, inputs, _ = adversary.provider.worst()
-    assert requests <= adversary.limits.requests
+    assert requests <= WIDE.requests
     # Nearly reached, or the test would prove little.
-    assert 0.97 * adversary.limits.input_tokens <= inputs <= adversary.limits.input_tokens
+    assert 0.97 * WIDE.input_tokens <= inputs <= WIDE.input_tokens
 
 
 def test_a_saturated_ring_lets_nine_tenths_of_the_limit_through(adversary):
     seconds = 5 * 63
     adversary.saturate(seconds)
     _, inputs, _ = adversary.provider.sums()
-    assert inputs >= 0.9 * adversary.limits.input_tokens * seconds / 60
-    assert adversary.provider.worst()[1] <= adversary.limits.input_tokens
+    assert inputs >= 0.9 * WIDE.input_tokens * seconds / 60
+    assert adversary.provider.worst()[1] <= WIDE.input_tokens
