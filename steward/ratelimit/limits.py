@@ -65,7 +65,7 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name, value in self.by_name.items():
-            if value is not None:
+            if value is not None or name == "requests":
                 _whole(name, value, 1)
 
     @property
