@@ -16,7 +16,7 @@ from replica.providers.billing import invoices, restatements
 from replica.providers.billing.source import TruthSource
 from replica.providers.configuration import Limit
 from replica.providers.errors import Refusal
-from replica.providers.exchange import Exchange, loads_exact
+from replica.providers.exchange import Exchange, loads
 from replica.providers.routing import Endpoint, Routes
 from replica.providers.twin import Twin
 
@@ -132,7 +132,7 @@ async def _invoice(twin: Twin, exchange: Exchange, account: str, month: str) -> 
 
 async def _body(exchange: Exchange) -> dict[str, Any]:
     try:
-        body = loads_exact(await exchange.body(_BODY_BYTES))
+        body = loads(await exchange.body(_BODY_BYTES))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Refusal(400, f"the body is no JSON: {error}") from None
     if not isinstance(body, dict):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import urllib.parse
 from collections.abc import Awaitable, Callable, Mapping
-from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -40,8 +39,8 @@ def dumps(value: Any) -> bytes:
     return _encode(value)
 
 
-def loads_exact(text: bytes) -> Any:
-    """JSON as it is; msgspec.DecodeError and UnicodeDecodeError say what is wrong."""
+def loads(text: bytes) -> Any:
+    """JSON; msgspec.DecodeError and UnicodeDecodeError say what is wrong."""
     return msgspec.json.decode(text)
 
 
@@ -139,11 +138,3 @@ class Exchange:
         self.started = True
         raw = [(name.encode("latin-1"), str(value).encode("latin-1")) for name, value in headers.items()]
         await self._send({"type": "http.response.start", "status": status, "headers": raw})
-
-
-def exact(value: str) -> Decimal:
-    """A number of a query or a body, exactly; Refusal 400 otherwise."""
-    try:
-        return Decimal(value)
-    except ArithmeticError:
-        raise Refusal(400, f"{value[:40]!r} is no number") from None

@@ -66,9 +66,10 @@ def make(folder: Path, month: str, attempts: int, seed: int, *, memory: str = "1
         database.read_parquet(str(folder / "attempts" / "*.parquet")).create_view("attempts")
         usage = [Usage(*row) for row in _rows(database, _SUMS)]
     _write_bills(folder / "bills", usage, month, end)
-    manifest = {"month": month, "seed": seed, "attempts": attempts, "files": _digests(folder)}
+    files = _digests(folder)
+    manifest = {"month": month, "seed": seed, "attempts": attempts, "files": files}
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
-    return f"{attempts:,} attempts of {month}, seed {seed}: {len(manifest['files'])} files in {folder}"
+    return f"{attempts:,} attempts of {month}, seed {seed}: {len(files)} files in {folder}"
 
 
 def _write_attempts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -9,11 +10,11 @@ import msgspec
 
 from replica.providers import composing
 from replica.providers.anthropic import errors, headers
-from replica.providers.attempt import Event, Request, Served
+from replica.providers.api import Event, Request, Served
 from replica.providers.catalogue import Model, find
 from replica.providers.configuration import Account
 from replica.providers.errors import Refusal
-from replica.providers.exchange import Exchange, dumps, loads_exact
+from replica.providers.exchange import Exchange, dumps, loads
 from replica.providers.limits import Excess, Level
 from replica.providers.prompt_cache import Block, Split
 
@@ -54,7 +55,7 @@ class Messages:
             model=model,
             stream=bool(body.get("stream")),
             most=most,
-            blocks=list(_blocks(body)),
+            blocks=_with_own_breakpoint(body, list(_blocks(body))),
             tool=_tool(body, tools),
             tier_asked=_tier(body),
             web_searches=_web_searches(body, tools),
@@ -121,7 +122,7 @@ class Messages:
 def read_body(content: bytes) -> dict[str, Any]:
     """A JSON object, or Refusal 400."""
     try:
-        body = loads_exact(content)
+        body = loads(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise errors.invalid("The request body is not valid JSON") from None
     if not isinstance(body, dict):
@@ -167,20 +168,29 @@ def _blocks(body: dict[str, Any]) -> Iterable[Block]:
             yield _block(message["role"], each)
 
 
+def _with_own_breakpoint(body: dict[str, Any], blocks: list[Block]) -> list[Block]:
+    """`cache_control` of the whole request stands behind its last block."""
+    ttl = _ttl(body.get("cache_control"))
+    return [*blocks[:-1], dataclasses.replace(blocks[-1], breakpoint=ttl)] if ttl else blocks
+
+
+def _ttl(control: Any) -> str:
+    ttl = str(control.get("ttl", "5m")) if isinstance(control, dict) else ""
+    if ttl not in {"", "5m", "1h"}:
+        raise errors.invalid("cache_control.ttl: Input should be '5m' or '1h'")
+    return ttl
+
+
 def _block(role: str, value: Any) -> Block:
     if isinstance(value, str):
         return Block(f"{role}:{value}".encode(), composing.count(value.encode()) + _FRAME_TOKENS)
     if not isinstance(value, dict):
         raise errors.invalid(f"{role}: Input should be a valid dictionary")
     told = {name: each for name, each in value.items() if name != "cache_control"}
-    control = value.get("cache_control") or {}
     content = msgspec.json.encode([role, told], order="deterministic")
     text = value.get("text")
     measured = text.encode() if isinstance(text, str) else content
-    ttl = str(control.get("ttl", "5m")) if control else ""
-    if ttl not in {"", "5m", "1h"}:
-        raise errors.invalid("cache_control.ttl: Input should be '5m' or '1h'")
-    return Block(content, composing.count(measured) + _FRAME_TOKENS, ttl)
+    return Block(content, composing.count(measured) + _FRAME_TOKENS, _ttl(value.get("cache_control")))
 
 
 def _tier(body: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ import msgspec
 from replica.providers.catalogue import Model, find
 from replica.providers.configuration import Account
 from replica.providers.errors import Refusal
-from replica.providers.exchange import Exchange, dumps, loads_exact
+from replica.providers.exchange import Exchange, dumps, loads
 from replica.providers.limits import Excess, Level
 from replica.providers.openai import errors, headers
 from replica.providers.prompt_cache import Split
@@ -58,7 +58,7 @@ class OpenAi:
 def read_body(content: bytes) -> dict[str, Any]:
     """A JSON object, or Refusal 400."""
     try:
-        body = loads_exact(content)
+        body = loads(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise errors.unparsable() from None
     if not isinstance(body, dict):

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from replica.providers import composing
-from replica.providers.attempt import Event, Request, Served
+from replica.providers.api import Event, Request, Served
 from replica.providers.errors import Refusal
 from replica.providers.exchange import Exchange
 from replica.providers.openai import errors

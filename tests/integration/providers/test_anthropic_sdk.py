@@ -91,6 +91,13 @@ def test_prompts_are_written_to_the_cache_and_read_from_it_by_breakpoint(twins: 
         assert first.input_tokens == second.input_tokens
 
 
+def test_a_breakpoint_for_the_whole_request_stands_behind_its_last_block(twins: Twins) -> None:
+    asked = {"model": MODEL, "max_tokens": 5, "messages": [{"role": "user", "content": "y" * 8000}]}
+    control = {"type": "ephemeral", "ttl": "1h"}
+    first, second = (twins.anthropic().messages.create(**asked, cache_control=control).usage for _ in range(2))
+    assert (first.input_tokens, first.cache_creation.ephemeral_1h_input_tokens) == (0, second.cache_read_input_tokens)
+
+
 def test_models_are_listed_in_pages(twins: Twins) -> None:
     pages = list(twins.anthropic().models.list(limit=2).iter_pages())
     listed = [model.id for page in pages for model in page.data]
