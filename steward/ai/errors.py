@@ -31,3 +31,7 @@ class HourClosed(StewardError):
 
 class SealDiffers(StewardError):
     """What is under Object Lock in the place of a sealed hour is not that hour."""
+
+
+class CatalogUnusable(BadInput):
+    """The file of aliases and routes cannot be read, or contradicts itself."""
