@@ -30,6 +30,7 @@ STATEMENTS = {
         *(("steward/keys/audit_figures.py", f"_{part}figures") for part in ("vault_", "keyring_", "access_")),
         ("steward/keys/audit_figures.py", "figures"),
     ],
+    "seal-ai-attempts": [("tasks/sealing_statement.py", "sealing_statement")],
     "enrol-tenant": [("steward/enrolment.py", "_statement")],
 }
 PARSERS = {
