@@ -10,6 +10,7 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Iterable
+from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -46,17 +47,18 @@ class ClosedHour(_Frozen):
     """An hour to which nothing comes any more, and what it has."""
 
     hour: AwareDatetime
+    ledger: UUID
     edition: int = Field(ge=1)
     rows: int
     states: dict[str, Figures]
 
     @property
     def object_key(self) -> str:
-        return name_of(self.hour, self.edition) + ".parquet"
+        return name_of(self.ledger, self.hour, self.edition) + ".parquet"
 
     @property
     def manifest_key(self) -> str:
-        return name_of(self.hour, self.edition) + ".manifest.json"
+        return name_of(self.ledger, self.hour, self.edition) + ".manifest.json"
 
 
 class WaitingHour(_Frozen):
@@ -107,10 +109,13 @@ def hour_of(moment: dt.datetime) -> dt.datetime:
     return moment.astimezone(dt.UTC).replace(minute=0, second=0, microsecond=0)
 
 
-def name_of(hour: dt.datetime, edition: int = 1) -> str:
-    """The object's name without its ending. A later edition is one whose predecessors came back otherwise."""
+def name_of(ledger: UUID, hour: dt.datetime, edition: int = 1) -> str:
+    """The object's name without its ending. A later edition is one whose predecessors came back otherwise.
+
+    *ledger* is made with the database (`steward.log`): one that is laid anew does not meet the locked names of another.
+    """
     at = hour.astimezone(dt.UTC)
-    return f"{PREFIX}{at:%Y/%m/%d/%H}" + (f".e{edition}" if edition > 1 else "")
+    return f"{PREFIX}{ledger}/{at:%Y/%m/%d/%H}" + (f".e{edition}" if edition > 1 else "")
 
 
 def plan_hours(survey: Survey) -> list[dt.datetime]:
@@ -132,6 +137,7 @@ def manifest_of(stored: StoredHour, previous: str | None) -> bytes:
     closed = stored.closed
     told = {
         "format": FORMAT,
+        "ledger": str(closed.ledger),
         "hour": f"{closed.hour.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}",
         "object": closed.object_key,
         "sha256": stored.sha256,

@@ -37,11 +37,11 @@ def close_hour(connection: Connection, hour: dt.datetime) -> WaitingHour | None:
 
 def closed_hour(connection: Connection, hour: dt.datetime) -> ClosedHour:
     """What a closed hour has, by the database's own sums."""
-    (edition,) = _rows(connection, "SELECT edition FROM steward.ai_hours WHERE hour = %(hour)s", hour=hour)
+    (named,) = _rows(connection, _NAMED, hour=hour)
     states = {row.pop("state"): row for row in _rows(connection, _FIGURES, hour=hour)}
     return ClosedHour(
         hour=hour,
-        edition=edition["edition"],
+        **named,
         rows=sum(row["rows"] for row in states.values()),
         states={name: Figures(rows=row.pop("rows"), sums=row) for name, row in states.items()},
     )
@@ -95,6 +95,10 @@ _CLOSE: LiteralString = """
 INSERT INTO steward.ai_hours (hour) SELECT %(hour)s
  WHERE NOT EXISTS (SELECT FROM steward.ai_hours WHERE hour = %(hour)s)
 ON CONFLICT DO NOTHING
+"""
+
+_NAMED: LiteralString = """
+SELECT edition, (SELECT id FROM steward.log) AS ledger FROM steward.ai_hours WHERE hour = %(hour)s
 """
 
 _SUMS: LiteralString = ", ".join(f"coalesce(sum({name}), 0)::bigint AS {name}" for name in CLASSES)  # pyright: ignore[reportAssignmentType]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import secrets
 import tempfile
 import tomllib
 from datetime import UTC, datetime, timedelta
@@ -23,10 +22,10 @@ from replica import inventory
 from steward.ai.errors import HourClosed
 from steward.ai.sealing import name_of, sha256_of
 from steward.ai.sealing_report import HoursNotSealed
-from steward.clients.attempts_hours import close_hour, survey
+from steward.clients.attempts_hours import close_hour, closed_hour, survey
 from steward.clients.attempts_sweeping import Swept
 from steward.clients.postgres import connect
-from steward.clients.s3 import LockedBucket, ObjectStoreUnavailable, _client, open_evidence_bucket
+from steward.clients.s3 import LockedBucket, ObjectStoreUnavailable, open_evidence_bucket
 from steward.evidence.envelopes import open_envelope
 from steward.evidence.statements import parse_statement
 from steward.migrations.apply import migrate
@@ -45,16 +44,12 @@ FLOW = "flows.seal_ai_attempts.seal_ai_attempts"
 
 @pytest.fixture
 def ground(replica, tmp_path, monkeypatch):
-    """A ledger of its own, and a bucket with lock: what is sealed there can never be taken away, nor sealed again."""
+    """A ledger of its own, whose hours have names of their own in the bucket: what is sealed can never be taken away."""
     file = inventory.settings_file(replica)
     with fresh_database(load(file)) as fresh:
         migrate(fresh)
-        client, name = _client(fresh.objects, fresh.vault), f"sealed-{secrets.token_hex(6)}"
-        client.create_bucket(Bucket=name, ObjectLockEnabledForBucket=True)
-        client.close()
         written = tomllib.loads(file.read_text())
         written["postgres"]["url"] = fresh.postgres.url
-        written["objects"]["evidence_bucket"] = name
         written["operations"] = {"lease_seconds": 2, "heartbeat_seconds": 0.5}
         for checkpoint in ("checkpoint_key", "checkpoint_public_keys"):
             written["evidence"].pop(checkpoint, None)
@@ -123,7 +118,7 @@ def test_hours_are_sealed_to_the_last_row_and_chained_and_told_once(ground):
 
     (told,) = statements(ground.settings)
     assert (told.operation, told.verdict, told.figures["attempts"]) == ("seal-ai-attempts", Verdict.VERIFIED, 48)
-    assert told.artifacts[0] == (name_of(hours[0]) + ".parquet", {"sha256": manifests[0]["sha256"]})
+    assert told.artifacts[0] == (named(ground.settings, hours[0]) + ".parquet", {"sha256": manifests[0]["sha256"]})
     assert "verdict: VERIFIED" in artifact("ai-attempts")
     assert run("first") == report
     nothing = refused("again")
@@ -176,26 +171,36 @@ def test_an_hour_with_attempts_under_way_waits_and_is_not_green(ground):
     assert (done.verdict, done.begun.swept_unknown, done.states) == (Verdict.VERIFIED, 1, {"unknown": 1})
 
 
-def test_a_file_that_is_not_the_hour_is_refuted_and_the_next_run_takes_another_name(ground, replica):
+def test_a_file_that_is_not_the_hour_is_refuted_and_the_next_run_takes_another_name(ground):
     planted(ground.settings, 3)
     first = hour_ago(3)
-    run_killed(replica, ground.file, FLOW, {"label": "rotten"}, Death("before", "store_hours"))
     with open_evidence_bucket(ground.settings) as bucket:
-        put(bucket, name_of(first) + ".parquet", b"not the hour")
+        put(bucket, named(ground.settings, first) + ".parquet", b"not the hour")
     report = refused("rotten")
     assert (report.verdict, report.sealed) == (Verdict.REFUTED, ())
-    assert name_of(first) in report.findings[0]
+    assert named(ground.settings, first) in report.findings[0]
     assert statements(ground.settings)[-1].verdict is Verdict.REFUTED
     mended = run("rotten")
     assert mended.verdict is Verdict.VERIFIED
-    assert mended.sealed[0].object_key == name_of(first, 2) + ".parquet"
+    assert mended.sealed[0].object_key == named(ground.settings, first, 2) + ".parquet"
 
 
-def test_a_row_that_changed_behind_the_guard_is_seen(ground, replica):
+def test_a_row_that_changed_behind_the_guard_is_seen(ground):
     planted(ground.settings, 3)
-    run_killed(replica, ground.file, FLOW, {"label": "changed"}, Death("after", "store_hours"))
-    past(ground.settings, ("UPDATE steward.ai_attempts SET output = output + 1 WHERE latency_ms = 2", {}))
-    assert "1 of 3 attempts are not as the ledger has them" in refused("changed").findings[0]
+    with connect(ground.settings) as db:
+        assert close_hour(db, hour_ago(3)) is None
+        closed = closed_hour(db, hour_ago(3))
+    with open_evidence_bucket(ground.settings) as bucket:
+        stored = tasks.sealing_attempts._store(ground.settings, bucket, closed)
+        assert tasks.sealing_attempts._findings(ground.settings, bucket, stored) == ()
+        past(ground.settings, ("UPDATE steward.ai_attempts SET output = output + 1 WHERE latency_ms = 2", {}))
+        (found,) = tasks.sealing_attempts._findings(ground.settings, bucket, stored)
+    assert "1 of 3 attempts are not as the ledger has them" in found
+
+
+def named(settings, hour, edition=1):
+    ((ledger,),) = query(settings, "SELECT id FROM steward.log")
+    return name_of(ledger, hour, edition)
 
 
 def put(bucket, key, body):
@@ -211,7 +216,8 @@ def test_killed_at_each_of_its_steps_it_seals_each_hour_once_and_tells_it_once(g
     assert (report.verdict, report.attempt) == (Verdict.VERIFIED, 4)
     assert report.states == {"settled": 3, "unknown": 3}
     with open_evidence_bucket(ground.settings) as bucket:
-        pages = bucket.client.list_object_versions(Bucket=bucket.name, Prefix="ai-attempts/")
+        ((ledger,),) = query(ground.settings, "SELECT id FROM steward.log")
+        pages = bucket.client.list_object_versions(Bucket=bucket.name, Prefix=f"ai-attempts/{ledger}/")
         assert len(pages["Versions"]) == 2 * len(report.sealed)
     assert [each.period.partition("/")[2] for each in statements(ground.settings)] == ["killed"]
 
