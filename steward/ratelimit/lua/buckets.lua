@@ -94,21 +94,31 @@ local function age(ring, now)
   if now <= ring.head then return end
   ring.sums = aged(ring, now)
   local oldest = ring.head - ring.length - REMEMBERED + 1
-  local forgotten = names(oldest, math.min(now - ring.length - REMEMBERED, ring.head))
-  if #forgotten > 0 then redis.call('HDEL', ring.key, unpack(forgotten)) end
+  -- By `write`, together with the sums: without them a bucket that is gone could not be taken off any more.
+  ring.forgotten = names(oldest, math.min(now - ring.length - REMEMBERED, ring.head))
   ring.head = now
 end
 
--- Adds to one bucket, which never falls below nothing.
+-- Adds to one bucket, which never falls below nothing. Written by `write`.
 local function add(ring, second, counts)
   if counts[1] == 0 and counts[2] == 0 and counts[3] == 0 then return end
   local name = string.format('%.0f', second)
-  local bucket = bucket_of(redis.call('HGET', ring.key, name))
+  local bucket = ring.touched[name] or bucket_of(redis.call('HGET', ring.key, name))
   for dimension = 1, 3 do
     local after = math.max(0, bucket[dimension] + counts[dimension])
     ring.sums[dimension] = ring.sums[dimension] + after - bucket[dimension]
     bucket[dimension] = after
   end
-  redis.call('HSET', ring.key, name, text(bucket))
+  ring.touched[name] = bucket
+end
+
+-- The ring's state and the buckets that were touched, in one call: each costs more than what it does.
+local function write(ring, state)
+  local fields = { 'state', state }
+  for name, bucket in pairs(ring.touched) do
+    fields[#fields + 1], fields[#fields + 2] = name, text(bucket)
+  end
+  redis.call('HSET', ring.key, unpack(fields))
+  if ring.forgotten and #ring.forgotten > 0 then redis.call('HDEL', ring.key, unpack(ring.forgotten)) end
 end
 

@@ -26,7 +26,8 @@ local function reserve(keys, args)
     wait(keys, name, start, now_ms)
     return denied(state, 'limit', which, frees(state, now, over) * 1000 - now_ms)
   end
-  if others_turn(keys, name, start, now_ms) then
+  local yields, contended = others_turn(keys, name, start, now_ms)
+  if yields then
     wait(keys, name, start, now_ms)
     return denied(state, 'turn', nil, 50)
   end
@@ -35,7 +36,7 @@ local function reserve(keys, args)
   add(tenant, now, cost)
   state.virtual, tenant.virtual = math.max(state.virtual, start), start + part(cost, limits) / weight
   -- Its place it keeps, further behind, for as long as it was to wait: others of its requests may be waiting too.
-  redis.call('ZADD', keys[2], 'XX', string.format('%.12f', tenant.virtual), name)
+  if contended then redis.call('ZADD', keys[2], 'XX', string.format('%.12f', tenant.virtual), name) end
   store(state)
   store_tenant(tenant, state)
   -- What begins empty when it is lost may be forgotten when it is empty.

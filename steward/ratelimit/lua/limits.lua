@@ -16,7 +16,7 @@ local function store(state)
     string.format('%.9f %.0f %.0f', state.factor, state.factor_at, state.shrunk_at),
     string.format('%.12f', state.virtual),
   }
-  redis.call('HSET', state.key, 'state', table.concat(words, ' '))
+  write(state, table.concat(words, ' '))
 end
 
 local function parsed(key, value)
@@ -25,7 +25,7 @@ local function parsed(key, value)
     -- A replication id may look like a number.
     key = key, server = string.match(value, '%S+'), epoch = word[2], window = word[3], length = word[4], head = word[5],
     sums = { word[6], word[7], word[8] }, opens = word[9], blocked = word[10], factor = word[11], factor_at = word[12],
-    shrunk_at = word[13], virtual = word[14],
+    shrunk_at = word[13], virtual = word[14], touched = {},
   }
 end
 
@@ -34,6 +34,7 @@ local function fresh(key, window, length, now, now_ms, closed)
   return {
     key = key, server = server(), epoch = now_ms, window = window, length = length, head = now, sums = { 0, 0, 0 },
     opens = closed and now + length or 0, blocked = 0, factor = 1, factor_at = now_ms, shrunk_at = 0, virtual = 0,
+    touched = { [string.format('%.0f', now)] = { 0, 0, 0 } },
   }
 end
 
@@ -41,12 +42,14 @@ end
 -- A clock that was set back stands still here until it has caught up; if that would take a ring, we begin anew.
 local function known(key)
   local now, now_ms = clock()
-  local values = redis.call('HMGET', key, 'state', 'learned')
+  local present = string.format('%.0f', now)
+  local values = redis.call('HMGET', key, 'state', 'learned', present)
   if not values[1] then return nil, now, now_ms end
   local state = parsed(key, values[1])
   if now < state.head - state.length then return nil, now, now_ms end
   if now < state.head then now, now_ms = state.head, state.head * 1000 end
   state.learned = numbers(values[2])
+  if values[3] then state.touched[present] = bucket_of(values[3]) end
   state.stale = state.server ~= server()
   return state, now, now_ms
 end

@@ -6,7 +6,9 @@
 local CREDIT = 0.25
 
 local function tenant_of(key, state, now)
-  local value = redis.call('HGET', key, 'state')
+  local present = string.format('%.0f', now)
+  local values = redis.call('HMGET', key, 'state', present)
+  local value = values[1]
   local word = numbers(value)
   -- Of another life of the ring: nothing of it counts.
   if value and word[1] ~= state.epoch then
@@ -14,9 +16,12 @@ local function tenant_of(key, state, now)
     value = nil
   end
   if not value then
-    return { key = key, length = state.length, head = now, sums = { 0, 0, 0 }, virtual = 0 }
+    return { key = key, length = state.length, head = now, sums = { 0, 0, 0 }, virtual = 0, touched = {}, renew = true }
   end
-  local tenant = { key = key, length = word[2], head = word[3], sums = { word[4], word[5], word[6] }, virtual = word[7] }
+  local tenant = {
+    key = key, length = word[2], head = word[3], sums = { word[4], word[5], word[6] }, virtual = word[7],
+    touched = { [present] = bucket_of(values[2]) }, renew = word[3] < now,
+  }
   age(tenant, now)
   lengthen(tenant, state.length, now)
   return tenant
@@ -24,8 +29,9 @@ end
 
 local function store_tenant(tenant, state)
   local words = string.format('%.0f %.0f %.0f ', state.epoch, tenant.length, tenant.head) .. text(tenant.sums)
-  redis.call('HSET', tenant.key, 'state', words .. string.format(' %.12f', tenant.virtual))
-  redis.call('PEXPIRE', tenant.key, (tenant.length + REMEMBERED + 1) * 1000)
+  write(tenant, words .. string.format(' %.12f', tenant.virtual))
+  -- Once a second is enough: it is empty long before.
+  if tenant.renew then redis.call('PEXPIRE', tenant.key, (tenant.length + REMEMBERED + 1) * 1000) end
 end
 
 -- How much of the ring *counts* are, in the dimension in which they are most.
@@ -48,13 +54,14 @@ local function wait(keys, name, start, now_ms)
   redis.call('PEXPIRE', keys[3], 2 * WAITS_MS)
 end
 
--- Whether a tenant waits that has had less than this one.
+-- Whether a tenant waits that has had less than this one; and whether anybody waits at all.
 local function others_turn(keys, name, start, now_ms)
   while true do
     local first = redis.call('ZRANGE', keys[2], 0, 0, 'WITHSCORES')
-    if #first == 0 or first[1] == name or tonumber(first[2]) >= start then return false end
+    if #first == 0 then return false, false end
+    if first[1] == name or tonumber(first[2]) >= start then return false, true end
     local until_ms = redis.call('ZSCORE', keys[3], first[1])
-    if until_ms and tonumber(until_ms) > now_ms then return true end
+    if until_ms and tonumber(until_ms) > now_ms then return true, true end
     leave(keys, first[1])
   end
 end

@@ -232,6 +232,17 @@ def test_a_tenant_has_at_most_its_share(opened, time):
     reserve(opened, Cost(25), "greedy", policy=policy)
 
 
+def test_a_denial_forgets_nothing_that_is_still_to_be_taken_off(opened, time):
+    policy = Policy(tenant_share=0.25)
+    reserve(opened, Cost(10), policy=policy)
+    time.pass_by(50)
+    reserve(opened, Cost(15), policy=policy)
+    time.pass_by(45)
+    assert denied(opened, Cost(15), policy=policy).why == "share"
+    time.pass_by(1)
+    reserve(opened, Cost(10), policy=policy)
+
+
 def test_what_a_tenant_gives_back_is_its_own_again(opened):
     policy = Policy(tenant_share=0.5)
     ticket = reserve(opened, Cost(1, 5_000), policy=policy)
