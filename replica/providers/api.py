@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -24,7 +24,7 @@ class Request:
     stream: bool
     most: int | None
     blocks: Sequence[Block]
-    tool: tuple[str, dict[str, Any]] | None = None
+    tool: tuple[str, Mapping[str, Any]] | None = None
     tier_asked: str = ""
     usage_in_stream: bool = True
     web_searches: int = 0

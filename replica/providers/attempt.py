@@ -6,6 +6,7 @@ caller that leaves has to pay: the prompt and what was written until then; of an
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -21,6 +22,8 @@ from replica.providers.limits import Entry, Excess, Log
 from replica.providers.prompt_cache import Plan, Split
 from replica.providers.truth import Arrival, End
 from replica.providers.twin import Twin
+
+_log = logging.getLogger("replica.providers")
 
 
 @dataclass(slots=True)
@@ -54,11 +57,18 @@ async def serve(twin: Twin, api: Api, exchange: Exchange) -> None:
         problem = refusal
     except Gone:
         return
+    except Exception:  # noqa: BLE001 -- a fault of the twin's own is an attempt too: it came in, and goes on record
+        _log.exception("reading a request for %s", api.endpoint)
+        problem = Refusal(500, "The twin itself failed; its log says more.")
     under.seq, under.request_id = twin.truth.arrived(arrival)
     try:
         await (_refuse(under, problem) if problem else _attempt(under))
     except Gone:
-        under.end.outcome = "abandoned" if under.end.outcome != "cut" else "cut"
+        # Whoever leaves after the last byte has had it all.
+        under.end.outcome = "abandoned" if under.end.outcome == "dropped" else under.end.outcome
+    except Exception:
+        under.end.status, under.end.outcome, under.end.billed = 500, "failed", False
+        raise
     finally:
         twin.truth.ended(under.seq, under.end)
 
@@ -220,15 +230,14 @@ async def _stream(under: _Under, served: Served, effects: Effects) -> None:
     ends, outcome = _where_it_ends(events, effects)
     await under.exchange.pause(effects.first_token_seconds)
     await under.exchange.start_stream(under.headers())
-    for event in events[:ends]:
-        if outcome == "truncated" and event.closing:
-            continue
-        if event.output > under.end.output:
-            await under.exchange.pause(effects.token_seconds * (event.output - under.end.output))
-        await under.exchange.event(event.content)
+    sent = [event for event in events[:ends] if not (outcome == "truncated" and event.closing)]
+    for event in sent:
+        await under.exchange.pause(effects.token_seconds * (event.output - under.end.output))
         under.end.output = max(under.end.output, event.output)
         under.end.reasoning = min(served.composed.reasoning, under.end.output)
-    under.end.outcome = outcome
+        if event is sent[-1]:
+            under.end.outcome = outcome
+        await under.exchange.event(event.content)
     if outcome == "cut":
         await under.exchange.flush()
         return await under.exchange.cut()

@@ -9,7 +9,7 @@ import hashlib
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -128,17 +128,18 @@ def _call(source: random.Random, name: str, schema: Mapping[str, Any], reasoning
 
 def _value(source: random.Random, schema: Mapping[str, Any]) -> Any:
     """Something that satisfies *schema*, as far as the usual words of JSON Schema go."""
-    if schema.get("enum"):
-        return source.choice(list(schema["enum"]))
+    enum, properties, items = schema.get("enum"), schema.get("properties"), schema.get("items")
+    if isinstance(enum, list) and enum:
+        return source.choice(cast("list[Any]", enum))
     if schema.get("type") == "object":
-        properties: Mapping[str, Any] = schema.get("properties") or {}
-        return {name: _value(source, each if isinstance(each, dict) else {}) for name, each in properties.items()}
+        named = cast("dict[str, Any]", properties) if isinstance(properties, dict) else {}
+        return {name: _value(source, each if isinstance(each, dict) else {}) for name, each in named.items()}
     if schema.get("type") == "array":
-        return [_value(source, schema.get("items") or {})]
-    simple: Mapping[Any, Callable[[], Any]] = {
+        return [_value(source, cast("dict[str, Any]", items) if isinstance(items, dict) else {})]
+    simple: Mapping[str, Callable[[], Any]] = {
         "integer": lambda: source.randint(0, 99),
         "number": lambda: source.randint(0, 9999) / 100,
         "boolean": lambda: source.random() < 0.5,  # noqa: PLR2004 -- heads or tails
         "null": lambda: None,
     }
-    return simple.get(schema.get("type"), lambda: source.choice(_WORDS))()
+    return simple.get(str(schema.get("type")), lambda: source.choice(_WORDS))()

@@ -40,6 +40,7 @@ _NAMES = {
     "output_tokens": "output tokens",
 }
 _SERVER = 500
+_TYPES = {"an object": "dictionary", "an array": "list"}
 
 
 def body(refusal: Refusal, request_id: str) -> dict[str, Any]:
@@ -53,6 +54,13 @@ def body(refusal: Refusal, request_id: str) -> dict[str, Any]:
 def invalid(message: str) -> Refusal:
     """400."""
     return Refusal(400, message)
+
+
+def invalid_type(name: str, expected: str, seen: Any) -> Refusal:
+    """400: a field is of another type."""
+    del seen
+    kind = _TYPES.get(expected, expected.partition(" ")[2])
+    return invalid(f"{name}: Input should be a valid {kind}")
 
 
 def throttled(account: Account, model: Model, excess: Excess, window_seconds: float) -> Refusal:

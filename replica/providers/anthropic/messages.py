@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,6 +15,7 @@ from replica.providers.catalogue import Model, find
 from replica.providers.configuration import Account
 from replica.providers.errors import Refusal
 from replica.providers.exchange import Exchange, dumps, loads
+from replica.providers.fields import Fields
 from replica.providers.limits import Excess, Level
 from replica.providers.prompt_cache import Block, Split
 
@@ -49,16 +50,20 @@ class Messages:
                 if most > 0
                 else "max_tokens: must be greater than or equal to 1"
             )
-        tools = body.get("tools") or []
+        fields = Fields(body, errors.invalid_type)
+        tools, messages = fields.objects("tools"), fields.objects("messages")
+        blocks = list(_blocks(fields, tools, messages))
+        answers_a_tool = _has_result(messages[-1])
         return Request(
             body=body,
             model=model,
-            stream=bool(body.get("stream")),
+            stream=fields.flag("stream"),
             most=most,
-            blocks=_with_own_breakpoint(body, list(_blocks(body))),
-            tool=_tool(body, tools),
-            tier_asked=_tier(body),
-            web_searches=_web_searches(body, tools),
+            blocks=_with_own_breakpoint(fields, blocks),
+            tool=_tool(fields, tools, answers_a_tool=answers_a_tool),
+            tier_asked=_tier(fields),
+            # One search for every request that lets the provider search.
+            web_searches=int(any(_searches_web(each) for each in tools) and not answers_a_tool),
         )
 
     def tier(self, asked: str) -> str:
@@ -146,84 +151,88 @@ def _required(body: dict[str, Any], name: str, kind: type) -> Any:
     return value
 
 
-def _blocks(body: dict[str, Any]) -> Iterable[Block]:
+def _blocks(fields: Fields, tools: Iterable[Fields], messages: Sequence[Fields]) -> Iterable[Block]:
     """Tools, then system, then messages: the order in which prefixes are cached."""
-    messages = body.get("messages")
-    if messages is None:
+    if fields.of.get("messages") is None:
         raise errors.invalid("messages: Field required")
-    if not isinstance(messages, list):
-        raise errors.invalid("messages: Input should be a valid list")
     if not messages:
         raise errors.invalid("messages: at least one message is required")
-    yield from (_block("tool", each) for each in body.get("tools") or [])
-    system = body.get("system") or []
-    yield from (_block("system", each) for each in ([system] if isinstance(system, str) else system))
+    yield from (_block("tool", each) for each in tools)
+    yield from _contents("system", fields, "system")
     for index, message in enumerate(messages):
-        if not isinstance(message, dict) or message.get("role") not in {"user", "assistant"}:
+        role = message.text("role")
+        if role not in {"user", "assistant"}:
             raise errors.invalid(f"messages.{index}.role: Input should be 'user' or 'assistant'")
-        content = message.get("content")
-        if not isinstance(content, str | list):
-            raise errors.invalid(f"messages.{index}.content: Field required")
-        for each in [content] if isinstance(content, str) else content:
-            yield _block(message["role"], each)
+        if not message.of.get("content"):
+            raise errors.invalid(f"messages.{index}: all messages must have non-empty content")
+        yield from _contents(role, message, "content")
 
 
-def _with_own_breakpoint(body: dict[str, Any], blocks: list[Block]) -> list[Block]:
+def _contents(role: str, fields: Fields, name: str) -> Iterable[Block]:
+    """A text, or a list of blocks."""
+    value = fields.of.get(name)
+    if isinstance(value, str):
+        yield Block(f"{role}:{value}".encode(), composing.count(value.encode()) + _FRAME_TOKENS)
+    else:
+        yield from (_block(role, each) for each in fields.objects(name))
+
+
+def _with_own_breakpoint(fields: Fields, blocks: list[Block]) -> list[Block]:
     """`cache_control` of the whole request stands behind its last block."""
-    ttl = _ttl(body.get("cache_control"))
+    ttl = _ttl(fields)
     return [*blocks[:-1], dataclasses.replace(blocks[-1], breakpoint=ttl)] if ttl else blocks
 
 
-def _ttl(control: Any) -> str:
-    ttl = str(control.get("ttl", "5m")) if isinstance(control, dict) else ""
-    if ttl not in {"", "5m", "1h"}:
-        raise errors.invalid("cache_control.ttl: Input should be '5m' or '1h'")
+def _ttl(fields: Fields) -> str:
+    """Of the object's `cache_control`; nothing where it has none."""
+    if not fields.of.get("cache_control"):
+        return ""
+    ttl = fields.mapping("cache_control").text("ttl") or "5m"
+    if ttl not in {"5m", "1h"}:
+        raise errors.invalid(f"{fields.path}cache_control.ttl: Input should be '5m' or '1h'")
     return ttl
 
 
-def _block(role: str, value: Any) -> Block:
-    if isinstance(value, str):
-        return Block(f"{role}:{value}".encode(), composing.count(value.encode()) + _FRAME_TOKENS)
-    if not isinstance(value, dict):
-        raise errors.invalid(f"{role}: Input should be a valid dictionary")
-    told = {name: each for name, each in value.items() if name != "cache_control"}
+def _block(role: str, fields: Fields) -> Block:
+    told = {name: each for name, each in fields.of.items() if name != "cache_control"}
     content = msgspec.json.encode([role, told], order="deterministic")
-    text = value.get("text")
+    text = fields.of.get("text")
     measured = text.encode() if isinstance(text, str) else content
-    return Block(content, composing.count(measured) + _FRAME_TOKENS, _ttl(value.get("cache_control")))
+    return Block(content, composing.count(measured) + _FRAME_TOKENS, _ttl(fields))
 
 
-def _tier(body: dict[str, Any]) -> str:
-    tier = body.get("service_tier") or ""
+def _tier(fields: Fields) -> str:
+    tier = fields.text("service_tier")
     if tier not in {"", "auto", "standard_only"}:
         raise errors.invalid("service_tier: Input should be 'auto' or 'standard_only'")
     return tier
 
 
-def _tool(body: dict[str, Any], tools: Any) -> tuple[str, dict[str, Any]] | None:
+def _tool(fields: Fields, tools: Iterable[Fields], *, answers_a_tool: bool) -> tuple[str, Mapping[str, Any]] | None:
     """The tool that is called: the one demanded, else the first of the caller's own, unless its result was just given."""
-    own = [each for each in tools if isinstance(each, dict) and "input_schema" in each]
-    choice = body.get("tool_choice") or {"type": "auto"}
-    if not own or choice.get("type") == "none" or (choice.get("type") == "auto" and _has_result(body["messages"][-1])):
+    own = [each for each in tools if "input_schema" in each.of]
+    choice = fields.mapping("tool_choice")
+    kind = choice.text("type") or "auto"
+    if not own or kind == "none" or (kind == "auto" and answers_a_tool):
         return None
-    named = choice.get("name") if choice.get("type") == "tool" else own[0].get("name")
-    chosen = next((each for each in own if each.get("name") == named), None)
-    if chosen is None:
-        raise errors.invalid(f"tool_choice.tool: Tool '{str(named)[:80]}' not found in provided tools")
-    return str(chosen.get("name", "")), chosen["input_schema"]
+    chosen = own[0]
+    if kind == "tool":
+        named = [each for each in own if each.text("name") == choice.text("name")]
+        if not named:
+            raise errors.invalid(f"tool_choice.tool: Tool '{choice.text('name')[:80]}' not found in provided tools")
+        chosen = named[0]
+    return chosen.text("name"), chosen.mapping("input_schema").of
 
 
-def _has_result(message: dict[str, Any]) -> bool:
-    content = message.get("content")
+def _has_result(message: Fields) -> bool:
+    content = message.of.get("content")
     return isinstance(content, list) and any(
-        isinstance(each, dict) and each.get("type") == "tool_result" for each in content
+        each.of.get("type") == "tool_result" for each in message.objects("content")
     )
 
 
-def _web_searches(body: dict[str, Any], tools: Any) -> int:
-    """One search for every request that lets the provider search."""
-    searching = any(isinstance(each, dict) and str(each.get("type", "")).startswith("web_search_") for each in tools)
-    return int(searching and not _has_result(body["messages"][-1]))
+def _searches_web(tool: Fields) -> bool:
+    return tool.text("type").startswith("web_search_")
 
 
 def _envelope(served: Served) -> dict[str, Any]:

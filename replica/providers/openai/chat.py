@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ from replica.providers import composing
 from replica.providers.api import Event, Request, Served
 from replica.providers.errors import Refusal
 from replica.providers.exchange import Exchange, dumps
+from replica.providers.fields import Fields
 from replica.providers.openai import errors
 from replica.providers.openai.api import OpenAi, line, read_body, read_model
 from replica.providers.prompt_cache import Block
@@ -38,17 +40,20 @@ class Chat(OpenAi):
                 "This is not a chat model and thus not supported in the v1/chat/completions endpoint.",
                 param="model",
             )
-        if body.get("n") not in {None, 1}:
+        fields = Fields(body, errors.invalid_type)
+        if fields.whole("n") not in {None, 1}:
             raise errors.invalid_value("n", "This twin answers with one choice: 'n' must be 1.")
+        messages = _messages(fields)
+        tools = fields.objects("tools")
         return Request(
             body=body,
             model=model,
-            stream=bool(body.get("stream")),
-            most=_most(body),
-            blocks=_blocks(body),
-            tool=_tool(body),
-            tier_asked=_tier(body),
-            usage_in_stream=bool((body.get("stream_options") or {}).get("include_usage")),
+            stream=fields.flag("stream"),
+            most=_most(fields),
+            blocks=[_block(each.of) for each in (*tools, *messages)],
+            tool=_tool(fields, tools, messages),
+            tier_asked=_tier(fields),
+            usage_in_stream=fields.mapping("stream_options").flag("include_usage"),
         )
 
     def answer(self, served: Served) -> dict[str, Any]:
@@ -69,73 +74,63 @@ class Chat(OpenAi):
         return events
 
 
-def _most(body: dict[str, Any]) -> int | None:
+def _most(fields: Fields) -> int | None:
     for name in ("max_completion_tokens", "max_tokens"):
-        value = body.get(name)
-        if value is None:
-            continue
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise errors.invalid_type(name, "an integer", value)
-        if value < 1:
+        value = fields.whole(name)
+        if value is not None and value < 1:
             raise errors.invalid_value(
                 name, f"Invalid '{name}': integer below minimum value. Expected a value >= 1, but got {value} instead."
             )
-        return value
+        if value is not None:
+            return value
     return None
 
 
-def _tier(body: dict[str, Any]) -> str:
-    tier = body.get("service_tier") or ""
+def _tier(fields: Fields) -> str:
+    tier = fields.text("service_tier")
     if tier and tier not in _TIERS:
         raise errors.invalid_value(
-            "service_tier", f"Invalid value: '{str(tier)[:40]}'. Supported values are: {', '.join(_TIERS)}."
+            "service_tier", f"Invalid value: '{tier[:40]}'. Supported values are: {', '.join(_TIERS)}."
         )
     return tier
 
 
-def _blocks(body: dict[str, Any]) -> list[Block]:
-    messages = body.get("messages")
-    if messages is None:
+def _messages(fields: Fields) -> list[Fields]:
+    if fields.of.get("messages") is None:
         raise errors.missing("messages")
-    if not isinstance(messages, list):
-        raise errors.invalid_type("messages", "an array of objects", messages)
+    messages = fields.objects("messages")
     if not messages:
         raise errors.invalid_value(
             "messages",
             "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead.",
         )
-    tools = [_block(tool) for tool in body.get("tools") or []]
-    return tools + [_message(index, each) for index, each in enumerate(messages)]
+    for each in messages:
+        if not each.text("role"):
+            raise errors.missing(f"{each.path}role")
+    return messages
 
 
-def _message(index: int, message: Any) -> Block:
-    if not isinstance(message, dict):
-        raise errors.invalid_type(f"messages[{index}]", "an object", message)
-    if not isinstance(message.get("role"), str):
-        raise errors.missing(f"messages[{index}].role")
-    return _block(message)
-
-
-def _block(value: Any) -> Block:
+def _block(value: Mapping[str, Any]) -> Block:
     content = msgspec.json.encode(value, order="deterministic")
-    text = value.get("content") if isinstance(value, dict) else None
+    text = value.get("content")
     measured = text.encode() if isinstance(text, str) else content
     return Block(content, composing.count(measured) + _FRAME_TOKENS)
 
 
-def _tool(body: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
+def _tool(fields: Fields, tools: list[Fields], messages: list[Fields]) -> tuple[str, Mapping[str, Any]] | None:
     """The tool that is called: the one demanded, else the first, unless its result was just given."""
-    tools = [each.get("function") or {} for each in body.get("tools") or [] if isinstance(each, dict)]
-    choice = body.get("tool_choice", "auto")
-    if not tools or choice == "none":
+    functions = [each.mapping("function") for each in tools]
+    choice = fields.of.get("tool_choice") or "auto"
+    if not functions or choice == "none" or (choice == "auto" and messages[-1].text("role") == "tool"):
         return None
-    demanded = (choice.get("function") or {}).get("name") if isinstance(choice, dict) else None
-    if choice == "auto" and body["messages"][-1].get("role") == "tool":
-        return None
-    chosen = next((each for each in tools if each.get("name") == demanded), None) if demanded else tools[0]
-    if chosen is None:
-        raise errors.invalid_value("tool_choice", f"Tool choice '{str(demanded)[:80]}' not found in 'tools' parameter.")
-    return str(chosen.get("name", "")), chosen.get("parameters") or {}
+    chosen = functions[0]
+    if not isinstance(choice, str):
+        demanded = fields.mapping("tool_choice").mapping("function").text("name")
+        named = [each for each in functions if each.text("name") == demanded]
+        if not named:
+            raise errors.invalid_value("tool_choice", f"Tool choice '{demanded[:80]}' not found in 'tools' parameter.")
+        chosen = named[0]
+    return chosen.text("name"), chosen.mapping("parameters").of
 
 
 def _envelope(served: Served, kind: str) -> dict[str, Any]:

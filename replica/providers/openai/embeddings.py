@@ -12,6 +12,7 @@ from replica.providers import composing
 from replica.providers.api import Event, Request, Served
 from replica.providers.errors import Refusal
 from replica.providers.exchange import Exchange
+from replica.providers.fields import Fields
 from replica.providers.openai import errors
 from replica.providers.openai.api import OpenAi, read_body, read_model
 from replica.providers.prompt_cache import Block
@@ -32,9 +33,12 @@ class Embeddings(OpenAi):
         model = read_model(body)
         if not model.embedding:
             raise Refusal(403, "You are not allowed to generate embeddings from this model", param="model")
-        dimensions = body.get("dimensions")
-        if dimensions is not None and not (isinstance(dimensions, int) and 1 <= dimensions <= _DIMENSIONS[model.name]):
-            raise errors.invalid_value("dimensions", f"Invalid value for 'dimensions' = {str(dimensions)[:20]}.")
+        fields = Fields(body, errors.invalid_type)
+        dimensions = fields.whole("dimensions")
+        if dimensions is not None and not 1 <= dimensions <= _DIMENSIONS[model.name]:
+            raise errors.invalid_value("dimensions", f"Invalid value for 'dimensions' = {dimensions}.")
+        if fields.text("encoding_format") not in {"", "float", "base64"}:
+            raise errors.invalid_value("encoding_format", "Supported values are: 'float' and 'base64'.")
         blocks = [Block(b"", composing.count(_bytes(each))) for each in _inputs(body)]
         return Request(body=body, model=model, stream=False, most=None, blocks=blocks)
 

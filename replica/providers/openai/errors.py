@@ -54,6 +54,7 @@ def missing(param: str) -> Refusal:
 
 def invalid_type(param: str, expected: str, seen: Any) -> Refusal:
     """400: a parameter is of another type."""
+    expected = "an array of objects" if param == "messages" else expected
     return Refusal(
         400,
         f"Invalid type for '{param}': expected {expected}, but got {_type(seen)} instead.",

@@ -1,4 +1,4 @@
-"""The replica's own twins: as `clients.json` names them, after a kill, and through the fault proxy."""
+"""The replica's own twins: as `clients.json` names them, and after a kill."""
 
 from __future__ import annotations
 
