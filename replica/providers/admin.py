@@ -40,6 +40,7 @@ def add_routes(routes: Routes, twin: Twin) -> None:
     routes.add("POST", "/admin/begin-anew", guarded(_begin_anew))
     routes.add("POST", "/admin/restatements", guarded(_restate))
     routes.add("POST", "/admin/credits", guarded(_credit))
+    routes.add("POST", "/admin/months", guarded(_take_in_month))
     routes.add("GET", "/admin/invoices/{account}/{month}", guarded(_invoice))
 
 
@@ -115,6 +116,17 @@ async def _begin_anew(twin: Twin, exchange: Exchange) -> None:
 async def _restate(twin: Twin, exchange: Exchange) -> None:
     restatements.add(twin.truth.database, await _body(exchange))
     await exchange.answer(200, {"restated": True})
+
+
+async def _take_in_month(twin: Twin, exchange: Exchange) -> None:
+    # DuckDB is no part of a server's start.
+    from replica.providers import month  # noqa: PLC0415
+
+    folder = Path(str((await _body(exchange)).get("folder", "")))
+    if not (folder / "usage.parquet").exists():
+        raise Refusal(400, f"{folder} holds no month: make one by `python -m replica.providers month`")
+    taken = restatements.take_in(twin.truth.database, month.usage(folder))
+    await exchange.answer(200, {"taken_in": taken})
 
 
 async def _credit(twin: Twin, exchange: Exchange) -> None:

@@ -100,8 +100,11 @@ def compose(
     source = random.Random(drawn)  # noqa: S311 -- reproducible, not secret
     length = source.randint(_LEAST_WORDS, _MOST_WORDS) if wanted is None else wanted
     reasoning = length * source.randint(1, 3) if reasons else 0
-    if tool:
-        return _call(source, tool[0], tool[1], reasoning)
+    called = _call(source, tool[0], tool[1], reasoning) if tool else None
+    if called and (most is None or called.output <= most):
+        return called
+    # A call that does not fit is cut short, as any other answer, before it is one.
+    length = called.output - reasoning if called else length
     full = length + reasoning
     kept = full if most is None else min(full, most)
     # What is thought comes first, so a tight limit can leave nothing to be read.

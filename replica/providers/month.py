@@ -1,6 +1,6 @@
 """A month without HTTP: attempts as parquet, and the pages and invoices that the providers would have answered with.
 
-`attempts/*.parquet` is the truth. `bills/ACCOUNT/DAYS/REPORT-N.json` are the pages of a report, read DAYS after the month's end,
+`attempts/*.parquet` is the truth, `usage.parquet` its sums by hour. `bills/ACCOUNT/DAYS/REPORT-N.json` are the pages of a report, read DAYS after the month's end,
 byte for byte as the API has them; later ones differ, for some usage is stated late and some is taken back. Memory is bounded:
 attempts are made and written a million at a time, and bills come from their sums by hour.
 """
@@ -38,18 +38,22 @@ ACCOUNTS = (
 CREDITS = {OPENAI: "250.00", ANTHROPIC: "0"}
 Page = Callable[[Query], dict[str, Any]]
 
+# In the order of `Usage`; of the later ones, `visible_at` is 0 where it was known from the first.
 _SUMS = """
-    SELECT (epoch(date_trunc('hour', arrived_at)))::BIGINT, provider, account, project, key_id, endpoint, model_served, tier_served,
-        long_context, sum(sign)::BIGINT, sum(input_uncached * sign)::BIGINT, sum(cache_read * sign)::BIGINT,
-        sum(cache_write_5m * sign)::BIGINT, sum(cache_write_1h * sign)::BIGINT, sum(cache_write_30m * sign)::BIGINT,
-        sum(output * sign)::BIGINT, sum(web_searches * sign)::BIGINT, visible
+    SELECT epoch(date_trunc('hour', arrived_at))::BIGINT AS start, provider, account, project, key_id, endpoint, model_served,
+        tier_served, long_context, sum(sign)::BIGINT AS requests, sum(input_uncached * sign)::BIGINT AS input_uncached,
+        sum(cache_read * sign)::BIGINT AS cache_read, sum(cache_write_5m * sign)::BIGINT AS cache_write_5m,
+        sum(cache_write_1h * sign)::BIGINT AS cache_write_1h, sum(cache_write_30m * sign)::BIGINT AS cache_write_30m,
+        sum(output * sign)::BIGINT AS output, sum(web_searches * sign)::BIGINT AS web_searches, visible AS visible_at
     FROM (
-        SELECT *, 1 AS sign, CASE WHEN visible_at > arrived_at THEN epoch(visible_at) ELSE 0.0 END AS visible FROM attempts WHERE billed
+        SELECT *, 1 AS sign, CASE WHEN visible_at > arrived_at THEN epoch(visible_at) ELSE 0.0 END AS visible
+        FROM attempts WHERE billed
         UNION ALL SELECT *, 1, 0.0 FROM attempts WHERE stated_twice
         UNION ALL SELECT *, -1, epoch(arrived_at) + 10 * 86400 FROM attempts WHERE stated_twice
     )
     GROUP BY ALL ORDER BY ALL
 """
+_USAGE = "usage.parquet"
 
 
 def make(folder: Path, month: str, attempts: int, seed: int, *, memory: str = "1GB") -> str:
@@ -64,8 +68,8 @@ def make(folder: Path, month: str, attempts: int, seed: int, *, memory: str = "1
         database.execute(month_attempts.macro(seed))
         _write_attempts(database, folder / "attempts", attempts=attempts, seed=seed, start=start, end=end)
         database.read_parquet(str(folder / "attempts" / "*.parquet")).create_view("attempts")
-        usage = [Usage(*row) for row in _rows(database, _SUMS)]
-    _write_bills(folder / "bills", usage, month, end)
+        database.execute(f"COPY ({_SUMS}) TO '{folder / _USAGE}' (FORMAT parquet, COMPRESSION zstd)")
+    _write_bills(folder / "bills", usage(folder), month, end)
     files = _digests(folder)
     manifest = {"month": month, "seed": seed, "attempts": attempts, "files": files}
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
@@ -88,14 +92,16 @@ def _write_attempts(
         database.execute(f"COPY ({query}) TO '{file}' (FORMAT parquet, COMPRESSION zstd)")
 
 
-def _rows(database: duckdb.DuckDBPyConnection, query: str) -> Iterator[tuple[Any, ...]]:
-    cursor = database.execute(query)
-    while found := cursor.fetchmany(10_000):
-        yield from found
+def usage(folder: Path) -> Iterator[Usage]:
+    """The sums by hour of a month that was made in *folder*."""
+    with duckdb.connect() as database:
+        cursor = database.execute("SELECT * FROM read_parquet(?)", [str(folder / _USAGE)])
+        while found := cursor.fetchmany(10_000):
+            yield from (Usage(*row) for row in found)
 
 
-def _write_bills(folder: Path, usage: Iterable[Usage], month: str, end: int) -> None:
-    prices, rows = Prices(), list(usage)
+def _write_bills(folder: Path, sums: Iterable[Usage], month: str, end: int) -> None:
+    prices, rows = Prices(), list(sums)
     for days in DAYS_AFTER:
         source = Held(rows, as_of=end + days * DAY)
         for account in ACCOUNTS:

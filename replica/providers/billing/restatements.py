@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from replica.providers.billing.usage import Usage
 from replica.providers.errors import Refusal
 
 _NAMED = ("provider", "account", "project", "key_id", "endpoint", "model", "tier")
@@ -20,6 +22,22 @@ _COUNTED = (
     "output",
     "web_searches",
 )
+
+
+def take_in(database: sqlite3.Connection, usage: Iterable[Usage]) -> int:
+    """Sums that were made elsewhere, as if this twin had stated them: how many there are."""
+    columns = (
+        "minute, provider, account, project, key_id, endpoint, model, tier, long_context, requests, input_uncached, "
+    )
+    columns += "cache_read, cache_write_5m, cache_write_1h, cache_write_30m, output, web_searches, visible_at"
+    marks = ", ".join("?" * len(columns.split(",")))
+    with database:
+        database.execute("BEGIN")
+        taken = database.executemany(
+            f"INSERT INTO restatements ({columns}) VALUES ({marks})",  # noqa: S608 -- fixed names
+            (dataclasses.astuple(row) for row in usage),
+        )
+    return taken.rowcount
 
 
 def add(database: sqlite3.Connection, told: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from replica.providers import month
 from tests.integration.providers.ground import ASKED, PROJECT, WORKSPACE, Twins
 
 pytestmark = pytest.mark.without_search
@@ -237,6 +238,29 @@ def test_an_invoice_adds_up_with_credits_and_tax_below_the_line(billed: Twins) -
     assert (invoice["subtotal"], invoice["credits_applied"]) == ("100.02", "-30.00")
     assert Decimal(invoice["tax"]) == Decimal("13.30")
     assert Decimal(invoice["total"]) == Decimal("83.32")
+
+
+def test_a_generated_month_has_the_same_bills_over_http(tmp_path: Path) -> None:
+    month.make(tmp_path / "month", "2026-10", 3000, 4)
+    (tmp_path / "own").mkdir()
+    twins = Twins(tmp_path / "own")
+    twins.start()
+    try:
+        assert twins.admin("POST", "/months", {"folder": str(tmp_path / "month")})["taken_in"] > 1000
+        files = sorted((tmp_path / "month" / "bills" / "openai-main" / "35").glob("costs-*.json"))
+        asked = {
+            "start_time": 1790812800,
+            "end_time": 1793491200,
+            "group_by[]": ["project_id", "line_item", "api_key_id"],
+        }
+        headers = {"authorization": f"Bearer {twins.secret('openai-main.admin')}"}
+        for file in files:
+            answer = twins.http.get(f"{twins.openai_url}/organization/costs", params=asked, headers=headers)
+            assert json.loads(answer.text, parse_float=Decimal) == json.loads(file.read_text(), parse_float=Decimal)
+            asked["page"] = answer.json()["next_page"]
+        assert asked["page"] is None
+    finally:
+        twins.kill()
 
 
 def test_what_has_no_price_is_an_error_and_no_zero(billed: Twins, tmp_path: Path) -> None:
