@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import threading
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.integration.providers.ground import ASKED, Twins
+from tests.integration.providers.ground import ASKED, VERSION, Twins
 
 pytestmark = pytest.mark.without_search
 
@@ -32,6 +33,39 @@ def test_every_attempt_is_on_record_once_refused_ones_too(twins: Twins) -> None:
     assert [row["client_request_id"] for row in found] == sent
     assert [row["status"] for row in found] == statuses
     assert [row["billed"] for row in found] == [int(status == 200) for status in statuses]
+
+
+def test_in_a_storm_of_failures_every_attempt_has_one_row_and_one_end(twins: Twins) -> None:
+    for kind in ("error", "dark", "cut", "truncate", "stream_error", "latency", "pace"):
+        more = {"milliseconds": 2} if kind in {"latency", "pace"} else {}
+        twins.lay(kind, name=kind, share=0.15, **more)
+    sent = asyncio.run(_storm(twins))
+    rows = {row["client_request_id"]: row for row in twins.attempts() if row["client_request_id"] in sent}
+    assert len([row for row in twins.attempts() if row["client_request_id"] in sent]) == len(rows) == len(sent)
+    assert {"completed", "failed", "dropped", "cut", "truncated", "broken"} == {row["outcome"] for row in rows.values()}
+    for attempt, seen in sent.items():
+        # Whoever got 200 and the whole answer, and nobody else, was told so by the record.
+        assert (rows[attempt]["outcome"] in {"completed", "truncated", "broken"}) == (seen == 200)
+    assert twins.log().strip() == ""
+
+
+async def _storm(twins: Twins) -> dict[str, int]:
+    """Status by attempt; 0 for a connection that was cut."""
+    seen: dict[str, int] = {}
+    async with httpx.AsyncClient(limits=httpx.Limits(max_connections=30), timeout=30) as client:
+
+        async def call(number: int) -> None:
+            attempt = str(uuid.uuid4())
+            body = {"model": "claude-haiku-5-5", "max_tokens": 40, "messages": ASKED, "stream": number % 3 > 0}
+            headers = {"x-api-key": twins.secret("a1"), **VERSION, "x-client-request-id": attempt}
+            try:
+                answer = await client.post(f"{twins.anthropic_url}/v1/messages", json=body, headers=headers)
+                seen[attempt] = answer.status_code
+            except httpx.TransportError:
+                seen[attempt] = 0
+
+        await asyncio.gather(*(call(number) for number in range(300)))
+    return seen
 
 
 def test_a_kill_loses_no_attempt(tmp_path: Path) -> None:
