@@ -79,9 +79,13 @@ _ENDINGS: Mapping[State, frozenset[Ending]] = {
 
 
 def new_id() -> UUID:
-    """A UUID of version 7 (RFC 9562): later ones sort later, so that the ledger's index grows at its end."""
-    moment = time.time_ns() // 1_000_000
-    return UUID(int=moment << 80 | 7 << 76 | 2 << 62 | int.from_bytes(os.urandom(10)) & ~(0xF << 76 | 0x3 << 62))
+    """A UUID of version 7: later ones sort later, to a quarter of a microsecond, so the ledger's index grows at its end.
+
+    RFC 9562, 5.7 and method 3 of 6.2: the twelve bits after the milliseconds are a fraction of them.
+    """
+    milliseconds, rest = divmod(time.time_ns(), 1_000_000)
+    fraction, random = rest * 4096 // 1_000_000, int.from_bytes(os.urandom(8)) >> 2
+    return UUID(int=milliseconds << 80 | 7 << 76 | fraction << 64 | 2 << 62 | random)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,3 +77,9 @@ UPDATE steward.ai_attempts AS a
  WHERE a.id = l.id
 RETURNING a.state
 """  # noqa: S608  made of this file's own words
+
+# Nothing refers to them any more but rows that are over.
+FORGET_WORKERS: LiteralString = """
+DELETE FROM steward.ai_workers AS w WHERE greatest(w.lease_until, w.ended_at) < clock_timestamp() - interval '30 days'
+   AND NOT EXISTS (SELECT FROM steward.ai_attempts AS a WHERE a.worker = w.id AND a.state IN ('reserved', 'sent'))
+"""

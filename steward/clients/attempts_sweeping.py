@@ -40,4 +40,6 @@ def resolve_unknown(
             swept = [state for (state,) in db.execute(sql.SWEEP, values).fetchall()]
         states += swept
         if len(swept) < _MOST_ROWS:
+            with connect(settings) as db:
+                db.execute(sql.FORGET_WORKERS)
             return Swept(unknown=states.count("unknown"), aborted=states.count("aborted"))

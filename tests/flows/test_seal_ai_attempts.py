@@ -22,7 +22,7 @@ from replica import inventory
 from steward.ai.errors import HourClosed
 from steward.ai.sealing import name_of, sha256_of
 from steward.ai.sealing_report import HoursNotSealed
-from steward.clients.attempts_hours import close_hour, closed_hour, survey
+from steward.clients.attempts_hours import survey
 from steward.clients.attempts_sweeping import Swept
 from steward.clients.postgres import connect
 from steward.clients.s3 import LockedBucket, ObjectStoreUnavailable, open_evidence_bucket
@@ -126,12 +126,6 @@ def test_hours_are_sealed_to_the_last_row_and_chained_and_told_once(ground):
     assert "no hour is due" in nothing.findings[0]
 
 
-def test_a_quiet_platform_seals_its_quiet_hours_too(ground):
-    report = run("quiet")
-    assert (report.verdict, [each.rows for each in report.sealed]) == (Verdict.VERIFIED, [0])
-    assert statements(ground.settings)[0].figures["attempts"] == 0
-
-
 def test_a_closed_hour_takes_nothing_and_changes_nothing_any_more(ground):
     late, never = asked(), asked()
 
@@ -185,19 +179,6 @@ def test_a_file_that_is_not_the_hour_is_refuted_and_the_next_run_takes_another_n
     assert mended.sealed[0].object_key == named(ground.settings, first, 2) + ".parquet"
 
 
-def test_a_row_that_changed_behind_the_guard_is_seen(ground):
-    planted(ground.settings, 3)
-    with connect(ground.settings) as db:
-        assert close_hour(db, hour_ago(3)) is None
-        closed = closed_hour(db, hour_ago(3))
-    with open_evidence_bucket(ground.settings) as bucket:
-        stored = tasks.sealing_attempts._store(ground.settings, bucket, closed)
-        assert tasks.sealing_attempts._findings(ground.settings, bucket, stored) == ()
-        past(ground.settings, ("UPDATE steward.ai_attempts SET output = output + 1 WHERE latency_ms = 2", {}))
-        (found,) = tasks.sealing_attempts._findings(ground.settings, bucket, stored)
-    assert "1 of 3 attempts are not as the ledger has them" in found
-
-
 def named(settings, hour, edition=1):
     ((ledger,),) = query(settings, "SELECT id FROM steward.log")
     return name_of(ledger, hour, edition)
@@ -238,16 +219,6 @@ def test_a_store_that_is_away_is_unknown_and_nothing_is_lost(ground, monkeypatch
         report = refused("away")
     assert (report.verdict, "went away" in report.error) == (Verdict.UNKNOWN, True)
     assert run("away").verdict is Verdict.VERIFIED
-
-
-def test_no_hour_is_closed_before_its_time_nor_past_a_gap(ground):
-    planted(ground.settings, 4)
-    with connect(ground.settings) as db:
-        assert "not over" in close_hour(db, hour_ago(0)).reason
-        assert "before" in close_hour(db, hour_ago(2)).reason
-        assert close_hour(db, hour_ago(4)) is None
-        assert close_hour(db, hour_ago(4)) is None
-        assert "before" in close_hour(db, hour_ago(2)).reason
 
 
 def test_what_is_asked_for_is_named_as_a_label_and_nothing_else():

@@ -236,8 +236,6 @@ def test_the_sweeper_takes_what_a_dead_worker_left_and_nothing_of_a_living_one(b
         await ledger.settle(others.id, completed())
         return swept
 
-    # A database that was just restarted gives every lease another length.
-    query(book, "SELECT 1")
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("steward.clients.attempts_workers.LEASE_SECONDS", 0.5)
         assert with_ledger(book, act) == Swept(unknown=1, aborted=0)
@@ -262,6 +260,19 @@ def test_what_is_too_old_is_swept_even_of_a_living_worker(book):
 
     assert with_ledger(book, act) == Swept(unknown=1, aborted=1)
     assert sorted(rows(book, "state, ending")) == [("aborted", "not_sent"), ("unknown", "lost")]
+
+
+def test_workers_of_long_ago_are_forgotten_and_others_are_not(book):
+    with_ledger(book, _stay, name="long-gone")
+    query(book, "UPDATE steward.ai_workers SET ended_at = now() - interval '31 days', lease_until = ended_at")
+    query(book, "UPDATE steward.ai_workers SET lease_until = ended_at")
+    with_ledger(book, _stay, name="gone")
+    resolve_unknown(book)
+    assert query(book, "SELECT name FROM steward.ai_workers") == [("gone",)]
+
+
+async def _stay(_ledger):
+    return None
 
 
 def test_nothing_is_sent_while_the_ledger_is_away_and_the_caller_is_told_in_time(book):
