@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from replica.providers.prompt_cache import Block, PromptCache, Split
@@ -77,6 +77,7 @@ blocks = st.lists(
 )
 
 
+@settings(max_examples=100, deadline=None)
 @given(st.lists(blocks, max_size=8), st.booleans())
 def test_the_classes_always_add_up_to_the_prompt(prompts, automatic) -> None:
     cache = PromptCache(Clock())

@@ -80,7 +80,7 @@ def _read(api, asked):
     ("api", "model"),
     [(Chat(), "gpt-6-luna"), (Messages(), "claude-haiku-5-5"), (Embeddings(), "text-embedding-3-small")],
 )
-@settings(max_examples=250)
+@settings(max_examples=150, deadline=None)
 @given(asked=body | odd)
 def test_every_body_is_served_or_refused(api, model, asked) -> None:
     if isinstance(asked, dict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from replica.providers.configuration import Account, Limit
@@ -46,6 +46,7 @@ def _fits(window: list[list[float]], incoming: list[float]) -> bool:
     return len(counted) <= 5 and inputs + outputs <= 100 and inputs <= 70 and outputs <= 60
 
 
+@settings(max_examples=150, deadline=None)
 @given(requests)
 def test_what_is_admitted_never_exceeds_a_window_and_nothing_that_fits_is_refused(asked) -> None:
     oracle, clock = _oracle("enforce")
@@ -64,6 +65,7 @@ def test_what_is_admitted_never_exceeds_a_window_and_nothing_that_fits_is_refuse
     assert all(value <= 100 for row in oracle.report()["data"] for value in row["worst_percent"].values())
 
 
+@settings(max_examples=150, deadline=None)
 @given(requests)
 def test_observing_admits_everything_and_finds_the_worst_window(asked) -> None:
     oracle, clock = _oracle("observe")
@@ -83,6 +85,7 @@ def test_observing_admits_everything_and_finds_the_worst_window(asked) -> None:
         assert report["data"][0]["worst_percent"]["input_tokens"] == pytest.approx(worst, abs=0.001)
 
 
+@settings(max_examples=150, deadline=None)
 @given(requests, st.integers(0, 60), st.integers(0, 60))
 def test_the_wait_that_is_told_is_the_shortest_that_helps(asked, tokens_in, reserved) -> None:
     oracle, clock = _oracle("enforce")
