@@ -53,12 +53,26 @@ class Traffic(RuleBasedStateMachine):
         except LimitReached:
             return None
 
-    @rule(target=tickets, amount=st.integers(1, 20))
-    def burst(self, amount):
-        ticket = None
-        for _ in range(amount):
-            ticket = self.reserve(0, "acme", 1, 60, 20) or ticket
-        return ticket
+    @rule(late=st.sampled_from([0.0, 0.5, 0.999]), used=st.sampled_from([0.2, 1.0]), target=sent)
+    def take_all_there_is(self, late, used):
+        """And let all of it arrive at the same moment of its life."""
+        told = None
+        for tenant in ("acme", "globex") * 5:
+            if ticket := self.reserve(0, tenant, 5, 250, 100):
+                told = self.send(ticket, used, late) or told
+        return told
+
+    @rule()
+    def wait_for_the_first_room(self):
+        """To the moment: not one later than the hint says."""
+        try:
+            self.limiters[0].reserve(self.ring, LIMITS, self.policy, "acme", Cost(5, 250, 100))
+        except LimitReached as refused:
+            self.time.pass_by(refused.retry_after_seconds)
+
+    @rule()
+    def the_second_is_nearly_over(self):
+        self.time.pass_by(1.998 - self.time.now() % 1)
 
     @rule(target=sent, ticket=consumes(tickets), used=st.floats(0, 1), late=st.floats(0, 0.999))
     def send(self, ticket: Ticket | None, used, late):
@@ -121,8 +135,10 @@ class Traffic(RuleBasedStateMachine):
 
     def teardown(self):
         worst = self.provider.worst()
-        assert worst <= (LIMITS.requests, LIMITS.input_tokens, LIMITS.output_tokens), worst
-        assert all(most <= limit for most, limit in zip(worst, (20, 1_000, 400), strict=True)), worst
+        assert all(
+            most <= limit
+            for most, limit in zip(worst, (LIMITS.requests, LIMITS.input_tokens, LIMITS.output_tokens), strict=True)
+        ), worst
 
 
 @pytest.mark.parametrize(("window", "dispatch"), [(60, 2), (3, 1)])
@@ -130,13 +146,29 @@ def test_no_window_at_the_provider_holds_more_than_the_limit(client, window, dis
     run_state_machine_as_test(
         lambda: Traffic(client, window, dispatch),
         settings=settings(
-            max_examples=12,
-            stateful_step_count=40,
+            max_examples=20,
+            stateful_step_count=30,
             deadline=None,
             derandomize=True,
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.5, 0.998])
+def test_the_latest_arrival_of_one_ring_and_the_earliest_of_the_next_are_a_window_apart(client, time, offset):
+    limiter, provider = Limiter(ground.caller(client), clock=time.now), Provider(60)
+    with pytest.raises(LimitReached):
+        limiter.reserve(RING, WIDE, POLICY, "acme", Cost())
+    time.pass_by(POLICY.ring_seconds + offset)
+    for late in (0.999, 0.0, 0.999, 0.0):
+        ticket = limiter.reserve(RING, WIDE, POLICY, "acme", Cost(WIDE.requests))
+        provider.arrive(time.now() + late * (ticket.dies_at - time.now()), ticket.cost.counts)
+        # A second more than the ring is not waited for: the first moment at which there is room again.
+        with pytest.raises(LimitReached) as refused:
+            limiter.reserve(RING, WIDE, POLICY, "acme", Cost())
+        time.pass_by(refused.value.retry_after_seconds)
+    assert provider.worst()[0] == WIDE.requests
 
 
 @dataclass
