@@ -6,7 +6,9 @@ is on disk when the call returns.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, LiteralString, Self
@@ -21,7 +23,7 @@ from steward.clients import attempts_sql as sql
 from steward.clients.attempts_connections import open_for_attempts
 from steward.clients.attempts_lane import Lane, Opened
 from steward.clients.attempts_workers import Lease
-from steward.clients.postgres import worded
+from steward.clients.postgres import DatabaseUnavailable, worded
 from steward.errors import StewardError
 from steward.settings import Settings
 
@@ -53,6 +55,7 @@ class AttemptLedger:
         self._lease = Lease(settings, self.worker, worker)
         self._before: Lane | None = None
         self._after: Lane | None = None
+        self._withdrawing: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         await self._lease.begin()
@@ -64,6 +67,7 @@ class AttemptLedger:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await asyncio.gather(*self._withdrawing)
         lanes, self._before, self._after = (self._before, self._after), None, None
         for lane in filter(None, lanes):
             await lane.close()
@@ -74,7 +78,11 @@ class AttemptLedger:
         await self._enter(attempt, State.RESERVED)
 
     async def send(self, attempt: Attempt) -> None:
-        """`reserve` and `sent` in one commit, for a caller that holds its ticket already: it may be sent at once."""
+        """`reserve` and `sent` in one commit, for a caller that holds its ticket already: it may be sent at once.
+
+        A caller that is cancelled meanwhile, or told that the database is away, must not send: what may have been entered
+        is aborted.
+        """
         await self._enter(attempt, State.SENT)
 
     async def sent(self, attempt_id: UUID) -> None:
@@ -96,7 +104,23 @@ class AttemptLedger:
 
     async def _enter(self, attempt: Attempt, state: State) -> None:
         row = attempt.row() | {"worker": str(self.worker), "state": state}
-        await self._write(self._lane(self._before), sql.ENTER, row, self._patience.before)
+        lane = self._lane(self._before)
+        entering = asyncio.ensure_future(self._write(lane, sql.ENTER, row, self._patience.before))
+        try:
+            await asyncio.shield(entering)
+        except (asyncio.CancelledError, DatabaseUnavailable):
+            # It may be entered all the same, and now it is never sent: left as it is, it would count as unknown.
+            withdrawing = asyncio.create_task(self._withdraw(entering, attempt.id))
+            self._withdrawing.add(withdrawing)
+            withdrawing.add_done_callback(self._withdrawing.discard)
+            raise
+
+    async def _withdraw(self, entering: asyncio.Future[None], attempt_id: UUID) -> None:
+        with suppress(StewardError, psycopg.Error):
+            await entering
+        # AttemptMissing: it is not there, as it ought to be.
+        with suppress(StewardError, psycopg.Error):
+            await self.abort(attempt_id, "withdrawn")
 
     async def _end(self, attempt_id: UUID, state: State, outcome: Outcome) -> None:
         row = outcome.row(state) | {"id": str(attempt_id), "state": state}

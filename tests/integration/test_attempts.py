@@ -144,6 +144,23 @@ def test_one_refused_row_of_a_batch_keeps_no_other_from_the_ledger(book):
     ]
 
 
+def test_what_was_entered_for_a_caller_that_left_meanwhile_is_aborted(book):
+    attempts = [asked() for _ in range(5)]
+
+    async def act(ledger):
+        tasks = [asyncio.create_task(ledger.send(each)) for each in attempts]
+        # Each has handed its row over, and waits for the commit.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        for task in tasks[1:]:
+            task.cancel()
+        return [type(each).__name__ for each in await asyncio.gather(*tasks, return_exceptions=True)]
+
+    assert with_ledger(book, act) == ["NoneType", *["CancelledError"] * 4]
+    assert dict(rows(book, "id, state")) == {each.id: "aborted" for each in attempts[1:]} | {attempts[0].id: "sent"}
+    assert {told for (told,) in rows(book, "error_class", "state = 'aborted'")} == {"withdrawn"}
+
+
 def test_an_estimate_keeps_its_bounds(book):
     one = asked()
     cut = Outcome(ending=Ending.CUT, usage=Usage(input_uncached=900, output=31), bounds=Bounds(900, 900, 31, 400))
