@@ -197,6 +197,15 @@ def test_a_clock_that_is_set_back_stands_still_until_it_has_caught_up(opened, ti
     reserve(opened, Cost(1))
 
 
+def test_a_clock_that_is_set_back_brings_nothing_into_the_ring_again(opened, time):
+    gone = reserve(opened, Cost(60))
+    time.pass_by(RING_SECONDS)
+    reserve(opened, Cost(70))
+    time.set_back(20)
+    opened.settle(gone, Cost(0))
+    assert opened.show(RING).used == Cost(70)
+
+
 def test_a_clock_that_is_set_back_by_more_than_a_ring_begins_exhausted(opened, time):
     reserve(opened)
     time.set_back(7_200)
