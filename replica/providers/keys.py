@@ -77,11 +77,17 @@ class Keys:
             self._read()
 
     def create(
-        self, account: Account, *, project: str, name: str, expires_at: float | None, service_account: str
+        self,
+        account: Account,
+        *,
+        project: str = "",
+        name: str,
+        expires_at: float | None,
+        service_account: str = "",
+        role: str = INFERENCE,
     ) -> tuple[ApiKey, str]:
-        """(key, its secret). The secret is told once and kept nowhere."""
-        prefix = "sk-svcacct-" if account.provider == "openai" else "sk-ant-api03-"
-        secret = prefix + secrets.token_urlsafe(48)
+        """(key, its secret), as OpenAI makes them. The secret is told once and kept nowhere."""
+        secret = ("sk-admin-" if role == ADMIN else "sk-svcacct-") + secrets.token_urlsafe(48)
         made = _key(
             f"key_{secrets.token_hex(8)}",
             account,
@@ -89,6 +95,7 @@ class Keys:
             name=name,
             expires_at=expires_at,
             service_account=service_account,
+            role=role,
         )
         return self._add(secret, made), secret
 

@@ -16,7 +16,8 @@ from replica.providers.catalogue import models
 from replica.providers.configuration import Account
 from replica.providers.errors import Refusal
 from replica.providers.exchange import Exchange
-from replica.providers.keys import ADMIN, INFERENCE, ApiKey
+from replica.providers.fields import Fields
+from replica.providers.keys import ADMIN, ApiKey
 from replica.providers.openai import errors, headers
 from replica.providers.openai.api import read_body
 from replica.providers.routing import Routes
@@ -40,7 +41,11 @@ def add_routes(routes: Routes, twin: Twin) -> None:
     routes.add("GET", f"{project}/api_keys/{{id}}", administered(twin, _show_key))
     routes.add("DELETE", f"{project}/api_keys/{{id}}", administered(twin, _delete_key))
     routes.add("GET", f"{project}/rate_limits", administered(twin, _list_limits))
-    routes.add("GET", "/v1/organization/admin_api_keys", administered(twin, _list_admin_keys))
+    admins = "/v1/organization/admin_api_keys"
+    routes.add("GET", admins, administered(twin, _list_admin_keys))
+    routes.add("POST", admins, administered(twin, _create_admin_key))
+    routes.add("GET", f"{admins}/{{id}}", administered(twin, _show_admin_key))
+    routes.add("DELETE", f"{admins}/{{id}}", administered(twin, _delete_admin_key))
 
 
 def administered(twin: Twin, endpoint: Administered) -> Administered:
@@ -123,21 +128,12 @@ async def _show_service_account(twin: Twin, exchange: Exchange, account: Account
 
 
 async def _create_service_account(twin: Twin, exchange: Exchange, account: Account, project: str) -> None:
-    body = read_body(await exchange.body(twin.configuration.body_bytes))
     if project not in {key.project for key in account.keys}:
         raise Refusal(404, f"No project found with ID '{project[:60]}'.")
-    name = body.get("name")
-    if not isinstance(name, str) or not name:
-        raise errors.missing("name")
-    seconds = body.get("expires_in_seconds")
-    if seconds is not None and (not isinstance(seconds, int) or seconds < 1):
-        raise errors.invalid_value("expires_in_seconds", "Invalid 'expires_in_seconds': expected a positive integer.")
+    name, expires_at = await _asked_for(twin, exchange)
+    service_account = f"user-{secrets.token_hex(12)}"
     key, secret = twin.keys.create(
-        account,
-        project=project,
-        name=name,
-        expires_at=time.time() + seconds if seconds else None,
-        service_account=f"user-{secrets.token_hex(12)}",
+        account, project=project, name=name, expires_at=expires_at, service_account=service_account
     )
     told = {
         "object": "organization.project.service_account.api_key",
@@ -163,11 +159,11 @@ async def _list_keys(twin: Twin, exchange: Exchange, account: Account, project: 
 
 
 async def _show_key(twin: Twin, exchange: Exchange, account: Account, project: str, wanted: str) -> None:
-    await exchange.answer(200, _api_key(_key(twin, account, project, wanted)))
+    await exchange.answer(200, _api_key(_key(twin.keys.all(account.name, project=project), wanted)))
 
 
 async def _delete_key(twin: Twin, exchange: Exchange, account: Account, project: str, wanted: str) -> None:
-    twin.keys.set_status(_key(twin, account, project, wanted).id, "deleted")
+    twin.keys.set_status(_key(twin.keys.all(account.name, project=project), wanted).id, "deleted")
     await exchange.answer(200, {"object": "organization.project.api_key.deleted", "id": wanted, "deleted": True})
 
 
@@ -187,25 +183,34 @@ async def _list_limits(twin: Twin, exchange: Exchange, account: Account, project
 
 
 async def _list_admin_keys(twin: Twin, exchange: Exchange, account: Account) -> None:
-    rows = [
-        {
-            "object": "organization.admin_api_key",
-            "id": key.id,
-            "name": key.name,
-            "redacted_value": key.hint,
-            "created_at": int(key.created_at),
-            "expires_at": _whole(key.expires_at),
-            "last_used_at": _whole(key.last_used_at),
-            "owner": {
-                "type": "service_account",
-                "object": "organization.user",
-                "id": key.service_account,
-                "role": "owner",
-            },
-        }
-        for key in twin.keys.all(account.name, role=ADMIN)
-    ]
-    await exchange.answer(200, page(rows, exchange))
+    found = twin.keys.all(account.name, role=ADMIN)
+    await exchange.answer(200, page([_admin_key(key) for key in found], exchange))
+
+
+async def _create_admin_key(twin: Twin, exchange: Exchange, account: Account) -> None:
+    name, expires_at = await _asked_for(twin, exchange)
+    key, secret = twin.keys.create(account, name=name, expires_at=expires_at, role=ADMIN)
+    await exchange.answer(200, {**_admin_key(key), "value": secret})
+
+
+async def _show_admin_key(twin: Twin, exchange: Exchange, account: Account, wanted: str) -> None:
+    await exchange.answer(200, _admin_key(_key(twin.keys.all(account.name, role=ADMIN), wanted)))
+
+
+async def _delete_admin_key(twin: Twin, exchange: Exchange, account: Account, wanted: str) -> None:
+    twin.keys.set_status(_key(twin.keys.all(account.name, role=ADMIN), wanted).id, "deleted")
+    await exchange.answer(200, {"object": "organization.admin_api_key.deleted", "id": wanted, "deleted": True})
+
+
+async def _asked_for(twin: Twin, exchange: Exchange) -> tuple[str, float | None]:
+    """The name of a new key, and when it ends."""
+    fields = Fields(read_body(await exchange.body(twin.configuration.body_bytes)), errors.invalid_type)
+    name, seconds = fields.text("name"), fields.whole("expires_in_seconds")
+    if not name:
+        raise errors.missing("name")
+    if seconds is not None and seconds < 1:
+        raise errors.invalid_value("expires_in_seconds", "Invalid 'expires_in_seconds': expected a positive integer.")
+    return name, None if seconds is None else time.time() + seconds
 
 
 def _keys_of(twin: Twin, account: Account, project: str, service_account: str) -> list[ApiKey]:
@@ -215,13 +220,25 @@ def _keys_of(twin: Twin, account: Account, project: str, service_account: str) -
     return found
 
 
-def _key(twin: Twin, account: Account, project: str, wanted: str) -> ApiKey:
-    found = next(
-        (key for key in twin.keys.all(account.name, project=project, role=INFERENCE) if key.id == wanted), None
-    )
+def _key(keys: Iterable[ApiKey], wanted: str) -> ApiKey:
+    found = next((key for key in keys if key.id == wanted), None)
     if found is None:
         raise Refusal(404, f"No API key found with ID '{wanted[:60]}'.")
     return found
+
+
+def _admin_key(key: ApiKey) -> dict[str, Any]:
+    owner = {"type": "service_account", "object": "organization.user", "id": key.service_account, "role": "owner"}
+    return {
+        "object": "organization.admin_api_key",
+        "id": key.id,
+        "name": key.name,
+        "redacted_value": key.hint,
+        "created_at": int(key.created_at),
+        "expires_at": _whole(key.expires_at),
+        "last_used_at": _whole(key.last_used_at),
+        "owner": owner,
+    }
 
 
 def _service_account(key: ApiKey) -> dict[str, Any]:

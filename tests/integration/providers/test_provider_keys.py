@@ -70,6 +70,17 @@ def test_anthropic_lists_keys_and_switches_them_off_and_on(twins: Twins) -> None
     assert keys.retrieve("a2").scope.type == "workspace"
 
 
+def test_openai_makes_admin_keys_that_administer_until_they_are_deleted(twins: Twins) -> None:
+    admins = twins.openai().admin.organization.admin_api_keys
+    made = admins.create(name="rotator", expires_in_seconds=600)
+    fresh = twins.openai(admin_api_key=made.value).admin.organization
+    assert fresh.projects.api_keys.list(PROJECT).data
+    assert admins.retrieve(made.id).expires_at == made.expires_at
+    assert admins.delete(made.id).deleted
+    with pytest.raises(openai.AuthenticationError):
+        fresh.projects.api_keys.list(PROJECT)
+
+
 def test_only_administrators_administer(twins: Twins) -> None:
     with pytest.raises(openai.PermissionDeniedError):
         twins.openai(admin_api_key=twins.secret("o1")).admin.organization.projects.service_accounts.create(
