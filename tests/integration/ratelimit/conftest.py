@@ -3,7 +3,8 @@
 import pytest
 import redis
 
-from tests.integration.ratelimit import ground
+from steward.ratelimit import Limiter
+from tests.integration.ratelimit import ground, rings
 
 
 @pytest.fixture(scope="session", params=ground.PROGRAMS)
@@ -25,3 +26,16 @@ def client(alone: redis.Redis):
 def time(client: redis.Redis) -> ground.Time:
     """The server's clock and the world's, in the test's hand."""
     return ground.Time(client)
+
+
+@pytest.fixture
+def limiter(client, time):
+    return Limiter(ground.caller(client), clock=time.now)
+
+
+@pytest.fixture
+def opened(limiter, time):
+    """Past its exhausted start."""
+    rings.denied(limiter)
+    time.pass_by(rings.RING_SECONDS)
+    return limiter
