@@ -52,7 +52,7 @@ status:  ## the replica's servers: ports, pids, memory, health
 # ports, those of the first are taken.
 test: setup  ## every test, on real servers: those without Elasticsearch beside the others
 	@beside=$$(mktemp)
-	$(BIN)/python -m pytest -m without_search --servers postgres,prefect,worker,s3,keyvault,watch >"$$beside" 2>&1 & pid=$$!
+	$(BIN)/python -m pytest -m without_search --servers postgres,redis-1,prefect,worker,s3,keyvault,watch >"$$beside" 2>&1 & pid=$$!
 	trap 'kill $$pid 2>/dev/null || true; rm -f "$$beside"' EXIT
 	status=0
 	$(BIN)/python -m pytest tests/unit tests/contract || status=$$?
