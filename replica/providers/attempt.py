@@ -40,6 +40,19 @@ class _Under:
     request_id: str = ""
     end: End = field(default_factory=lambda: End(0, "dropped"))
     log: Log | None = None
+    entry: Entry | None = None
+    recorded: bool = False
+
+    def record(self) -> None:
+        """Once, and before the caller hears the end: whoever settles what he reserved may ask again at that moment, and no
+        kill may leave an answer that was given without its row.
+        """
+        if self.recorded:
+            return
+        self.recorded = True
+        if self.log and self.entry:
+            self.log.correct(self.entry, self.end.output)
+        self.twin.truth.ended(self.seq, self.end)
 
     def headers(self) -> dict[str, str]:
         levels = self.log.levels(self.twin.oracle.now()) if self.log else []
@@ -70,7 +83,7 @@ async def serve(twin: Twin, api: Api, exchange: Exchange) -> None:
         under.end.status, under.end.outcome, under.end.billed = 500, "failed", False
         raise
     finally:
-        twin.truth.ended(under.seq, under.end)
+        under.record()
 
 
 async def _read(under: _Under) -> None:
@@ -97,6 +110,7 @@ def _authenticate(under: _Under) -> ApiKey:
 async def _refuse(under: _Under, refusal: Refusal) -> None:
     under.end = End(refusal.status, _outcome(refusal.status))
     body = under.api.refusal(refusal, under.request_id)
+    under.record()
     await under.exchange.answer(refusal.status, body, {**under.headers(), **refusal.headers})
 
 
@@ -112,7 +126,7 @@ async def _attempt(under: _Under) -> None:
     plan = _plan(under, under.request, under.account, effects)
     composed = _compose(under.twin.seed, under.request, effects)
     fails = effects.dark or effects.status is not None
-    entry, excess = _count(under, under.account, Split() if fails else plan.split, composed, fails=fails)
+    excess = _count(under, under.account, Split() if fails else plan.split, composed, fails=fails)
     under.end = End(0, "dropped", under.request.model.name, "", plan.split)
     if excess:
         refusal = under.api.throttled(under.account, under.request.model, excess, under.twin.oracle.window_seconds)
@@ -126,11 +140,7 @@ async def _attempt(under: _Under) -> None:
     tier = effects.tier or under.api.tier(under.request.tier_asked)
     served = Served(under.request, composed, plan.split, tier, under.request_id, under.twin.seed)
     under.end = _served_end(served)
-    try:
-        await _deliver(under, served, effects)
-    finally:
-        assert under.log  # noqa: S101 -- counted above
-        under.log.correct(entry, under.end.output)
+    return await _deliver(under, served, effects)
 
 
 def _draw(under: _Under, request: Request, account: Account) -> Effects:
@@ -157,9 +167,7 @@ def _compose(seed: int, request: Request, effects: Effects) -> Composed:
     return composing.compose(drawn, most=most, tool=request.tool, reasons=request.model.reasons, wanted=wanted)
 
 
-def _count(
-    under: _Under, account: Account, split: Split, composed: Composed, *, fails: bool
-) -> tuple[Entry, Excess | None]:
+def _count(under: _Under, account: Account, split: Split, composed: Composed, *, fails: bool) -> Excess | None:
     """Against the limits, as of this moment; what fails by itself counts as a request only."""
     assert under.request  # noqa: S101 -- read before
     output = 0 if fails else composed.output
@@ -172,7 +180,8 @@ def _count(
         output,
         tell=under.arrival.client_request_id,
     )
-    return entry, excess
+    under.entry = None if excess else entry
+    return excess
 
 
 def _failure(effects: Effects) -> Refusal:
@@ -211,9 +220,11 @@ async def _deliver(under: _Under, served: Served, effects: Effects) -> None:
     if effects.cut_after is not None:
         under.end.outcome = "cut"
         return await under.exchange.cut()
-    await under.exchange.answer(200, under.api.answer(served), under.headers())
+    if under.exchange.gone:
+        raise Gone
     under.end.outcome = "completed"
-    return None
+    under.record()
+    return await under.exchange.answer(200, under.api.answer(served), under.headers())
 
 
 async def _hang(under: _Under, served: Served, effects: Effects) -> None:
@@ -235,8 +246,9 @@ async def _stream(under: _Under, served: Served, effects: Effects) -> None:
         await under.exchange.pause(effects.token_seconds * (event.output - under.end.output))
         under.end.output = max(under.end.output, event.output)
         under.end.reasoning = min(served.composed.reasoning, under.end.output)
-        if event is sent[-1]:
+        if event is sent[-1] or event.closing:
             under.end.outcome = outcome
+            under.record()
         await under.exchange.event(event.content)
     if outcome == "cut":
         await under.exchange.flush()

@@ -62,6 +62,7 @@ class Twins:
             "provider": provider,
             "organization": f"org-{provider}",
             "admin_key_file": self.secret_file(f"{name}.admin"),
+            "reserves_output": provider == "openai",
             "keys": [{"id": each, "secret_file": self.secret_file(each), "project": project} for each in keys],
         }
 

@@ -64,6 +64,25 @@ def test_what_never_fits_is_refused_without_a_wait(twins: Twins) -> None:
     assert "retry-after" not in refused.value.response.headers
 
 
+def test_what_was_reserved_is_given_back_before_the_caller_hears_the_usage(twins: Twins) -> None:
+    # One reservation of 1,000 fits beside what the others really used, and two never do.
+    _limits(twins, "enforce", tokens=1900)
+    asked = {"model": "gpt-4o-mini", "messages": ASKED, "max_completion_tokens": 1000}
+    streams = []
+    for _ in range(6):
+        streams.append(
+            twins.openai().chat.completions.create(**asked, stream=True, stream_options={"include_usage": True})
+        )
+        # Not to the end: whoever settles on the usage may ask again at that moment.
+        assert next(chunk.usage for chunk in streams[-1] if chunk.usage).completion_tokens < 100
+        assert twins.openai().chat.completions.create(**asked).usage
+    for stream in streams:
+        stream.close()
+    assert twins.admin("GET", "/violations")["violations"] == 0
+    with pytest.raises(openai.RateLimitError, match="tokens per min"):
+        twins.openai().chat.completions.create(**{**asked, "max_completion_tokens": 1800})
+
+
 def test_observing_counts_what_enforcing_would_refuse(twins: Twins) -> None:
     _limits(twins, "observe", requests=4)
     named = [str(uuid.uuid4()) for _ in range(6)]
