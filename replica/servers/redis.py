@@ -22,7 +22,12 @@ from replica.server import NotReady, Place, Program, Server
 from replica.servers import redis_configuration, redis_nodes, redis_program
 
 _SECONDS = 2
-_SWITCH_SECONDS = 10
+# In node timeouts: how long after an election its shard stays as it is. Redis 7.0 counts the votes of an election for two
+# of them: a replica that is needed again in that time takes itself for elected, in an epoch that nobody heeds, and the
+# shard stays without a master. One that is lost right after the switch is missed one later, so waiting one makes it two.
+_PAUSE = 1
+# And how long a switch is asked for: Redis lets four pass between two elections of one node.
+_PATIENCE = 6
 _LOOK_SECONDS = 0.2
 
 
@@ -64,11 +69,12 @@ class Redis(Server):
         """
         if self.name not in redis_nodes.MASTERS:
             return
-        with _connect(place, self.name, "admin") as client:
+        with _connect(place, self.name, "operator") as client:
             if _ask(client, "ROLE")[0] == "master":
                 return
-            time.sleep(_node_timeout_seconds(client))
-            deadline = time.monotonic() + _SWITCH_SECONDS
+            node_timeout_seconds = redis_configuration.NODE_TIMEOUT_MILLISECONDS / 1000
+            time.sleep(_PAUSE * node_timeout_seconds)
+            deadline = time.monotonic() + _PATIENCE * node_timeout_seconds
             while _ask(client, "ROLE")[0] != "master" and time.monotonic() < deadline:
                 # Refused where it became a master meanwhile, or its own master is being replaced: the next look tells.
                 with contextlib.suppress(redis.ResponseError):
@@ -122,16 +128,6 @@ def assess(info: Mapping[str, Any], cluster: Mapping[str, str], held_slots: int)
 
 def _ask(client: redis.Redis, command: str) -> Any:
     return client.execute_command(command)
-
-
-def _node_timeout_seconds(client: redis.Redis) -> float:
-    """How long after an election its shard has to stay as it is.
-
-    Redis 7.0 counts the votes of an election for twice this long: a replica that is needed again in that time takes
-    itself for elected, in an epoch that nobody else heeds, and the shard stays without a master. A master that is lost
-    right after the switch is missed this long later, so waiting once makes it twice.
-    """
-    return int(_ask(client, "CONFIG GET cluster-node-timeout")["cluster-node-timeout"]) / 1000
 
 
 def _product(info: Mapping[str, Any]) -> str:

@@ -16,6 +16,8 @@ USERS = ("limiter", "gateway", "operator", "watch")
 _ALL_USERS = (*USERS, "admin", "peer")
 # The limits of hundreds of models and tenants take a few megabytes.
 _MEMORY = "128mb"
+# Silence of a master before its replica takes over, and its limits pause for their whole window.
+NODE_TIMEOUT_MILLISECONDS = 5000
 
 
 def path(place: Place, node: str) -> Path:
@@ -52,6 +54,7 @@ def write(place: Place, node: str, program: RedisProgram) -> None:
         folder=folder,
         peer_password=place.secret(secret("peer")),
         memory=_MEMORY,
+        node_timeout=NODE_TIMEOUT_MILLISECONDS,
     )
     redis_nodes.write(place, node, data(place, node, program) / "nodes.conf")
 

@@ -65,21 +65,6 @@ class Ground:
         with self.connected(node, username="admin", password=self.place.secret("redis.admin")) as client:
             return client.execute_command(*command)
 
-    @contextlib.contextmanager
-    def quick_elections(self) -> Generator[None]:
-        """A silent master is replaced after one second: tests need not wait for the five of everyday."""
-        everyday = {node: self.told(node, "CONFIG GET", "cluster-node-timeout") for node in redis_nodes.NODES}
-        try:
-            for node in redis_nodes.NODES:
-                self.told(node, "CONFIG SET", "cluster-node-timeout", "1000")
-            yield
-        except BaseException:
-            self.up()
-            raise
-        finally:
-            for node, found in everyday.items():
-                self.told(node, "CONFIG SET", "cluster-node-timeout", found["cluster-node-timeout"])
-
 
 def eventually(look: Callable[[], Any]) -> Any:
     """The first true answer of *look*; one that Redis cannot give yet is asked for again."""
