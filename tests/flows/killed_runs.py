@@ -20,7 +20,9 @@ from tests.flows.prefect_server import recording_in
 
 _PATIENCE_SECONDS = 60
 _forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(["flows.backup_keyring", "flows.shred_tenant", "tests.flows.killed_runs"])
+_forks.set_forkserver_preload(
+    ["flows.backup_keyring", "flows.seal_ai_attempts", "flows.shred_tenant", "tests.flows.killed_runs"]
+)
 
 
 class Death(NamedTuple):
