@@ -16,7 +16,7 @@ from replica import inventory, start
 from replica.server import Place
 from replica.servers import SERVERS, redis_nodes, redis_program
 from steward.clients import redis_tls
-from steward.clients.redis import RedisCluster, open_redis
+from steward.clients.redis import RedisCluster, asked, open_redis
 from steward.clients.redis_errors import RedisUnavailable
 from steward.settings import Settings, load
 
@@ -81,3 +81,36 @@ def eventually(look: Callable[[], Any]) -> Any:
 def as_gateway(ground: Ground, *, timeout_seconds: float = 2.0) -> Generator[RedisCluster]:
     with open_redis(ground.settings, "gateway", timeout_seconds=timeout_seconds) as client:
         yield client
+
+
+def roles(ground: Ground) -> dict[str, tuple[set[str], int]]:
+    """By master, its replicas, as the cluster itself tells them, and how many slots it has."""
+    told = ground.told("redis-2", "CLUSTER NODES")
+    names = {each["node_id"]: ground.node(int(address.rpartition(":")[2])) for address, each in told.items()}
+    replicas = {names[each["node_id"]]: names[each["master_id"]] for each in told.values() if each["master_id"] != "-"}
+    return {
+        names[each["node_id"]]: (
+            {replica for replica, master in replicas.items() if master == names[each["node_id"]]},
+            sum(int(last) - int(first) + 1 for first, last in each["slots"]),
+        )
+        for each in told.values()
+        if "master" in each["flags"]
+    }
+
+
+def changed(ground: Ground, **values: Any) -> Settings:
+    """Its settings with other *values* in their part of Redis."""
+    settings = ground.settings
+    described = type(settings.redis).model_validate({**settings.redis.model_dump(), **values})
+    return settings.model_copy(update={"redis": described})
+
+
+def offset(ground: Ground, node: str) -> int:
+    """How far *node*, redis-6 or its master, has come in what is replicated."""
+    return ground.told(node, "INFO", "replication")["slave_repl_offset" if node == "redis-6" else "master_repl_offset"]
+
+
+def answer(ground: Ground, client: RedisCluster, key: str) -> str:
+    """The gateway's value of *key*, or an error in words."""
+    with asked(ground.settings, "gateway").in_words():
+        return client.get(key)

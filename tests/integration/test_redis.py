@@ -20,7 +20,7 @@ from replica.status import rows
 from replica.supervision import Keeper
 from steward.clients.redis import asked, open_async_redis, open_redis
 from steward.clients.redis_errors import RedisCommandFailed, RedisRefused, RedisUnavailable
-from tests.integration.redis_ground import Ground, as_gateway, eventually
+from tests.integration.redis_ground import Ground, answer, as_gateway, changed, eventually, offset, roles
 
 pytestmark = pytest.mark.without_search
 
@@ -44,21 +44,6 @@ def ground(request):
             if (folder / "redis" / state.MARKER).exists():
                 stop.down(folder / "redis", SERVERS, [])
             shutil.rmtree(folder)
-
-
-def roles(ground):
-    """By master, its replicas, as the cluster itself tells them, and how many slots it has."""
-    told = ground.told("redis-2", "CLUSTER NODES")
-    names = {each["node_id"]: ground.node(int(address.rpartition(":")[2])) for address, each in told.items()}
-    replicas = {names[each["node_id"]]: names[each["master_id"]] for each in told.values() if each["master_id"] != "-"}
-    return {
-        names[each["node_id"]]: (
-            {replica for replica, master in replicas.items() if master == names[each["node_id"]]},
-            sum(int(last) - int(first) + 1 for first, last in each["slots"]),
-        )
-        for each in told.values()
-        if "master" in each["flags"]
-    }
 
 
 def test_every_slot_has_a_master_and_its_replica_on_another_host(ground):
@@ -238,12 +223,6 @@ def test_a_rotated_password_is_used_by_the_next_connection(ground, tmp_path):
                 ground.told(node, "ACL LOAD")
 
 
-def changed(ground, **values):
-    settings = ground.settings
-    described = type(settings.redis).model_validate({**settings.redis.model_dump(), **values})
-    return settings.model_copy(update={"redis": described})
-
-
 def test_a_failing_command_is_told_in_rediss_own_words(ground):
     with as_gateway(ground) as client:
         client.set("gateway:text", "x")
@@ -287,15 +266,6 @@ def test_a_lost_master_is_replaced_and_replaced_again_and_the_same_client_goes_o
             # No host is left with two masters, and the one that was lost took nothing back.
             assert eventually(lambda: set(roles(ground)) == set(redis_nodes.MASTERS))
             assert eventually(lambda: answer(ground, client, key)) == "after"
-
-
-def offset(ground, node):
-    return ground.told(node, "INFO", "replication")["slave_repl_offset" if node == "redis-6" else "master_repl_offset"]
-
-
-def answer(ground, client, key):
-    with asked(ground.settings, "gateway").in_words():
-        return client.get(key)
 
 
 def test_up_over_a_whole_cluster_changes_nothing(ground):
