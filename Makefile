@@ -48,17 +48,23 @@ down:  ## stop the replica
 status:  ## the replica's servers: ports, pids, memory, health
 	@$(BIN)/python -m replica status
 
-# Two at a time, for most of them wait for servers. The unit tests come first: when the second replica looks for free
-# ports, those of the first are taken.
-test: setup  ## every test, on real servers: those without Elasticsearch beside the others
-	@beside=$$(mktemp)
-	$(BIN)/python -m pytest -m without_search --servers postgres,redis-1,prefect,worker,s3,keyvault,watch >"$$beside" 2>&1 & pid=$$!
-	trap 'kill $$pid 2>/dev/null || true; rm -f "$$beside"' EXIT
+# Three at a time, for most of them wait for servers: the unit tests and those with Elasticsearch, those without it, and
+# those of AI. The unit tests come first: when the second replica of a lane looks for free ports, those of the others are
+# taken.
+AI_TESTS := $(wildcard tests/integration/ratelimit tests/integration/providers tests/integration/gateway tests/integration/test_redis*.py tests/integration/test_attempts*.py tests/flows/test_seal_ai_attempts.py)
+
+test: setup  ## every test, on real servers, in three lanes side by side
+	@folder=$$(mktemp -d)
+	lane() { $(BIN)/python -m pytest -m without_search "$${@:2}" >"$$folder/$$1" 2>&1; }
+	lane without_search $(AI_TESTS:%=--ignore=%) --servers postgres,prefect,worker,s3,keyvault,watch & one=$$!
+	lane ai $(AI_TESTS) --servers postgres,redis-1,prefect,s3,keyvault & other=$$!
+	trap 'kill $$one $$other 2>/dev/null || true; rm -rf "$$folder"' EXIT
 	status=0
 	$(BIN)/python -m pytest tests/unit tests/contract || status=$$?
 	$(BIN)/python -m pytest -m "not without_search" --ignore tests/unit --ignore tests/contract || status=$$?
-	wait $$pid || status=$$?
-	cat "$$beside"
+	wait $$one || status=$$?
+	wait $$other || status=$$?
+	cat "$$folder/ai" "$$folder/without_search"
 	exit $$status
 
 test-unit: $(VENV)/.made  ## the tests that need no server, in seconds

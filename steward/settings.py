@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self, cast
+from typing import Annotated, Any, Literal, Self, cast
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -228,6 +228,21 @@ class Application(_Frozen):
     encrypted: Path = Field(description="TOML file that tells which of its columns are encrypted")
 
 
+class Provider(_Frozen):
+    """One account at a provider of AI: an organisation or a workspace, by its key."""
+
+    kind: Literal["openai", "anthropic"] = Field(description="whose API it speaks")
+    url: str = Field(pattern="^https?://[^/?#@]+$", description="without a path: https://api.openai.com")
+    key: SecretRef
+
+
+class Gateway(_Frozen):
+    """The way to AI providers."""
+
+    catalog: Path = Field(description="TOML file of what may be asked for, and who serves it")
+    callers: Path = Field(description="TOML file of who may ask, by the hashes of their keys")
+
+
 class Audit(_Frozen):
     """What `audit-keys` is held against, and what no server tells it: files that others write."""
 
@@ -249,6 +264,8 @@ class Settings(_Frozen):
     vault: Vault | None = None
     keyring: Keyring | None = None
     redis: Redis | None = None
+    providers: dict[str, Provider] = Field(default={}, description="accounts at providers of AI, by name")
+    gateway: Gateway | None = None
     applications: dict[str, Application] = Field(default={}, description="all that keep fields under tenants' keys")
     audit: Audit = Audit()
 

@@ -32,7 +32,7 @@ def lately(**told):
 
 def test_the_catalog_that_is_shipped_is_usable():
     catalog = load_catalog(CATALOG)
-    assert [each.name for each in catalog.routes("chat")] == ["openai:gpt-5", "anthropic:claude-sonnet-5"]
+    assert [each.name for each in catalog.routes("chat")] == ["openai:gpt-6-luna", "anthropic:claude-sonnet-5-5"]
     assert catalog.accounts == {"openai", "anthropic"}
     assert catalog.routes("nothing") == ()
 
@@ -44,7 +44,7 @@ def test_the_catalog_that_is_shipped_is_usable():
         ("weight = 3", "weight = 0", "alias.0.route.0.weight: Input should be greater than 0"),
         ("weight = 3", "wait = 3", "alias.0.route.0.wait: Extra inputs are not permitted"),
         ("requests = 5000, tokens = 5000000", "requests = 0", "alias.1.route.0.limits.requests"),
-        ('model = "text-embedding-3-small"', 'model = "gpt-5"', "route openai:gpt-5 has two different limits"),
+        ('model = "text-embedding-3-small"', 'model = "gpt-6-luna"', "route openai:gpt-6-luna has two different limits"),
         ("[[alias]]", "[[alias", "cannot be read"),
     ],
 )

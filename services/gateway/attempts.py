@@ -1,0 +1,255 @@
+"""One attempt at a provider, from its ticket to its settlement: entered before it is sent, and settled whatever becomes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+
+from services.gateway.asked import Asked, Request
+from services.gateway.credentials import Credentials
+from services.gateway.metrics import Metrics
+from services.gateway.plans import Plan, limits_of
+from services.gateway.readings import Reading, reading_of
+from steward.ai.attempts import Attempt, Bounds, Ending, Outcome, as_name, new_id
+from steward.ai.errors import UsageUnreadable
+from steward.ai.usage import Usage
+from steward.clients.attempts import AttemptLedger
+from steward.errors import StewardError
+from steward.ratelimit import AsyncLimiter, Cost, Policy, Ring, Ticket, observed, retry_after_seconds
+from steward.ratelimit.errors import TicketDied
+from steward.settings import Settings
+
+#: By it the provider's log, its support and our ledger speak of the same attempt.
+ATTEMPT_HEADER = "x-client-request-id"
+#: Requests are on their way for less: a connection is there already, or made within milliseconds.
+POLICY = Policy(tenant_share=0.8)
+
+_log = logging.getLogger(__name__)
+
+
+class NotAnswered(Exception):
+    """The attempt came to nothing before the first token: another may be made."""
+
+    def __init__(self, kind: str, *, is_fault: bool = True) -> None:
+        super().__init__(kind)
+        self.kind = kind
+        self.is_fault = is_fault
+        """Of the provider, as against ours."""
+
+
+@dataclass(slots=True)
+class Sent:
+    """An attempt whose answer has begun."""
+
+    attempt: Attempt
+    plan: Plan
+    ticket: Ticket
+    response: httpx.Response
+    sent_at: float
+    reading: Reading
+    first_token_ms: int | None = None
+    is_over: bool = field(default=False)
+
+    @property
+    def milliseconds(self) -> int:
+        """Since its first byte left."""
+        return int((time.monotonic() - self.sent_at) * 1000)
+
+    def token_came(self) -> None:
+        """The first of them is timed."""
+        if self.first_token_ms is None:
+            self.first_token_ms = self.milliseconds
+
+
+class Attempts:
+    """Makes them, for one worker."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        ledger: AttemptLedger,
+        limiter: AsyncLimiter,
+        credentials: Credentials,
+        client: httpx.AsyncClient,
+        metrics: Metrics,
+    ) -> None:
+        self._settings, self._ledger, self._limiter = settings, ledger, limiter
+        self._credentials, self._client, self._metrics = credentials, client, metrics
+        self._ending: set[asyncio.Task[None]] = set()
+
+    async def send(self, request: Request, plan: Plan, ordinal: int, *, patience_seconds: float) -> Sent:
+        """Reserve, enter, send, and wait for the head of the answer.
+
+        Raises what the limiter raises, before anything is entered; DatabaseUnavailable; NotAnswered.
+        """
+        ring, limits = Ring(f"{plan.provider}:{plan.route.name}"), limits_of(plan.route)
+        began = time.monotonic()
+        ticket = await self._limiter.acquire(
+            ring,
+            limits,
+            POLICY,
+            request.caller.tenant,
+            plan.most,
+            patience_seconds=patience_seconds,
+            weight=request.caller.weight,
+        )
+        self._metrics.waited("limiter", time.monotonic() - began)
+        credential = self._credentials.of(plan.route.account)
+        attempt = _entry(request, plan, ordinal, credential.version)
+        began = time.monotonic()
+        try:
+            await self._ledger.send(attempt)
+        except BaseException:
+            self._later(self._limiter.cancel(ticket))
+            raise
+        self._metrics.waited("ledger", time.monotonic() - began)
+        try:
+            ticket.send()
+        except TicketDied:
+            self._later(self._ledger.abort(attempt.id, "ticket_died"))
+            self._later(self._limiter.cancel(ticket))
+            raise NotAnswered("ticket_died", is_fault=False) from None
+        return await self._sent(attempt, plan, ticket, self._said(attempt, request.asked, plan, credential.secret))
+
+    async def _sent(self, attempt: Attempt, plan: Plan, ticket: Ticket, request: httpx.Request) -> Sent:
+        sent_at = time.monotonic()
+        try:
+            response = await self._client.send(request, stream=True)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            # Nothing left: the ticket is spent all the same, for whoever says so may be wrong by a packet.
+            self._later(self._ledger.abort(attempt.id, type(error).__name__))
+            self._metrics.attempt(plan.route.name, "not_sent")
+            raise NotAnswered(type(error).__name__) from None
+        except httpx.HTTPError as error:
+            ending = Ending.TIMED_OUT if isinstance(error, httpx.TimeoutException) else Ending.CUT
+            self._unknown(attempt, plan, Outcome(ending=ending, error_class=type(error).__name__))
+            raise NotAnswered(type(error).__name__) from None
+        except asyncio.CancelledError:
+            self._unknown(attempt, plan, Outcome(ending=Ending.CANCELLED))
+            raise
+        sent = Sent(attempt, plan, ticket, response, sent_at, reading_of(plan.provider))
+        if seen := observed(response.headers, age_seconds=time.monotonic() - sent_at):
+            self._later(self._limiter.observe(ticket.ring, seen))
+        if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+            self._later(self._limiter.throttled(ticket.ring, retry_after_seconds(response.headers) or 1.0))
+        return sent
+
+    def _said(self, attempt: Attempt, asked: Asked, plan: Plan, secret: str) -> httpx.Request:
+        headers = {"content-type": "application/json", ATTEMPT_HEADER: str(attempt.id), "accept-encoding": "identity"}
+        if plan.provider == "anthropic":
+            headers |= {"anthropic-version": "2023-06-01", **asked.headers, "x-api-key": secret}
+        else:
+            headers |= {"authorization": f"Bearer {secret}"}
+        url = self._settings.providers[plan.route.account].url.rstrip("/") + plan.endpoint
+        return self._client.build_request("POST", url, content=plan.body, headers=headers)
+
+    # How it ends. Whoever answers a caller does not wait for it: the worker does, before it leaves.
+
+    def completed(self, sent: Sent, usage: Usage) -> None:
+        """Answered to the end."""
+        self._settle(sent, self._outcome(sent, Ending.COMPLETED, usage=usage), usage)
+
+    def refused(self, sent: Sent, kind: str | None) -> None:
+        """The provider answered with an error, and is taken to have used nothing."""
+        outcome = self._outcome(sent, Ending.REFUSED, usage=Usage(), error_class=kind)
+        self._settle(sent, outcome, Usage())
+
+    def broken(self, sent: Sent, ending: Ending, kind: str | None = None) -> None:
+        """It ended before its usage was told: what was seen is the least, what was reserved the most."""
+        if sent.is_over:
+            return
+        try:
+            given = sent.reading.usage()
+        except UsageUnreadable:
+            given = None
+        seen, most = sent.reading.tokens, max(sent.attempt.reserved_output, sent.reading.tokens)
+        usage = replace(
+            given or Usage(input_uncached=sent.attempt.reserved_input), output=seen, reasoning=0, audio_output=0
+        )
+        bounds = Bounds(given.input if given else 0, usage.input, seen, most)
+        outcome = self._outcome(sent, ending, usage=usage, bounds=bounds, error_class=kind)
+        # What may have been used counts: only what is known not to be comes back.
+        self._settle(sent, outcome, replace(usage, output=most))
+
+    def _settle(self, sent: Sent, outcome: Outcome, counted: Usage) -> None:
+        if sent.is_over:
+            return
+        sent.is_over = True
+        self._metrics.ended(sent.plan.route.name, outcome)
+        self._later(self._ledger.settle(sent.attempt.id, outcome))
+        self._later(self._limiter.settle(sent.ticket, Cost(1, counted.input, counted.output)))
+
+    def _unknown(self, attempt: Attempt, plan: Plan, outcome: Outcome) -> None:
+        self._metrics.attempt(plan.route.name, str(outcome.ending))
+        self._later(self._ledger.unknown(attempt.id, outcome))
+
+    def _outcome(
+        self,
+        sent: Sent,
+        ending: Ending,
+        *,
+        usage: Usage,
+        bounds: Bounds | None = None,
+        error_class: str | None = None,
+    ) -> Outcome:
+        reading = sent.reading
+        named = sent.response.headers.get("request-id") or sent.response.headers.get("x-request-id")
+        return Outcome(
+            ending=ending,
+            http_status=sent.response.status_code,
+            provider_request_id=as_name(named or reading.request_id),
+            model_served=as_name(reading.model),
+            tier_served=as_name(reading.tier),
+            first_token_ms=sent.first_token_ms,
+            latency_ms=sent.milliseconds,
+            usage=usage,
+            bounds=bounds,
+            error_class=as_name(error_class),
+        )
+
+    def _later(self, ending: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(_told(ending))
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    async def all_ended(self) -> None:
+        """Before the worker leaves: everything it knows is in the ledger."""
+        while self._ending:
+            await asyncio.wait(self._ending)
+
+
+async def _told(ending: Coroutine[Any, Any, None]) -> None:
+    try:
+        await ending
+    except StewardError as error:
+        # The sweeper finds what is left open; the ring forgets a reservation by itself.
+        _log.warning("an ending was not recorded: %s", error.message)
+
+
+def _entry(request: Request, plan: Plan, ordinal: int, version: str) -> Attempt:
+    asked, caller = request.asked, request.caller
+    return Attempt(
+        id=new_id(),
+        request=request.id,
+        ordinal=ordinal,
+        tenant=caller.tenant,
+        project=caller.project,
+        key_id=caller.key_id,
+        provider=plan.provider,
+        account=plan.route.account,
+        credential_version=version,
+        alias=asked.alias,
+        model_asked=plan.route.model,
+        tier_asked=as_name(asked.tier),
+        is_stream=asked.is_stream,
+        reserved_input=plan.most.input_tokens,
+        reserved_output=plan.most.output_tokens,
+    )

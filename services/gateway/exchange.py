@@ -1,0 +1,246 @@
+"""One request through the routes of its alias: asked in turn until one answers, and passed on from its first token."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import httpx
+import msgspec
+
+from services.gateway import answers
+from services.gateway.asked import Asked, Request
+from services.gateway.attempts import Attempts, NotAnswered, Sent
+from services.gateway.errors import Fault, unavailable
+from services.gateway.events import Event, Events, EventTooLong
+from services.gateway.health import HealthBoard
+from services.gateway.plans import Plan, plan
+from services.gateway.readings import StreamFailed, error_class
+from steward.ai.attempts import Ending
+from steward.ai.catalog import Catalog
+from steward.ai.errors import UsageUnreadable
+from steward.ai.health import UNUSED, Door
+from steward.ai.retries import RetryBudget
+from steward.ai.routing import order
+from steward.ai.translation.errors import NotTranslatable
+from steward.clients.postgres import DatabaseUnavailable
+from steward.ratelimit.errors import LimiterUnavailable, LimitReached, NeverFits
+from steward.settings import Settings
+
+#: How long a request waits for room where every route is at its limit; the caller's own client waits longer.
+PATIENCE_SECONDS = 1.0
+#: Answers that are the provider's trouble and not the caller's: asked elsewhere.
+_TROUBLE = frozenset({401, 403, 404, 408, 409, 429, *range(500, 600)})
+
+
+@dataclass(slots=True)
+class Whole:
+    """An answer to be said in one piece, a provider's refusal of the request too."""
+
+    status: int
+    body: bytes
+
+
+class Exchange:
+    """All that a worker needs to serve requests."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        catalog: Catalog,
+        attempts: Attempts,
+        health: HealthBoard,
+        budget: RetryBudget,
+    ) -> None:
+        self._kinds = {name: account.kind for name, account in settings.providers.items()}
+        self._catalog, self._attempts, self._health, self._budget = catalog, attempts, health, budget
+        self._chosen = random.Random()  # noqa: S311  which route is asked is no secret
+
+    async def answer(self, request: Request) -> Whole | AsyncGenerator[bytes]:
+        """A whole answer, or a stream whose first token is there. Raises Fault where no route gave any."""
+        asked = request.asked
+        plans = self._plans(asked)
+        self._budget.request()
+        reached: list[Fault] = []
+        ordinal = 0
+        for each in plans:
+            if not await self._is_open(each, plans):
+                continue
+            if ordinal and not self._budget.retry():
+                break
+            try:
+                sent = await self._sent(request, each, ordinal + 1, last=each is plans[-1])
+            except LimitReached as limit:
+                reached.append(Fault(429, "limited", limit.message, limit.retry_after_seconds))
+                continue
+            except NotAnswered as failed:
+                ordinal += 1
+                self._failed(each, failed)
+                continue
+            ordinal += 1
+            try:
+                return await self._begun(asked, sent)
+            except NotAnswered as failed:
+                self._failed(each, failed)
+        raise _none(ordinal, reached)
+
+    def _plans(self, asked: Asked) -> list[Plan]:
+        routes = self._catalog.routes(asked.alias)
+        if not routes:
+            raise Fault(404, "missing", "the gateway knows no such model; GET /v1/models lists those it knows")
+        plans: list[Plan] = []
+        why = ""
+        for route in order(routes, self._health.now, self._chosen):
+            try:
+                plans.append(plan(asked, route, self._kinds[route.account]))
+            except NotTranslatable as refused:
+                why = refused.message
+        if not plans:
+            raise Fault(400, "invalid", f"no route of this model can be asked that: {why}")
+        return plans
+
+    async def _is_open(self, each: Plan, plans: Sequence[Plan]) -> bool:
+        doors = {other.route.name: self._health.now.get(other.route.name, UNUSED).door for other in plans}
+        if doors[each.route.name] is Door.OPEN or Door.OPEN not in doors.values():
+            return True
+        return await self._health.may_probe(each.route.name)
+
+    async def _sent(self, request: Request, each: Plan, ordinal: int, *, last: bool) -> Sent:
+        try:
+            # Whoever can be asked elsewhere does not wait for room here.
+            patience = PATIENCE_SECONDS if last else 0.0
+            return await self._attempts.send(request, each, ordinal, patience_seconds=patience)
+        except NeverFits as never:
+            raise Fault(400, "invalid", never.message) from None
+        except LimiterUnavailable:
+            raise unavailable("nobody knows what is left of the provider's limit") from None
+        except DatabaseUnavailable:
+            raise unavailable("the ledger cannot be written, and nothing is sent without it") from None
+
+    async def _begun(self, asked: Asked, sent: Sent) -> Whole | AsyncGenerator[bytes]:
+        """Raises NotAnswered while nothing has been said to the caller."""
+        if sent.response.status_code >= HTTPStatus.BAD_REQUEST:
+            return await self._refused(asked, sent)
+        if not asked.is_stream:
+            return await self._whole(asked, sent)
+        stream = self._stream(asked, sent)
+        try:
+            first = await anext(stream)
+        except StopAsyncIteration:
+            raise NotAnswered("empty") from None
+        return _from(first, stream)
+
+    async def _refused(self, asked: Asked, sent: Sent) -> Whole:
+        status = sent.response.status_code
+        raw = await self._read(sent)
+        kind = error_class(raw)
+        self._attempts.refused(sent, kind)
+        if status in _TROUBLE:
+            raise NotAnswered(kind or str(status), is_fault=status != HTTPStatus.TOO_MANY_REQUESTS)
+        self._health.answered(sent.plan.route.name, 0)
+        if sent.plan.is_translated:
+            return Whole(
+                status, answers.fault_body(asked.endpoint.speaks, Fault(status, "invalid", f"refused: {kind}"))
+            )
+        return Whole(status, raw)
+
+    async def _whole(self, asked: Asked, sent: Sent) -> Whole:
+        raw = await self._read(sent)
+        sent.token_came()
+        try:
+            told = msgspec.json.decode(raw)
+            usage = sent.reading.whole(told)
+            body = answers.whole(asked, sent.plan, raw, told)
+        except (msgspec.DecodeError, UsageUnreadable, AttributeError, KeyError, TypeError, IndexError):
+            self._attempts.broken(sent, Ending.TRUNCATED, "unreadable")
+            raise NotAnswered("unreadable") from None
+        self._attempts.completed(sent, usage)
+        self._health.answered(sent.plan.route.name, sent.first_token_ms or 0)
+        return Whole(sent.response.status_code, body)
+
+    async def _read(self, sent: Sent) -> bytes:
+        try:
+            return await sent.response.aread()
+        except httpx.HTTPError as error:
+            ending = Ending.TIMED_OUT if isinstance(error, httpx.TimeoutException) else Ending.CUT
+            self._attempts.broken(sent, ending, type(error).__name__)
+            raise NotAnswered(type(error).__name__) from None
+        finally:
+            await sent.response.aclose()
+
+    async def _stream(self, asked: Asked, sent: Sent) -> AsyncGenerator[bytes]:
+        """The first piece holds the first token and all before it; what comes to nothing before that raises NotAnswered.
+
+        However it is left (the caller gone, the provider cut off), the attempt is settled with what is known.
+        """
+        said, held, ending, kind = answers.said(asked, sent.plan), b"", Ending.CANCELLED, ""
+        try:
+            async for events in _events(sent.response):
+                for event in events:
+                    told = sent.reading.feed(event)
+                    held += said.event(event, told)
+                if sent.reading.tokens or sent.reading.is_whole:
+                    sent.token_came()
+                    if held:
+                        piece, held = held, b""
+                        yield piece
+            ending, kind = (Ending.COMPLETED, "") if sent.reading.is_whole else (Ending.TRUNCATED, "truncated")
+            if sent.reading.is_whole:
+                yield held + said.end()
+        except StreamFailed as failed:
+            ending, kind = Ending.CUT, failed.kind
+        except (httpx.HTTPError, EventTooLong, msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
+            ending = Ending.TIMED_OUT if isinstance(error, httpx.TimeoutException) else Ending.CUT
+            kind = type(error).__name__
+        finally:
+            await self._over(sent, ending, kind)
+        if ending is Ending.COMPLETED:
+            return
+        if sent.first_token_ms is None:
+            raise NotAnswered(kind)
+        self._health.failed(sent.plan.route.name)
+        fault = Fault(502, "upstream", f"the provider's answer broke off: {kind}")
+        yield answers.fault_event(asked.endpoint.speaks, fault)
+
+    async def _over(self, sent: Sent, ending: Ending, kind: str) -> None:
+        try:
+            await sent.response.aclose()
+        finally:
+            try:
+                usage = sent.reading.usage() if ending is Ending.COMPLETED else None
+            except UsageUnreadable:
+                usage, ending, kind = None, Ending.TRUNCATED, "no usage"
+            if usage is None:
+                self._attempts.broken(sent, ending, kind or None)
+            else:
+                self._attempts.completed(sent, usage)
+                self._health.answered(sent.plan.route.name, sent.first_token_ms or 0)
+
+    def _failed(self, each: Plan, failed: NotAnswered) -> None:
+        if failed.is_fault:
+            self._health.failed(each.route.name)
+
+
+async def _events(response: httpx.Response) -> AsyncIterator[list[Event]]:
+    taken = Events()
+    async for data in response.aiter_raw():
+        if events := taken.feed(data):
+            yield events
+
+
+async def _from(first: bytes, stream: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    try:
+        yield first
+        async for piece in stream:
+            yield piece
+    finally:
+        await stream.aclose()
+
+
+def _none(attempts: int, reached: Sequence[Fault]) -> Fault:
+    """What a caller is told where no route answered."""
+    if reached and not attempts:
+        return min(reached, key=lambda fault: fault.retry_after_seconds or 0.0)
+    return Fault(502, "upstream", f"no provider answered, in {attempts} attempts", 1.0)
