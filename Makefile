@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 RIVALS := .venv-rivals
 N ?=
 
-.PHONY: help setup demo demo-keys up deploy down status test test-unit lint format clean lock bench-snapshot drill-snapshot drill-clean-runs bench-operations drill-operations drill-keys bench-keys bench-fieldcrypt fuzz-fieldcrypt
+.PHONY: help setup demo demo-keys up deploy down status test test-unit lint format clean lock bench-snapshot drill-snapshot drill-clean-runs bench-operations drill-operations drill-keys bench-keys bench-gateway bench-fieldcrypt fuzz-fieldcrypt
 
 help:  ## what there is to do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -102,6 +102,9 @@ bench-keys: setup  ## what rotating every key costs, and what live users feel of
 
 drill-keys: setup  ## kill whatever rotates or erases keys, at every step, with servers that fail (N= cases); last line JSON
 	@$(BIN)/python -m tests.drills keys --cases $(or $(N),200)
+
+bench-gateway: setup $(RIVALS)/.made  ## what the gateway adds to an answer, and how its limits hold; last line JSON
+	@$(BIN)/python -m bench.gateway
 
 bench-fieldcrypt: setup $(RIVALS)/.made  ## what encrypting a field costs beside other libraries, and a cold tenant; last line JSON
 	@$(BIN)/python -m bench.fieldcrypt

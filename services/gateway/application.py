@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+import traceback
 from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from contextlib import AsyncExitStack, suppress
 from http import HTTPStatus
@@ -124,23 +125,29 @@ class Gateway:
             return
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         speaks = "anthropic" if path == Endpoint.MESSAGES or "anthropic-version" in headers else "openai"
-        began, self_told = time.monotonic(), {"alias": "-", "outcome": "refused"}
+        began, told = time.monotonic(), {"alias": "-", "outcome": "refused"}
         self._metrics.begun()
         try:
-            if method == "GET" and path.startswith("/v1/models"):
+            if method == "GET" and (path == "/v1/models" or path.startswith("/v1/models/")):
                 self._callers.find(headers)
                 body = models_body(self._catalog, speaks, path.removeprefix("/v1/models").lstrip("/"))
                 await _say(send, 200, body, [(b"content-type", b"application/json")])
-                self_told["outcome"] = "answered"
+                told["outcome"] = "answered"
             elif method == "POST" and path in set(Endpoint):
-                await self._generate(Endpoint(path), headers, receive, send, self_told)
+                await self._generate(Endpoint(path), headers, receive, send, told)
             else:
                 _no_such_path()
         except Fault as fault:
-            self_told["outcome"] = fault.kind
+            told["outcome"] = fault.kind
             await _say(send, fault.status, answers.fault_body(speaks, fault), answers.fault_headers(fault))
+        except Exception as error:  # noqa: BLE001  a fault of ours is told in the shape of the API, too
+            told["outcome"] = "broken"
+            _log_where(error)
+            if not told.get("begun"):
+                fault = Fault(500, "upstream", "the gateway failed")
+                await _say(send, fault.status, answers.fault_body(speaks, fault), answers.fault_headers(fault))
         finally:
-            self._metrics.answered(speaks, self_told["alias"], self_told["outcome"], time.monotonic() - began)
+            self._metrics.answered(speaks, told["alias"], told["outcome"], time.monotonic() - began)
 
     async def _generate(
         self, endpoint: Endpoint, headers: dict[str, str], receive: Receive, send: Send, told: dict[str, str]
@@ -154,6 +161,7 @@ class Gateway:
         request = Request(new_id(), caller, asked)
         with _tracer.start_as_current_span("generate", attributes=_described(asked)) as span:
             answer = await self._exchange.answer(request)
+            told["begun"] = "yes"
             identity = [(b"x-request-id", str(request.id).encode())]
             if isinstance(answer, Whole):
                 kind = [(b"content-type", b"application/json"), *identity]
@@ -200,6 +208,12 @@ class Gateway:
                 self._callers.read()
             except StewardError as error:
                 _log.warning("callers are those that were known before: %s", error.message)
+
+
+def _log_where(error: Exception) -> None:
+    """Its kind and its place: its words may quote what a caller sent."""
+    frames = traceback.extract_tb(error.__traceback__)
+    _log.error("%s at %s:%s", type(error).__name__, frames[-1].filename, frames[-1].lineno)
 
 
 def _no_such_path() -> NoReturn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 import tomllib
 from collections.abc import Mapping
@@ -16,7 +17,8 @@ from steward.errors import BadInput
 
 #: A caller that serves many tenants names the one it asks for.
 TENANT_HEADER = "x-steward-tenant"
-_LONGEST_TENANT = 200
+#: As a header can say it and the ledger's tenants are called; no prompt is a tenant's name.
+_TENANT = re.compile("[!-~]{1,200}")
 _HINT = "see deployments/gateway/callers.toml; `python -m services.gateway new-key` makes an entry"
 
 
@@ -35,7 +37,7 @@ class _Entry(BaseModel):
 
     id: str = Field(pattern="^[!-~]{1,100}$")
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    tenant: str | None = Field(default=None, min_length=1, max_length=_LONGEST_TENANT)
+    tenant: str | None = Field(default=None, pattern=f"^{_TENANT.pattern}$")
     project: str | None = Field(default=None, pattern="^[!-~]{1,100}$")
     weight: float = Field(default=1.0, gt=0, le=1000)
 
@@ -76,7 +78,7 @@ class Callers:
         if entry is None:
             raise Fault(401, "unauthorized", "the gateway knows no such key")
         tenant = entry.tenant or headers.get(TENANT_HEADER, "")
-        if not 1 <= len(tenant) <= _LONGEST_TENANT:
+        if not _TENANT.fullmatch(tenant):
             raise Fault(400, "invalid", f"this key serves many tenants: name one in the header {TENANT_HEADER}")
         return Caller(entry.id, tenant, entry.project, entry.weight)
 

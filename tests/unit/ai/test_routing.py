@@ -44,7 +44,11 @@ def test_the_catalog_that_is_shipped_is_usable():
         ("weight = 3", "weight = 0", "alias.0.route.0.weight: Input should be greater than 0"),
         ("weight = 3", "wait = 3", "alias.0.route.0.wait: Extra inputs are not permitted"),
         ("requests = 5000, tokens = 5000000", "requests = 0", "alias.1.route.0.limits.requests"),
-        ('model = "text-embedding-3-small"', 'model = "gpt-6-luna"', "route openai:gpt-6-luna has two different limits"),
+        (
+            'model = "text-embedding-3-small"',
+            'model = "gpt-6-luna"',
+            "route openai:gpt-6-luna has two different limits",
+        ),
         ("[[alias]]", "[[alias", "cannot be read"),
     ],
 )
