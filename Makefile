@@ -48,23 +48,26 @@ down:  ## stop the replica
 status:  ## the replica's servers: ports, pids, memory, health
 	@$(BIN)/python -m replica status
 
-# Three at a time, for most of them wait for servers: the unit tests and those with Elasticsearch, those without it, and
-# those of AI. The unit tests come first: when the second replica of a lane looks for free ports, those of the others are
-# taken.
-AI_TESTS := $(wildcard tests/integration/ratelimit tests/integration/providers tests/integration/gateway tests/integration/test_redis*.py tests/integration/test_attempts*.py tests/flows/test_seal_ai_attempts.py)
+# Three at a time, for most of them wait for servers: those with Elasticsearch; those of keys and of AI, with the unit tests
+# before them; and the others. Each lane has a replica of its own, and takes about as long as another.
+KEYS_AND_AI := $(wildcard $(addprefix tests/, integration/ratelimit integration/providers integration/gateway \
+	integration/test_redis*.py integration/test_attempts*.py flows/test_seal_ai_attempts.py \
+	integration/exposure integration/keyvault integration/test_customers_*.py drills/test_keys.py))
+WITHOUT_SEARCH := -m without_search --servers postgres,redis-1,prefect,worker,s3,keyvault,watch
 
 test: setup  ## every test, on real servers, in three lanes side by side
 	@folder=$$(mktemp -d)
-	lane() { $(BIN)/python -m pytest -m without_search "$${@:2}" >"$$folder/$$1" 2>&1; }
-	lane without_search $(AI_TESTS:%=--ignore=%) --servers postgres,prefect,worker,s3,keyvault,watch & one=$$!
-	lane ai $(AI_TESTS) --servers postgres,redis-1,prefect,s3,keyvault & other=$$!
-	trap 'kill $$one $$other 2>/dev/null || true; rm -rf "$$folder"' EXIT
+	$(BIN)/python -m pytest $(WITHOUT_SEARCH) $(KEYS_AND_AI:%=--ignore=%) >"$$folder/others" 2>&1 & others=$$!
+	{ status=0
+	  $(BIN)/python -m pytest tests/unit tests/contract || status=$$?
+	  $(BIN)/python -m pytest $(WITHOUT_SEARCH) $(KEYS_AND_AI) || status=$$?
+	  exit $$status; } >"$$folder/keys-and-ai" 2>&1 & keys=$$!
+	trap 'kill $$others $$keys 2>/dev/null || true; rm -rf "$$folder"' EXIT
 	status=0
-	$(BIN)/python -m pytest tests/unit tests/contract || status=$$?
 	$(BIN)/python -m pytest -m "not without_search" --ignore tests/unit --ignore tests/contract || status=$$?
-	wait $$one || status=$$?
-	wait $$other || status=$$?
-	cat "$$folder/ai" "$$folder/without_search"
+	wait $$others || status=$$?
+	wait $$keys || status=$$?
+	cat "$$folder/keys-and-ai" "$$folder/others"
 	exit $$status
 
 test-unit: $(VENV)/.made  ## the tests that need no server, in seconds

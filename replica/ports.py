@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
+import os
 import random
 import socket
-from collections.abc import Iterable
+import tempfile
+import time
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
@@ -17,6 +22,8 @@ from steward.errors import BadInput
 
 # Below Linux's range for outgoing connections (32768 and up): no client's socket can sit on a chosen port later.
 _LOWEST, _HIGHEST = 20_000, 32_000
+#: A replica listens on what it chose within seconds; one that starts late at night, with other things to do, in minutes.
+_CLAIM_SECONDS = 600.0
 
 
 def is_free(port: int) -> bool:
@@ -32,14 +39,37 @@ def is_free(port: int) -> bool:
 
 
 def choose(names: Iterable[str], known: dict[str, int]) -> dict[str, int]:
-    """*known* completed with a free port for each of *names* that lacks one; random, so that two replicas rarely meet."""
-    chosen = dict(known)
-    candidates = iter(random.sample(range(_LOWEST, _HIGHEST), _HIGHEST - _LOWEST))
-    for name in names:
-        if name not in chosen:
-            taken = set(chosen.values())
-            chosen[name] = next(port for port in candidates if port not in taken and is_free(port))
-    return chosen
+    """*known* completed with a free port for each of *names* that lacks one, which no replica has chosen lately either."""
+    missing = [name for name in names if name not in known]
+    if not missing:
+        return dict(known)
+    with _claims() as claimed:
+        taken = {*known.values(), *map(int, claimed)}
+        candidates = (port for port in random.sample(range(_LOWEST, _HIGHEST), _HIGHEST - _LOWEST) if port not in taken)
+        found = {name: next(port for port in candidates if is_free(port)) for name in missing}
+        claimed.update({str(port): time.time() for port in found.values()})
+    return {**known, **found}
+
+
+@contextmanager
+def _claims() -> Generator[dict[str, float]]:
+    """Ports that this user's replicas have chosen and may not listen on yet, by when; one process at a time has them."""
+    path = Path(tempfile.gettempdir()) / f"steward-ports-{os.geteuid()}.json"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        claimed = {port: at for port, at in _claimed(file.read()).items() if time.time() - _CLAIM_SECONDS < at}
+        yield claimed
+        file.seek(0)
+        file.truncate()
+        json.dump(claimed, file)
+
+
+def _claimed(text: str) -> dict[str, float]:
+    """What a process that was killed while it wrote has left counts as nothing."""
+    with contextlib.suppress(ValueError, AttributeError, TypeError):
+        return {str(int(port)): float(at) for port, at in json.loads(text).items()}
+    return {}
 
 
 def persisted(path: Path, names: Iterable[str]) -> dict[str, int]:

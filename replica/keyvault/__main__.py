@@ -84,6 +84,8 @@ def _server(configuration: Configuration, application: object, port: int) -> _Se
             access_log=False,
             server_header=False,
             lifespan="off",
+            # Whatever else is installed: what is refused before it reaches the vault would not be in the vault's log.
+            http="h11",
             # Longer than clients keep idle connections: none is closed under a request that is on its way.
             timeout_keep_alive=120,
             timeout_graceful_shutdown=_FAREWELL_SECONDS,

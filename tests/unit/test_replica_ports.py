@@ -32,6 +32,22 @@ def test_chosen_ports_are_distinct_and_below_those_of_outgoing_connections():
     assert all(20_000 <= port < 32_000 for port in chosen.values())
 
 
+def test_what_another_replica_has_chosen_and_does_not_listen_on_yet_is_not_chosen(monkeypatch, tmp_path):
+    monkeypatch.setattr(ports.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(ports, "_LOWEST", 31_980)
+    names = [f"server.{number}" for number in range(7)]
+    one, other = (set(ports.choose(names, {}).values()) for _ in range(2))
+    assert len(one | other) == 14
+    monkeypatch.setattr(ports, "_CLAIM_SECONDS", 0.0)
+    assert len(ports.choose(names, {})) == 7
+
+
+def test_what_a_killed_process_left_of_the_claims_is_no_hindrance(monkeypatch, tmp_path):
+    monkeypatch.setattr(ports.tempfile, "gettempdir", lambda: str(tmp_path))
+    (tmp_path / f"steward-ports-{os.geteuid()}.json").write_text('{"2000')
+    assert ports.choose(["postgres.sql"], {})
+
+
 def test_a_port_that_someone_listens_on_is_not_free(listener):
     assert not ports.is_free(listener)
 
