@@ -10,6 +10,7 @@ from pathlib import Path
 from psycopg import sql
 
 from replica.server import Place
+from replica.servers.redis_nodes import NODES
 from steward.clients.s3 import _client
 from steward.settings import Settings
 from tests.integration.exposure.scanning import Haystack
@@ -29,6 +30,8 @@ KEPT: Mapping[str, set[str]] = {
     "keyvault/vault/vault.db-wal": _NUMBERS,
     "keyvault/vault/issuer.key": _NUMBERS,
     "keyvault/vault/seal.key": _NUMBERS,
+    # The password by which a node asks its master for the data: Redis takes it from its configuration alone.
+    **{f"{node}/redis.conf": _PASSWORDS for node in NODES},
 }
 #: Read as tables, and below as what was written ahead; the data of other tests are none of ours.
 _DATABASE_FILES = "postgres/data"

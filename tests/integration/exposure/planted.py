@@ -89,9 +89,7 @@ def _in_prefect(run: SentinelRun, leaks: Leaks) -> None:
 
 
 def _in_databases(run: SentinelRun, leaks: Leaks) -> None:
-    subject = base64.urlsafe_b64encode(
-        leaks.key("our table", "database steward, table steward.operations", "base64")
-    ).decode()
+    subject = base64.b64encode(leaks.key("our table", "database steward, table steward.operations", "base64")).decode()
     query(
         run.settings,
         "INSERT INTO steward.operations (name, subject, period, resource, lease, max_attempts) "

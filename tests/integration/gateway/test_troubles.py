@@ -189,16 +189,17 @@ def test_a_key_that_is_taken_out_of_the_file_is_refused_from_then_on(gateway):
 
 
 def test_beyond_the_limit_the_caller_is_told_when_to_come_back(gateway):
-    client = gateway.anthropic()
-    seen = []
-    for _ in range(5):
+    client, granted = gateway.anthropic(), 0
+    while True:
         try:
             client.messages.create(model="small", **CHAT)
         except anthropic.RateLimitError as limited:
-            seen.append(limited)
-    assert seen
-    assert float(seen[0].response.headers["retry-after"]) >= 1
-    assert len(gateway.attempts()) == 5 - len(seen)
+            told = limited
+            break
+        granted += 1
+    assert granted >= 1
+    assert float(told.response.headers["retry-after"]) >= 1
+    assert len(gateway.attempts()) == granted
 
 
 # What is never kept

@@ -92,6 +92,8 @@ from steward.ratelimit.errors import LimitReached
 from steward.settings import load
 policy = Policy(window_seconds=1, dispatch_seconds=1, start="empty")
 with open_limiter(load(Path(sys.argv[1]))) as limiter:
+    print("ready", flush=True)
+    sys.stdin.readline()
     end = time.monotonic() + 2.5
     while time.monotonic() < end:
         try:
@@ -106,7 +108,13 @@ with open_limiter(load(Path(sys.argv[1]))) as limiter:
 def test_processes_share_one_limit(cluster, settings_path):
     shared = ring("processes")
     command = [sys.executable, "-c", _WORKER, settings_path, shared.name]
-    workers = [subprocess.Popen([*command, tenant], stdout=subprocess.PIPE, text=True) for tenant in ("acme", "globex")]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    workers = [subprocess.Popen([*command, tenant], **pipes) for tenant in ("acme", "globex")]
+    # Whoever came a ring's length earlier would have had all of it.
+    assert [worker.stdout.readline() for worker in workers] == ["ready\n"] * 2
+    for worker in workers:
+        worker.stdin.write("\n")
+        worker.stdin.flush()
     buckets = Counter[int]()
     for worker in workers:
         told, _ = worker.communicate(timeout=60)

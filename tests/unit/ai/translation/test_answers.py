@@ -5,7 +5,7 @@ import json
 import openai.types.chat
 import pytest
 from anthropic.types import Message, RawMessageStreamEvent
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
@@ -109,13 +109,14 @@ def message_of(events):
 
 BLOCKS = st.builds(
     lambda text, calls: [*([{"type": "text", "text": text}] if text else []), *calls],
-    st.text(),
+    st.text(max_size=50),
     st.lists(
         st.builds(
             lambda number, told: {"type": "tool_use", "id": f"t{number}", "name": "f", "input": told},
             st.integers(0, 9),
-            st.dictionaries(st.text(), st.integers()),
-        )
+            st.dictionaries(st.text(max_size=10), st.integers(), max_size=3),
+        ),
+        max_size=3,
     ),
 )
 
@@ -142,6 +143,7 @@ def test_why_it_stopped_is_told_in_the_callers_words_and_comes_back(stopped, fin
     assert message(told)["stop_reason"] == stopped
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(content=BLOCKS, piece=st.integers(1, 50))
 def test_a_stream_of_events_comes_to_the_whole_answer_in_chunks(content, piece):
     answer = whole(content)
@@ -153,6 +155,7 @@ def test_a_stream_of_events_comes_to_the_whole_answer_in_chunks(content, piece):
     assert [chunk["usage"] for chunk in came[:-1]] == [None] * (len(came) - 1)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(content=BLOCKS, piece=st.integers(1, 50))
 def test_a_stream_of_chunks_comes_to_the_whole_answer_in_events(content, piece):
     # Each text before each call, as that API has it.
