@@ -37,8 +37,6 @@ _QUIET_PROBES, _QUIET_SECONDS = 40, 15.0
 _MOST_PASSES = 20
 #: Where all that is left is held by others, passes come further and further apart: six minutes for twenty of them.
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 30.0
-#: Each golden row that is written is written so often: as an application writes, and a burden to nobody.
-_WRITE_SECONDS = 0.2
 _POLL_SECONDS = 0.5
 
 
