@@ -220,8 +220,7 @@ async def _deliver(under: _Under, served: Served, effects: Effects) -> None:
     if effects.cut_after is not None:
         under.end.outcome = "cut"
         return await under.exchange.cut()
-    if under.exchange.gone:
-        raise Gone
+    await under.exchange.demand_a_listener()
     under.end.outcome = "completed"
     under.record()
     return await under.exchange.answer(200, under.api.answer(served), under.headers())

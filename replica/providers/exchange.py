@@ -56,10 +56,12 @@ class Exchange:
         self._transport: asyncio.Transport = scope["extensions"][_TRANSPORT]
         self.started = False
 
-    @property
-    def gone(self) -> bool:
-        """Whether the connection is closed."""
-        return self._transport.is_closing()
+    async def demand_a_listener(self) -> None:
+        """Gone where the caller left."""
+        if self._transport.is_closing():
+            # uvicorn is told of it a moment later, and would until then answer for an application that ends.
+            await self._left()
+            raise Gone
 
     def query(self) -> dict[str, list[str]]:
         """Parameters; `name[]=` and `name=` are the same, for clients write lists in both ways."""
@@ -101,8 +103,7 @@ class Exchange:
         await self._send({"type": "http.response.body", "body": content, "more_body": True})
         # Lets the loop notice that the caller left, and others have their turn.
         await asyncio.sleep(0)
-        if self.gone:
-            raise Gone
+        await self.demand_a_listener()
 
     async def end_stream(self) -> None:
         """In good order."""
@@ -121,7 +122,7 @@ class Exchange:
     async def flush(self) -> None:
         """Let what was sent leave before the connection is cut."""
         # A transport tells nobody when its buffer has run empty.
-        while self._transport.get_write_buffer_size() and not self.gone:  # noqa: ASYNC110
+        while self._transport.get_write_buffer_size() and not self._transport.is_closing():  # noqa: ASYNC110
             await asyncio.sleep(0.001)
 
     async def cut(self) -> None:

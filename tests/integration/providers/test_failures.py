@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import socket
+import struct
 import time
 import uuid
 
 import anthropic
+import httpx
 import httpx2
 import openai
 import pytest
 
-from tests.integration.providers.ground import ASKED, Twins
+from tests.integration.providers.ground import ASKED, VERSION, Twins
 
 pytestmark = pytest.mark.without_search
 
@@ -133,6 +137,25 @@ def test_whoever_leaves_a_stream_pays_for_what_was_written(twins: Twins, attempt
     row = twins.attempt(attempt)
     assert (row["outcome"], row["billed"]) == ("abandoned", 1)
     assert 0 < row["output"] < 60
+
+
+def test_a_caller_who_hangs_up_at_any_moment_of_a_stream_is_no_fault_of_the_server(twins: Twins) -> None:
+    before = twins.log()
+    twins.lay("pace", milliseconds=1)
+    body = json.dumps({"model": "claude-haiku-5-5", "max_tokens": 400, "messages": ASKED, "stream": True}).encode()
+    headers = {"host": "twin", "content-length": str(len(body)), "x-api-key": twins.secret("a1"), **VERSION}
+    request = "POST /v1/messages HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    address = httpx.URL(twins.anthropic_url)
+    for number in range(120):
+        with socket.create_connection((address.host, address.port)) as caller:
+            caller.sendall(request.encode() + b"\r\n" + body)
+            assert caller.recv(100).startswith(b"HTTP/1.1 200")
+            time.sleep(number % 7 / 1000)
+            # Every other one resets the connection.
+            caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", number % 2, 0))
+    ended = [row["outcome"] for row in twins.attempts() if row["model_asked"] == "claude-haiku-5-5"]
+    assert ended.count("abandoned") >= 120
+    assert twins.log() == before
 
 
 @pytest.mark.parametrize("provider", ["openai", "anthropic"])
