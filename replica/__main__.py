@@ -21,6 +21,7 @@ from replica.errors import NotAReplica
 from replica.faults import command
 from replica.selection import select
 from replica.servers import SERVERS
+from replica.servers.gateway import CALLER, address
 from replica.start import up
 from replica.state import VARIABLE, default_cache, default_state, open_place, remove
 from replica.stop import down
@@ -94,7 +95,10 @@ def _up(arguments: argparse.Namespace) -> None:
         _forget_ports(state)
     place = up(state, SERVERS, arguments.only, proxied=arguments.proxied, say=_say)
     _say(f"settings:  . {inventory.environment_file(place)}")
-    if "prefect" in {server.name for server in select(SERVERS, arguments.only)}:
+    chosen = {server.name for server in select(SERVERS, arguments.only)}
+    if "gateway" in chosen:
+        _say(f"gateway:   {address(place)} (its caller's key is in {place.secret_ref(CALLER).removeprefix('file:')})")
+    if "prefect" in chosen:
         _say(
             f"Prefect:   http://127.0.0.1:{place.port('prefect', 'api')} (log in with PREFECT_API_AUTH_STRING of that file)"
         )

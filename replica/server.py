@@ -118,6 +118,9 @@ class Server(Protocol):
         """Folders, configuration, certificates. Runs before what it needs is up, so it talks to no server."""
         ...
 
+    def provision(self, place: Place) -> None:
+        """Before it is started: what an operator does first, on the servers that it needs. They are ready."""
+
     def program(self, place: Place) -> Program:
         """What to run; called after `prepare`."""
         ...

@@ -1,7 +1,7 @@
 """`up`: start in parallel what can be, in order what must be, and believe only real probes.
 
 Idempotent: what is up and answers is left alone; what is down, frozen or changed is mended. Each server goes through
-prepare → wait for what it needs → start → probe → settle in a thread of its own.
+prepare → wait for what it needs → provision → start → probe → settle in a thread of its own.
 """
 
 from __future__ import annotations
@@ -141,6 +141,7 @@ class _Start:
         return True
 
     def _start(self, server: Server) -> str:
+        server.provision(self._place)
         if server.ends_leftovers:
             for pid in processes.end_leftovers(self._place.state, server.name):
                 self._tell(f"{server.name:<9} ended pid {pid}, left over from an earlier run")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from replica.server import Server
 from replica.servers.elasticsearch import ELASTICSEARCH
+from replica.servers.gateway import Gateway
 from replica.servers.keyvault import KeyVault
 from replica.servers.postgres import Postgres
 from replica.servers.prefect import PrefectServer
@@ -21,6 +22,7 @@ _REAL: list[Server] = [
     S3(),
     KeyVault(),
     Providers(),
+    Gateway(),
     PrefectServer(),
     Worker(),
     Watch(),

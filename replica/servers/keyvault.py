@@ -1,7 +1,7 @@
 """The stand-in for Azure Key Vault with its login: one process, `python -m replica.keyvault`, over TLS.
 
-Applications log in with secrets of the replica's own. The key `tenants`, which wraps tenants' master keys, and the key
-`evidence`, which signs the checkpoints of evidence, are made here, as an operator would make them in Azure.
+Applications log in with secrets of the replica's own. The key `tenants`, which wraps tenants' master keys, the key
+`evidence`, which signs the checkpoints of evidence, and the keys of AI providers are put here, as an operator would do in Azure.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from replica.errors import DidNotStart
 from replica.keyvault import configuration
 from replica.keyvault.assignments import assignments
 from replica.server import NotReady, Place, Program, Server, python
+from replica.servers.provider_keys import VaultSecret, vault_secrets
 from replica.state import checkout
 
 KEK = "tenants"
@@ -100,18 +101,30 @@ class KeyVault(Server):
         return f"Key Vault stand-in, {len(answer['value'])} keys"
 
     def settle(self, place: Place) -> None:
-        """The keys, unless they are there; and the public half of the one that signs, as an operator would publish it."""
+        """The keys, unless they are there; and the public half of the one that signs, as an operator would publish it.
+
+        Providers' keys once and for all: which are rotated, taken or deleted after that is not for `up` to say.
+        """
         for name in _KEYS:
             self._have_key(place, name)
+        *_, last = secrets = [*vault_secrets(place)]
+        if _ask(place, "GET", f"/secrets/{last.name}")[0] == http.HTTPStatus.NOT_FOUND:
+            for secret in secrets:
+                self._put(place, secret)
         _, answer = _ask(place, "GET", f"/keys/{SIGNING}")
         _publish(_public_pem(answer["key"]), _published_file(place))
 
     def _have_key(self, place: Place, name: str) -> None:
         status, _ = _ask(place, "GET", f"/keys/{name}")
         if status == http.HTTPStatus.NOT_FOUND:
-            status, answer = _create(place, name)
+            status, answer = _send(place, "POST", f"/keys/{name}/create", _KEYS[name], seconds=_CREATE_SECONDS)
             if status != http.HTTPStatus.OK:
                 raise DidNotStart(self.name, f"creating key {name} answered {status}: {json.dumps(answer)[:200]}")
+
+    def _put(self, place: Place, secret: VaultSecret) -> None:
+        status, _ = _send(place, "PUT", f"/secrets/{secret.name}", secret.body())
+        if status != http.HTTPStatus.OK:
+            raise DidNotStart(self.name, f"putting secret {secret.name} answered {status}")
 
     def settings(self, place: Place) -> Mapping[str, Any]:
         """The vault as Steward itself reaches it, and the key in it that signs evidence's checkpoints."""
@@ -196,11 +209,12 @@ def _ask(place: Place, method: str, path: str) -> tuple[int, Any]:
         return _answer(connection)
 
 
-def _create(place: Place, name: str) -> tuple[int, Any]:
+def _send(
+    place: Place, method: str, path: str, body: Mapping[str, Any], *, seconds: float = _ANSWER_SECONDS
+) -> tuple[int, Any]:
     headers = {"Authorization": f"Bearer {_login(place)}", "Content-Type": "application/json"}
-    body = json.dumps(_KEYS[name])
-    with _connection(place, "vault", seconds=_CREATE_SECONDS) as connection:
-        connection.request("POST", f"/keys/{name}/create?api-version={_API_VERSION}", body, headers)
+    with _connection(place, "vault", seconds=seconds) as connection:
+        connection.request(method, f"{path}?api-version={_API_VERSION}", json.dumps(body), headers)
         return _answer(connection)
 
 

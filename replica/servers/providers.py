@@ -29,14 +29,17 @@ PROJECT, WORKSPACE = "proj_platform", "wrkspc_platform"
 KEYS: Mapping[str, list[str]] = {OPENAI: ["key_platform_1"], ANTHROPIC: [f"apikey_platform_{n}" for n in (1, 2, 3)]}
 # A middling tier of each: enough for a demonstration, little enough for a drill to reach.
 _LIMITS: Mapping[str, list[dict[str, Any]]] = {
-    OPENAI: [{"model": "*", "requests": 10_000, "tokens": 2_000_000}],
+    OPENAI: [
+        {"model": "*", "requests": 10_000, "tokens": 2_000_000},
+        {"model": "text-embedding-3-small", "requests": 10_000, "tokens": 5_000_000},
+    ],
     ANTHROPIC: [{"model": "*", "requests": 4_000, "input_tokens": 2_000_000, "output_tokens": 400_000}],
 }
 _ANSWER_SECONDS = 4
 
 
 class Providers(Server):
-    """Both twins, and the listener by which tests look behind them."""
+    """Both twins, and the listener by which tests look behind them. `provider_keys` tells settings of them."""
 
     name = "providers"
     port_names = ("openai", "anthropic", "admin")
@@ -58,14 +61,14 @@ class Providers(Server):
         return Program(command, {"STEWARD_PROVIDERS_CONFIGURATION": content}, directory=checkout(), stop_seconds=10)
 
     def probe(self, place: Place) -> str:
-        """Its own record answers, and both providers list their models to the replica's keys."""
+        """Its own record answers, and both providers tell their administrations the limits: other keys may be rotated away."""
         token = place.secret(TOKEN)
         health = _ask(place, "admin", "/admin/health", {"authorization": f"Bearer {token}"})
-        openai = _ask(place, "openai", "/v1/models", {"authorization": f"Bearer {key(place, OPENAI)}"})
-        version = {"x-api-key": key(place, ANTHROPIC), "anthropic-version": "2023-06-01"}
-        anthropic = _ask(place, "anthropic", "/v1/models", version)
-        models = len(openai["data"]) + len(anthropic["data"])
-        return f"twins of OpenAI and Anthropic, {models} models, {health['attempts']} attempts on record"
+        administration = {"authorization": f"Bearer {admin_key(place, OPENAI)}"}
+        _ask(place, "openai", f"/v1/organization/projects/{PROJECT}/rate_limits", administration)
+        administration = {"x-api-key": admin_key(place, ANTHROPIC), "anthropic-version": "2023-06-01"}
+        _ask(place, "anthropic", "/v1/organizations/rate_limits", administration)
+        return f"twins of OpenAI and Anthropic, {health['attempts']} attempts on record"
 
     def data(self, place: Place) -> Path:
         """The record of what came in."""
@@ -84,7 +87,12 @@ def key(place: Place, account: str, number: int = 0) -> str:
 
 def admin_key(place: Place, account: str) -> str:
     """The secret of an account's administration."""
-    return place.secret(f"providers.{account}.admin")
+    return place.secret(admin_secret(account))
+
+
+def admin_secret(account: str) -> str:
+    """Under what name the replica keeps it."""
+    return f"providers.{account}.admin"
 
 
 def url(place: Place, port: str) -> str:
@@ -120,7 +128,7 @@ def _account(
         "name": name,
         "provider": provider,
         "organization": organization,
-        "admin_key_file": _file(place, f"providers.{name}.admin"),
+        "admin_key_file": _file(place, admin_secret(name)),
         "reserves_output": reserves_output,
         "keys": keys,
         "limits": _LIMITS[name],
@@ -130,7 +138,7 @@ def _account(
 def _clients(place: Place) -> dict[str, Any]:
     def account(name: str, project: str) -> dict[str, Any]:
         keys = {each: place.secret_ref(f"providers.{each}") for each in KEYS[name]}
-        return {"project": project, "keys": keys, "admin_key": place.secret_ref(f"providers.{name}.admin")}
+        return {"project": project, "keys": keys, "admin_key": place.secret_ref(admin_secret(name))}
 
     return {
         "openai": {"url": url(place, "openai"), "accounts": {OPENAI: account(OPENAI, PROJECT)}},

@@ -28,7 +28,7 @@ def test_every_server_is_listed_after_what_it_needs():
 
 
 def test_stopping_a_server_stops_what_stands_on_it():
-    assert names(dependents(SERVERS, ["postgres"])) == ["postgres", "prefect", "worker", "watch"]
+    assert names(dependents(SERVERS, ["postgres"])) == ["postgres", "gateway", "prefect", "worker", "watch"]
     assert names(dependents(SERVERS, ["s3"])) == ["s3"]
 
 
@@ -36,4 +36,4 @@ def test_an_unknown_server_is_refused_with_the_known_ones():
     with pytest.raises(BadInput, match="unknown server 'redis'") as caught:
         select(SERVERS, ["redis"])
     assert "postgres, redis-1, redis-2" in caught.value.hint
-    assert "es-1, es-2, es-3, scratch, s3, keyvault, providers, prefect, worker" in caught.value.hint
+    assert "es-1, es-2, es-3, scratch, s3, keyvault, providers, gateway, prefect, worker" in caught.value.hint
