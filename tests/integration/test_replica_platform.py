@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from replica import faults, inventory, processes, start, status
 from replica.selection import select
-from replica.servers import SERVERS
+from replica.servers import SERVERS, gateway
 from replica.servers.prefect import ask
 from replica.supervision import Keeper
 
@@ -93,6 +93,24 @@ def test_a_killed_prefect_server_comes_back_with_what_it_knew(replica):
     faults.kill(replica.state, "prefect")
     start.up(replica.state, SERVERS, ["worker"])
     assert [pool["id"] for pool in ask(replica, "POST", "/api/work_pools/filter", {})] == [pool["id"] for pool in pools]
+
+
+def models(place, key):
+    connection = http.client.HTTPConnection("127.0.0.1", place.port("gateway", "http"), timeout=20)
+    connection.request("GET", "/v1/models", headers={"x-api-key": key})
+    answer = connection.getresponse()
+    body = json.loads(answer.read())
+    connection.close()
+    return answer.status, [each["id"] for each in body.get("data", [])]
+
+
+def test_the_gateway_serves_its_caller_and_nobody_else_before_and_after_it_was_killed(replica):
+    assert models(replica, "sgw-of-a-stranger")[0] == 401
+    before = models(replica, replica.secret(gateway.CALLER))
+    assert before == (200, ["chat", "embeddings"])
+    faults.kill(replica.state, "gateway")
+    start.up(replica.state, SERVERS, ["gateway"])
+    assert models(replica, replica.secret(gateway.CALLER)) == before
 
 
 def client(place, settings, secret):

@@ -13,7 +13,7 @@ from azure.keyvault.secrets import SecretClient
 
 from replica import faults, start
 from replica.server import Place
-from replica.servers import SERVERS
+from replica.servers import SERVERS, providers
 from replica.servers.keyvault import KEK, client_id, client_secret
 from steward.settings import Settings, Vault
 
@@ -72,6 +72,25 @@ def test_a_second_up_makes_no_second_version_and_a_kill_loses_none(replica: Plac
         start.up(replica.state, SERVERS, ["keyvault"])
         start.up(replica.state, SERVERS, ["keyvault"])
         assert [each.id for each in keys.list_properties_of_key_versions(KEK)] == before
+
+
+def test_providers_keys_are_put_there_once_and_rotated_ones_stay(replica: Place, described: Vault):
+    with _client(SecretClient, replica, described, "administrator") as secrets:
+        put = secrets.get_secret("provider-openai")
+        assert put.value == providers.key(replica, providers.OPENAI)
+        assert put.properties.expires_on is not None
+        spare = secrets.get_secret("provider-anthropic-2").properties.tags
+        assert (spare["steward-pool"], spare["key-id"], spare["state"]) == (
+            "anthropic",
+            "apikey_platform_2",
+            "available",
+        )
+        try:
+            secrets.set_secret("provider-openai", "sk-rotated", tags=put.properties.tags)
+            start.up(replica.state, SERVERS, ["keyvault"])
+            assert secrets.get_secret("provider-openai").value == "sk-rotated"
+        finally:
+            secrets.set_secret("provider-openai", put.value, tags=put.properties.tags)
 
 
 def test_while_it_is_frozen_nobody_is_answered_and_afterwards_all_is_well(replica: Place, described: Vault):
