@@ -45,6 +45,10 @@ def test_two_lines_differ_between_a_server_with_tls_and_one_without(place):
     assert differing == [("port 0", f"port {port}"), (f"include {tls}", "# no TLS")]
 
 
+def test_what_was_counted_is_never_forgotten_while_the_server_lives(place):
+    assert {"maxmemory-policy noeviction", "repl-backlog-ttl 0", "appendonly yes"} <= set(written(place, tls=True))
+
+
 def test_what_holds_a_password_is_closed_and_users_are_told_by_hashes_alone(place):
     written(place, tls=True)
     folder = place.folder("redis-1")
