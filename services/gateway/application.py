@@ -74,7 +74,9 @@ class Gateway:
         redis = await opened.enter_async_context(open_async_redis(self._settings, "gateway", timeout_seconds=1.0))
         routes = [route.name for alias in self._catalog.alias for route in alias.route]
         health = await opened.enter_async_context(HealthBoard(redis, routes, self._metrics))
-        ledger = await opened.enter_async_context(AttemptLedger(self._settings, self._name))
+        ledger = await opened.enter_async_context(
+            AttemptLedger(self._settings, self._name, credentials=lambda: credentials.versions)
+        )
         limits = httpx.Limits(max_connections=2000, max_keepalive_connections=500, keepalive_expiry=30.0)
         client = await opened.enter_async_context(httpx.AsyncClient(timeout=TIMEOUT, limits=limits, trust_env=False))
         limiter = async_limiter_over(redis, redis_user(self._settings, "gateway"))

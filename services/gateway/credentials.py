@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
+from steward.ai import keys
 from steward.clients.secrets import read_secret
 from steward.errors import BadInput, StewardError
 from steward.settings import Settings
-
-#: How long a key that was taken back may still be used here, and so how long a rotation waits at least.
-REFRESH_SECONDS = 10.0
 
 _log = logging.getLogger(__name__)
 
@@ -26,6 +24,20 @@ class Credential:
     secret: str = field(repr=False)
     version: str
     """What may be told of it: the beginning of its hash."""
+    since: float = field(default_factory=time.monotonic)
+    """From when on attempts take it."""
+    before: str = ""
+    """The version that they took before."""
+
+    @property
+    def told(self) -> str:
+        """The version that no attempt is older than which the ledger does not have yet.
+
+        An attempt that chose the key before may be on its way to the ledger: whoever revokes that key looks there for
+        attempts under it, once no worker tells of it any more.
+        """
+        entering = time.monotonic() < self.since + keys.ENTERING_SECONDS
+        return self.before if self.before and entering else self.version
 
 
 class Credentials:
@@ -56,26 +68,22 @@ class Credentials:
 
     @property
     def versions(self) -> Mapping[str, str]:
-        """By account, what this worker uses."""
-        return {account: each.version for account, each in self._now.items()}
+        """By account, what this worker tells that it uses."""
+        return {account: each.told for account, each in self._now.items()}
 
     async def refresh(self) -> None:
         """Raises what reading them raises; those that were read stay."""
         for account in self._accounts:
             reference = self._settings.providers[account].key
             secret = await asyncio.to_thread(read_secret, reference, self._settings.vault)
-            if account not in self._now or self._now[account].secret != secret:
-                self._now[account] = Credential(secret, version_of(secret))
+            now = self._now.get(account)
+            if now is None or now.secret != secret:
+                self._now[account] = Credential(secret, keys.version_of(secret), before=now.version if now else "")
 
     async def _refresh_for_ever(self) -> None:
         while True:
-            await asyncio.sleep(REFRESH_SECONDS)
+            await asyncio.sleep(keys.REFRESH_SECONDS)
             try:
                 await self.refresh()
             except StewardError as error:
                 _log.warning("provider keys are used as they were: %s", error.message)
-
-
-def version_of(secret: str) -> str:
-    """A name for a key that gives nothing of it away: providers' keys are random and long."""
-    return hashlib.sha256(secret.encode()).hexdigest()[:16]

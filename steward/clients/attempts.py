@@ -22,7 +22,7 @@ from steward.ai.errors import AttemptEnteredOtherwise, AttemptMissing, AttemptOv
 from steward.clients import attempts_sql as sql
 from steward.clients.attempts_connections import open_for_attempts
 from steward.clients.attempts_lane import Lane, Opened
-from steward.clients.attempts_workers import Lease
+from steward.clients.attempts_workers import Lease, TellCredentials
 from steward.clients.postgres import DatabaseUnavailable, worded
 from steward.errors import StewardError
 from steward.settings import Settings
@@ -48,11 +48,17 @@ class AttemptLedger:
     may be sent then; afterwards, the sweeper will make the attempt `unknown`.
     """
 
-    def __init__(self, settings: Settings, worker: str, patience: Patience | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        worker: str,
+        patience: Patience | None = None,
+        credentials: TellCredentials | None = None,
+    ) -> None:
         self._settings, self._patience = settings, patience or Patience()
         #: This process, in this life of it.
         self.worker: UUID = uuid4()
-        self._lease = Lease(settings, self.worker, worker)
+        self._lease = Lease(settings, self.worker, worker, credentials)
         self._before: Lane | None = None
         self._after: Lane | None = None
         self._withdrawing: set[asyncio.Task[None]] = set()

@@ -47,9 +47,10 @@ READ: LiteralString = "SELECT id, to_jsonb(a) AS row FROM steward.ai_attempts AS
 
 # One row a process, renewed while it lives.
 WORK: LiteralString = """
-INSERT INTO steward.ai_workers AS w (id, name, lease, lease_until)
-VALUES (%(id)s, %(name)s, %(lease)s, clock_timestamp() + %(lease)s::interval)
-ON CONFLICT (id) DO UPDATE SET lease_until = clock_timestamp() + w.lease, ended_at = NULL
+INSERT INTO steward.ai_workers AS w (id, name, lease, lease_until, credentials)
+VALUES (%(id)s, %(name)s, %(lease)s, clock_timestamp() + %(lease)s::interval, %(credentials)s)
+ON CONFLICT (id) DO UPDATE
+   SET lease_until = clock_timestamp() + w.lease, ended_at = NULL, credentials = excluded.credentials
 """
 
 END_WORK: LiteralString = """

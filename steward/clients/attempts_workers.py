@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import LiteralString
 from uuid import UUID
 
 import psycopg
+from psycopg.types.json import Jsonb
 
 from steward.clients import attempts_sql as sql
 from steward.clients.attempts_connections import open_for_attempts
@@ -21,14 +23,17 @@ from steward.settings import Settings
 LEASE_SECONDS = 15.0
 HEARTBEAT_SECONDS = 5.0
 
+#: By account, the fingerprint of the provider's key that the worker uses: asked for at each heartbeat.
+TellCredentials = Callable[[], Mapping[str, str]]
+
 _log = logging.getLogger(__name__)
 
 
 class Lease:
     """While it is kept, the sweeper leaves the worker's open attempts alone, until they are too old for any."""
 
-    def __init__(self, settings: Settings, worker: UUID, name: str) -> None:
-        self._settings, self._name, self._id = settings, name, worker
+    def __init__(self, settings: Settings, worker: UUID, name: str, credentials: TellCredentials | None = None) -> None:
+        self._settings, self._name, self._id, self._credentials = settings, name, worker, credentials
         self._connection: Opened | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -62,7 +67,9 @@ class Lease:
             if self._connection is None:
                 self._connection = await open_for_attempts(self._settings)
             with worded(self._settings):
-                values = {"id": self._id, "name": self._name, "lease": f"{LEASE_SECONDS} s"}
+                told = Jsonb(dict(self._credentials())) if self._credentials else None
+                lease = f"{LEASE_SECONDS} s"
+                values = {"id": self._id, "name": self._name, "lease": lease, "credentials": told}
                 await self._connection.execute(statement, values)
 
     async def _drop(self) -> None:
