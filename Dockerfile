@@ -1,6 +1,10 @@
-# Steward's flows and services: exactly one commit of this repository on exactly the locked packages.
+# Steward's flows and services: exactly one commit of this repository on exactly the locked packages. One image for all:
 #
 #   docker build --build-arg REVISION="$(git rev-parse HEAD)" --tag steward:0.1.0 .
+#
+#   a flow        the command that its work pool brings
+#   the watch     python -m services.watch
+#   the gateway   python -m services.gateway serve --port 8001 --name NAME --workers N
 #
 # The repository's history is part of the build context and its files are not (.dockerignore): what is not committed
 # cannot get in, and pip records the commit, which each statement of evidence then names.
@@ -49,6 +53,7 @@ ENV PATH=/opt/steward/bin:$PATH \
 USER 10001:10001
 WORKDIR /tmp
 # No entry point: a worker brings the command of its run. No health check: Docker's does not reach a flow, and what a
-# process says of itself (a heartbeat on the Prefect server, a lease in the ledger) is watched where it is kept.
+# process says of itself (a heartbeat on the Prefect server, a lease in the ledger) is watched where it is kept. Watch and
+# gateway answer GET /healthz, for whatever runs them to ask; docs/gateway.md has a Kubernetes probe.
 HEALTHCHECK NONE
 CMD ["python", "-m", "steward", "--help"]

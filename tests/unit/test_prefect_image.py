@@ -52,6 +52,12 @@ def test_what_flows_and_services_import_is_in_the_image(module):
     assert packages & set(locked("requirements-image.lock"))
 
 
+def test_what_serves_the_gateway_is_in_the_image_though_it_is_loaded_by_its_name():
+    served_by = set(re.findall(r'(?:loop|http)="(\w+)"', (ROOT / "services/gateway/__main__.py").read_text()))
+    assert served_by == {"uvloop", "httptools"}
+    assert served_by <= set(locked("requirements-image.lock"))
+
+
 @pytest.mark.parametrize("lock", ["requirements-image.lock", "requirements-build.lock"])
 def test_an_image_runs_the_very_files_that_are_tested(lock):
     tested = locked("requirements.lock")
