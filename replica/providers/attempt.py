@@ -135,7 +135,7 @@ async def _attempt(under: _Under) -> None:
     if effects.dark:
         return await under.exchange.cut()
     if effects.status is not None:
-        return await _refuse(under, _failure(effects))
+        return await _refuse(under, effects.failure())
     under.twin.cache.remember(plan)
     tier = effects.tier or under.api.tier(under.request.tier_asked)
     served = Served(under.request, composed, plan.split, tier, under.request_id, under.twin.seed)
@@ -182,13 +182,6 @@ def _count(under: _Under, account: Account, split: Split, composed: Composed, *,
     )
     under.entry = None if excess else entry
     return excess
-
-
-def _failure(effects: Effects) -> Refusal:
-    headers: dict[str, str] = {}
-    if effects.retry_after_seconds is not None:
-        headers["retry-after"] = str(max(0, round(effects.retry_after_seconds)))
-    return Refusal(effects.status or 500, "", headers=headers)
 
 
 def _served_end(served: Served) -> End:

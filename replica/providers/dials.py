@@ -55,6 +55,13 @@ class Effects:
     output_tokens: int | None = None
     uncached: bool = False
 
+    def failure(self) -> Refusal:
+        """The error that `status` names."""
+        headers: dict[str, str] = {}
+        if self.retry_after_seconds is not None:
+            headers["retry-after"] = str(max(0, round(self.retry_after_seconds)))
+        return Refusal(self.status or 500, "", headers=headers)
+
 
 @dataclass(slots=True)
 class Rule:
@@ -85,8 +92,18 @@ class Rule:
         )
         return all(wanted is None or wanted == seen for wanted, seen in meant) and self._due(arrival.ordinal)
 
+    def stands(self, provider: str, account: str) -> bool:
+        """Whether it is about the whole *provider*, or all of *account*: whatever is asked, and not one arrival in so many."""
+        whole = (self.model, self.stream, self.last, self.times) == (None, None, None, None)
+        meant = self.provider in {None, provider} and self.account in {None, account}
+        return whole and meant and self.share >= 1 and not self.first and not self._late
+
+    @property
+    def _late(self) -> bool:
+        return self.seconds is not None and time.monotonic() > self.laid_at + self.seconds
+
     def _due(self, ordinal: int) -> bool:
-        late = self.seconds is not None and time.monotonic() > self.laid_at + self.seconds
+        late = self._late
         spent = self.times is not None and self.struck >= self.times
         return not late and not spent and self.first <= ordinal and (self.last is None or ordinal <= self.last)
 
@@ -124,6 +141,16 @@ class Dials:
             if rule.matches(arrival) and self._drawn(rule, arrival) < rule.share:
                 rule.struck += 1
                 self._apply(rule, arrival, effects)
+        return effects
+
+    def standing(self, provider: str, account: str) -> Effects:
+        """What befalls questions that are no attempts, such as a list of models. They count as no arrival, so that whoever
+        asks beside a run does not change where the run is struck.
+        """
+        effects = Effects()
+        for rule in self._rules:
+            if rule.stands(provider, account):
+                self._apply(rule, Arrival(provider, account, "", stream=False, ordinal=0), effects)
         return effects
 
     def report(self) -> list[dict[str, Any]]:

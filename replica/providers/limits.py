@@ -150,10 +150,6 @@ class Oracle:
         """What *account* may use of *model*."""
         return self._limits.get((account, model)) or self._limits.get((account, "*")) or Limit(model)
 
-    def configured(self, account: str) -> list[Limit]:
-        """All that is set for *account*."""
-        return [limit for (name, _), limit in self._limits.items() if name == account]
-
     def change(self, account: str, limit: Limit) -> None:
         """Another limit from now on, as when the provider moves an account to another tier."""
         self._limits[account, limit.model] = limit

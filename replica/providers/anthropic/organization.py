@@ -5,20 +5,22 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from replica.providers.anthropic import errors, headers
 from replica.providers.anthropic.messages import read_body
 from replica.providers.catalogue import Model, models
-from replica.providers.configuration import Account, Limit
+from replica.providers.configuration import Account
 from replica.providers.errors import Refusal
 from replica.providers.exchange import Exchange
 from replica.providers.keys import ApiKey
+from replica.providers.mishaps import befall
 from replica.providers.routing import Routes
 from replica.providers.twin import Twin
 
 Administered = Callable[..., Awaitable[None]]
+_MOST_LISTED = 1000
 _STATUSES = ("active", "inactive", "archived")
 
 
@@ -30,6 +32,7 @@ def add_routes(routes: Routes, twin: Twin) -> None:
     routes.add("GET", "/v1/organizations/api_keys/{id}", administered(twin, _show_key))
     routes.add("POST", "/v1/organizations/api_keys/{id}", administered(twin, _change_key))
     routes.add("GET", "/v1/organizations/rate_limits", administered(twin, _list_limits))
+    routes.add("GET", "/v1/organizations/workspaces/{id}/rate_limits", administered(twin, _list_workspace_limits))
 
 
 def administered(twin: Twin, endpoint: Administered) -> Administered:
@@ -42,6 +45,7 @@ def administered(twin: Twin, endpoint: Administered) -> Administered:
         if account is None:
             known = twin.keys.find("anthropic", secret)
             raise Refusal(403 if known and known.state == "active" else 401, "")
+        await befall(twin, "anthropic", account.name, exchange)
         await endpoint(twin, exchange, account, *segments)
 
     return guarded
@@ -74,20 +78,21 @@ def _plain() -> dict[str, str]:
     return {"request-id": f"req_{secrets.token_hex(12)}"}
 
 
-def _user(twin: Twin, exchange: Exchange) -> None:
+async def _user(twin: Twin, exchange: Exchange) -> None:
     key = twin.keys.find("anthropic", headers.secret(exchange))
     headers.require_version(exchange)
     if key is None or key.state != "active":
         raise Refusal(401, "")
+    await befall(twin, "anthropic", key.account, exchange)
 
 
 async def _list_models(twin: Twin, exchange: Exchange) -> None:
-    _user(twin, exchange)
+    await _user(twin, exchange)
     await exchange.answer(200, page([_model(each) for each in models("anthropic")], exchange), _plain())
 
 
 async def _show_model(twin: Twin, exchange: Exchange, name: str) -> None:
-    _user(twin, exchange)
+    await _user(twin, exchange)
     found = next((each for each in models("anthropic") if name in {each.name, each.alias}), None)
     if found is None:
         raise Refusal(404, f"model: {name[:80]}")
@@ -152,24 +157,61 @@ def _key(key: ApiKey) -> dict[str, Any]:
 
 
 async def _list_limits(twin: Twin, exchange: Exchange, account: Account) -> None:
-    rows = [_limit(each) for each in twin.oracle.configured(account.name)]
-    await exchange.answer(200, {"data": rows, "next_page": None}, _plain())
+    rows = [_limit(model, values) for model, values in _limited(twin, account)]
+    if wanted := exchange.query().get("model", [""])[0]:
+        rows = [row for row in rows if wanted in row["models"]]
+        if not rows:
+            raise Refusal(404, f"model: {wanted[:80]}")
+    await exchange.answer(200, _cursor_page(rows, exchange), _plain())
 
 
-def _limit(limit: Limit) -> dict[str, Any]:
-    values = (
-        ("requests_per_minute", limit.requests),
-        ("input_tokens_per_minute_cache_aware", limit.input_tokens),
-        ("output_tokens_per_minute", limit.output_tokens),
-    )
-    group = {"type": "model_group", "id": f"group_{limit.model}", "display_name": limit.model}
+async def _list_workspace_limits(twin: Twin, exchange: Exchange, account: Account, workspace: str) -> None:
+    """No workspace has limits of its own here, so all that it has is inherited, and listed where somebody asks for that."""
+    if workspace not in {key.project for key in account.keys}:
+        raise Refusal(404, f"workspace: {workspace[:80]}")
+    rows: list[dict[str, Any]] = []
+    if exchange.query().get("include_inherited", [""])[0] == "true":
+        rows = [_inherited(workspace, _limit(model, values)) for model, values in _limited(twin, account)]
+    await exchange.answer(200, _cursor_page(rows, exchange), _plain())
+
+
+def _limited(twin: Twin, account: Account) -> Iterator[tuple[Model, list[dict[str, Any]]]]:
+    """Each model, which is a group of its own here, and its limits."""
+    for model in models("anthropic"):
+        limit = twin.oracle.limit(account.name, model.name)
+        values = (
+            ("requests_per_minute", limit.requests),
+            ("input_tokens_per_minute_cache_aware", limit.input_tokens),
+            ("output_tokens_per_minute", limit.output_tokens),
+        )
+        if told := [{"type": name, "value": value} for name, value in values if value is not None]:
+            yield model, told
+
+
+def _limit(model: Model, values: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "type": "rate_limit",
-        "id": f"rl_{limit.model}",
-        "group": group,
-        "models": [limit.model],
-        "limits": [{"type": name, "value": value} for name, value in values if value is not None],
+        "id": f"rl_{model.name}",
+        "group": {"type": "model_group", "id": f"group_{model.name}", "display_name": model.display_name},
+        "models": [name for name in (model.name, model.alias) if name],
+        "limits": values,
     }
+
+
+def _inherited(workspace: str, limit: dict[str, Any]) -> dict[str, Any]:
+    values = [{**each, "org_limit": each["value"], "source": {"type": "organization"}} for each in limit.pop("limits")]
+    named = {"type": "workspace_rate_limit", "workspace_id": workspace, "rate_limit_id": limit.pop("id")}
+    return {**limit, **named, "limits": values}
+
+
+def _cursor_page(rows: list[dict[str, Any]], exchange: Exchange) -> dict[str, Any]:
+    """All of them, or `limit` from the opaque cursor `page` on."""
+    query = exchange.query()
+    limit, cursor = query.get("limit", [str(_MOST_LISTED)])[0], query.get("page", ["0"])[0].removeprefix("page_")
+    if not limit.isdigit() or not 1 <= int(limit) <= _MOST_LISTED or not cursor.isdigit():
+        raise errors.invalid(f"limit: Input should be from 1 to {_MOST_LISTED}")
+    start, end = int(cursor), int(cursor) + int(limit)
+    return {"data": rows[start:end], "next_page": f"page_{end}" if end < len(rows) else None}
 
 
 def moment(unix: float) -> str:

@@ -13,11 +13,12 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from replica.providers.catalogue import models
-from replica.providers.configuration import Account
+from replica.providers.configuration import Account, Limit
 from replica.providers.errors import Refusal
 from replica.providers.exchange import Exchange
 from replica.providers.fields import Fields
 from replica.providers.keys import ADMIN, ApiKey
+from replica.providers.mishaps import befall
 from replica.providers.openai import errors, headers
 from replica.providers.openai.api import read_body
 from replica.providers.routing import Routes
@@ -59,12 +60,13 @@ def administered(twin: Twin, endpoint: Administered) -> Administered:
             raise Refusal(
                 403 if known and known.state == "active" else 401, "", code=None if known else "invalid_api_key"
             )
+        await befall(twin, "openai", account.name, exchange)
         await endpoint(twin, exchange, account, *segments)
 
     return guarded
 
 
-def page(items: Iterable[dict[str, Any]], exchange: Exchange, *, most: int = 100) -> dict[str, Any]:
+def page(items: Iterable[dict[str, Any]], exchange: Exchange, *, most: int = 100, usual: int = 20) -> dict[str, Any]:
     """A cursor page: `after` is an id, `limit` at most *most*."""
     query = exchange.query()
     listed = list(items)
@@ -72,27 +74,28 @@ def page(items: Iterable[dict[str, Any]], exchange: Exchange, *, most: int = 100
     if after:
         position = next((number for number, item in enumerate(listed) if item["id"] == after), None)
         listed = listed[position + 1 :] if position is not None else []
-    limit = _limit(query.get("limit", ["20"])[0], most)
+    limit = _count(query.get("limit", [str(usual)])[0], most)
     shown = listed[:limit]
     ends = {"first_id": shown[0]["id"] if shown else None, "last_id": shown[-1]["id"] if shown else None}
     return {"object": "list", "data": shown, **ends, "has_more": len(listed) > limit}
 
 
-def _limit(text: str, most: int) -> int:
+def _count(text: str, most: int) -> int:
     if not text.isdigit() or not 1 <= int(text) <= most:
         raise errors.invalid_value("limit", f"Invalid 'limit': expected an integer from 1 to {most}.")
     return int(text)
 
 
-def _user(twin: Twin, exchange: Exchange) -> Account:
+async def _user(twin: Twin, exchange: Exchange) -> Account:
     key = twin.keys.find("openai", headers.bearer(exchange))
     if key is None or key.state != "active":
         raise Refusal(401, "", code="invalid_api_key")
+    await befall(twin, "openai", key.account, exchange)
     return twin.accounts[key.account]
 
 
 async def _list_models(twin: Twin, exchange: Exchange) -> None:
-    account = _user(twin, exchange)
+    account = await _user(twin, exchange)
     data = [
         _model(name, each.created)
         for each in models("openai")
@@ -103,7 +106,7 @@ async def _list_models(twin: Twin, exchange: Exchange) -> None:
 
 
 async def _show_model(twin: Twin, exchange: Exchange, name: str) -> None:
-    account = _user(twin, exchange)
+    account = await _user(twin, exchange)
     found = next((each for each in models("openai") if name in {each.name, each.alias}), None)
     if found is None:
         raise errors.unknown_model(name)
@@ -168,18 +171,26 @@ async def _delete_key(twin: Twin, exchange: Exchange, account: Account, project:
 
 
 async def _list_limits(twin: Twin, exchange: Exchange, account: Account, project: str) -> None:
-    del project
+    if project not in {key.project for key in account.keys}:
+        raise Refusal(404, f"No project found with ID '{project[:60]}'.")
     rows = [
-        {
-            "object": "project.rate_limit",
-            "id": f"rl-{limit.model}",
-            "model": limit.model,
-            "max_requests_per_1_minute": _UNLIMITED if limit.requests is None else limit.requests,
-            "max_tokens_per_1_minute": _UNLIMITED if limit.tokens is None else limit.tokens,
-        }
-        for limit in twin.oracle.configured(account.name)
+        _limit(name, twin.oracle.limit(account.name, each.name))
+        for each in models("openai")
+        for name in dict.fromkeys((each.name, each.alias))
+        if name
     ]
-    await exchange.answer(200, page(rows, exchange))
+    await exchange.answer(200, page(rows, exchange, usual=100))
+
+
+def _limit(model: str, limit: Limit) -> dict[str, Any]:
+    """Of one name of a model: dated ones and aliases are listed alike."""
+    return {
+        "object": "project.rate_limit",
+        "id": f"rl-{model}",
+        "model": model,
+        "max_requests_per_1_minute": _UNLIMITED if limit.requests is None else limit.requests,
+        "max_tokens_per_1_minute": _UNLIMITED if limit.tokens is None else limit.tokens,
+    }
 
 
 async def _list_admin_keys(twin: Twin, exchange: Exchange, account: Account) -> None:
