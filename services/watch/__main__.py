@@ -41,8 +41,10 @@ def _watch(chosen: argparse.Namespace) -> None:
     # Only here: whoever asks for help needs neither a driver nor Prefect.
     from services.watch.bookkeeping import Bookkeeping  # noqa: PLC0415  the reason stands above
     from services.watch.exporter import serve  # noqa: PLC0415  the reason stands above
+    from services.watch.providers import Providers  # noqa: PLC0415  the reason stands above
     from services.watch.reaper import Reaper  # noqa: PLC0415  the reason stands above
     from services.watch.situation import Situation  # noqa: PLC0415  the reason stands above
+    from services.watch.sweeping import Sweeping  # noqa: PLC0415  the reason stands above
     from services.watch.switch import Switch  # noqa: PLC0415  the reason stands above
     from steward.operations.expectations import read_expectations  # noqa: PLC0415  the reason stands above
     from steward.operations.ledger import Ledger  # noqa: PLC0415  the reason stands above
@@ -53,9 +55,9 @@ def _watch(chosen: argparse.Namespace) -> None:
         signal.signal(number, lambda *_: situation.stopped.set())
     port = serve(situation, host, port)
     say("watching", pid=os.getpid(), listen=f"{host}:{port}", expected=len(situation.expectations))
-    for loop in (Bookkeeping(situation), Reaper(situation)):
+    for loop in (Bookkeeping(situation), Reaper(situation), Providers(situation), Sweeping(situation)):
         threading.Thread(target=loop.run, name=type(loop).__name__, daemon=True).start()
-    # Neither loop is waited for: whatever they are at, a watch that comes later finds in the ledger.
+    # No loop is waited for: whatever they are at, a watch that comes later finds in the ledger.
     switch = Switch(situation)
     while not situation.stopped.wait(1.0):
         switch.tell()

@@ -14,6 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
+from services.watch.provider_metrics import ProviderCollector
 from services.watch.situation import Situation
 from steward.errors import BadInput
 from steward.operations.alarms import assess
@@ -52,7 +53,7 @@ class LedgerCollector(Collector):
         yield _gauge("steward_watch_prefect_up", "Whether Prefect's server answers", int(not at.prefect))
         yield _gauge("steward_watch_settled", "Whether expired leases are acted upon", int(at.is_settled))
         acts = CounterMetricFamily("steward_watch_acts", "What this watch has done since it began", labels=["act"])
-        for act in ("resumed", "failed", "cancelled", "freed", "tidied"):
+        for act in ("resumed", "failed", "cancelled", "freed", "tidied", "swept"):
             acts.add_metric([act], at.acts[act])
         yield acts
 
@@ -121,7 +122,8 @@ class _Quiet(WSGIRequestHandler):
 def serve(situation: Situation, host: str, port: int) -> int:
     """Answer on *host*:*port* from a thread of its own; the port, where 0 asked for any. Raises BadInput."""
     registry = CollectorRegistry()
-    for collector in (ProcessCollector(registry=None), PlatformCollector(registry=None), LedgerCollector(situation)):
+    ours = (LedgerCollector(situation), ProviderCollector(situation))
+    for collector in (ProcessCollector(registry=None), PlatformCollector(registry=None), *ours):
         registry.register(collector)
     metrics = make_wsgi_app(registry)
 

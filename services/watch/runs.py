@@ -30,6 +30,7 @@ from prefect.states import Scheduled
 from prefect.types._datetime import DateTime
 
 from steward.errors import StewardError, Unavailable
+from steward.operations.provider_alarms import PROVIDER
 from steward.operations.reaping import RunSeen
 
 #: An answer takes tens of milliseconds; one that takes this long comes from a server that is as good as away.
@@ -145,11 +146,14 @@ def connected() -> Generator[Runs]:
 def event_of(alarm: Mapping[str, Any]) -> Event:
     """An alarm of the ledger as Prefect's event."""
     subject = alarm["subject"] or alarm["name"]
+    named = f"steward.operation.{alarm['name']}.{subject}"
+    if alarm["name"] == PROVIDER:
+        named = f"steward.{PROVIDER}.{subject}"
     return Event(
         id=alarm["id"],
         occurred=alarm["occurred_at"],
         event=alarm["event"],
-        resource=Resource({"prefect.resource.id": f"steward.operation.{alarm['name']}.{subject}"}),
+        resource=Resource({"prefect.resource.id": named}),
         payload=alarm["told"],
     )
 

@@ -8,11 +8,21 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from steward.ai.probing import Probe
 from steward.operations.alarms import Watched
 from steward.operations.contact import Contact
 from steward.operations.expectations import Expectation
 from steward.operations.ledger import Ledger
 from steward.operations.tallies import Tallies
+
+
+@dataclass(frozen=True)
+class ProbeSeen:
+    """What an account at a provider of AI answered, and when: by a clock that only goes forward, and in Unix seconds."""
+
+    probe: Probe
+    monotonic: float
+    at: float
 
 
 @dataclass
@@ -38,7 +48,9 @@ class Situation:
     rounds: dict[str, float] = field(default_factory=dict[str, float])
     """When each loop last ended a round, whatever it came to: monotonic seconds."""
     acts: Counter[str] = field(default_factory=Counter[str])
-    """What the reaper has done since this process began."""
+    """What the reaper, and whoever sweeps, has done since this process began. One writer for each act."""
+    probes: dict[str, ProbeSeen] = field(default_factory=dict[str, ProbeSeen])
+    """The newest of each account, known also while the database is away."""
 
     def __post_init__(self) -> None:
         self.lease_seconds = self.ledger.settings.operations.lease_seconds
