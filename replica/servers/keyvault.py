@@ -40,13 +40,13 @@ _KEYS: Mapping[str, dict[str, Any]] = {
     SIGNING: {"kty": "EC", "crv": "P-256", "key_ops": ["sign", "verify"]},
 }
 _API_VERSION = "7.6"
-_STEWARD = "Steward Rotator"
+_STEWARD, _SECRETS = "Steward Rotator", "Steward Secrets Rotator"
 _VAULTS = "Microsoft.KeyVault/vaults"
 
-#: Who may log in, with Azure's built-in roles and one of the replica's own.
+#: Who may log in, with Azure's built-in roles and two of the replica's own.
 PRINCIPALS: Mapping[str, list[str]] = {
     "administrator": ["Key Vault Administrator"],
-    "steward": [_STEWARD, "Key Vault Secrets User"],
+    "steward": [_STEWARD, _SECRETS],
     "application": ["Key Vault Crypto Service Encryption User"],
     "auditor": ["Key Vault Reader"],
 }
@@ -55,7 +55,14 @@ _CUSTOM_ROLES = {
     _STEWARD: {
         "data_actions": [f"{_VAULTS}/keys/*", f"{_VAULTS}/keyrotationpolicies/*"],
         "not_data_actions": [f"{_VAULTS}/keys/purge/action"],
-    }
+    },
+    # What rotating a secret takes: read, set, tag and disable versions, put away. Neither purged nor carried off in a backup.
+    _SECRETS: {
+        "data_actions": [
+            f"{_VAULTS}/secrets/{each}"
+            for each in ("getSecret/action", "readMetadata/action", "setSecret/action", "update/action", "delete")
+        ]
+    },
 }
 # The directory's names for tenant, subscription, applications: no secrets, so the same in every replica.
 _DIRECTORY = uuid.uuid5(uuid.NAMESPACE_DNS, "directory.replica.steward.invalid")

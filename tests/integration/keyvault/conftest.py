@@ -34,7 +34,7 @@ SCOPE = "https://vault.azure.net/.default"
 PRINCIPALS = {
     "administrator": ["Key Vault Administrator"],
     "officer": ["Key Vault Crypto Officer", "Key Vault Secrets Officer"],
-    "rotator": ["Steward Rotator", "Key Vault Secrets User"],
+    "rotator": ["Steward Rotator", "Steward Secrets Rotator"],
     "user": ["Key Vault Crypto User", "Key Vault Secrets User"],
     "application": ["Key Vault Crypto Service Encryption User"],
     "auditor": ["Key Vault Reader"],
@@ -46,6 +46,12 @@ CUSTOM_ROLES = {
     "Steward Rotator": {
         "data_actions": ["Microsoft.KeyVault/vaults/keys/*", "Microsoft.KeyVault/vaults/keyrotationpolicies/*"],
         "not_data_actions": ["Microsoft.KeyVault/vaults/keys/purge/action"],
+    },
+    "Steward Secrets Rotator": {
+        "data_actions": [
+            f"Microsoft.KeyVault/vaults/secrets/{each}"
+            for each in ("getSecret/action", "readMetadata/action", "setSecret/action", "update/action", "delete")
+        ]
     },
     # May use keys without reading them: the SDK must then ask the vault instead of computing for itself.
     "Wrapper": {

@@ -30,7 +30,7 @@ _ALL = set(_CALLS)
 _MAY = {
     "administrator": _ALL,
     "officer": _ALL,
-    "rotator": {"get", "list"},
+    "rotator": {"get", "list", "set", "update", "delete"},
     "user": {"get", "list"},
     "application": set[str](),
     "auditor": {"list"},
