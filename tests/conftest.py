@@ -15,10 +15,12 @@ import psutil
 import pytest
 
 from replica import inventory, start, state, stop
+from replica.selection import select
 from replica.server import Place
 from replica.servers import SERVERS
 from steward.errors import StewardError
 from steward.settings import Settings, load
+from tests.integration.fresh_database import superuser
 
 _PREFIX = "steward-test-"
 
@@ -62,9 +64,23 @@ def replica(request: pytest.FixtureRequest) -> Generator[Place]:
     folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
     folder.chmod(0o711)
     try:
-        yield _up(folder / "replica", only)
+        place = _up(folder / "replica", only)
+        if "postgres" in {server.name for server in select(SERVERS, [name for name in only.split(",") if name])}:
+            _spare_the_disk(place)
+        yield place
     finally:
         _remove(folder)
+
+
+def _spare_the_disk(place: Place) -> None:
+    """Let PostgreSQL not wait for the disk: a killed server loses nothing by that, only a machine without power would.
+
+    No test can take a machine's power, and tests make and drop hundreds of databases: each is flushed whole before it goes,
+    1 to 8 s on a busy disk in place of 0.1 s.
+    """
+    with superuser(load(inventory.settings_file(place))) as connection:
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("SELECT pg_reload_conf()")
 
 
 @pytest.fixture
