@@ -16,11 +16,14 @@ DRILLS = {
     "damage": "test_damaged_restore.py",
     "operations": "test_operations.py",
     "keys": "test_keys.py",
+    "gateway": "test_gateway.py",
 }
 #: Of the replica, where a drill needs few.
-SERVERS = {"operations": "postgres,prefect,worker", "keys": "postgres,prefect"}
+SERVERS = {"operations": "postgres,prefect,worker", "keys": "postgres,prefect", "gateway": "postgres,redis-1"}
 #: What a case tells beside its fault: how often it was met where.
 PLACES = "killed_at"
+#: What a drill that has figures of its own tells with each case: of all cases so far.
+LAST_LINE = "last line"
 
 
 class Count:
@@ -30,17 +33,23 @@ class Count:
         self.passed = self.failed = 0
         #: By fault: what the tests of a drill that tells more than passed and failed have recorded.
         self.told = defaultdict(Counter)
+        self.last_line = {}
 
     def pytest_runtest_logreport(self, report):
         self.passed += report.when == "call" and report.passed
         self.failed += report.failed
         if report.when == "call":
             for fault, figures in report.user_properties:
-                self.told[fault].update(figures)
+                if fault == LAST_LINE:
+                    self.last_line = figures
+                else:
+                    self.told[fault].update(figures)
 
     @property
     def figures(self):
         """Sums, and for each fault how many cases it had: what was told, else what ran."""
+        if self.last_line:
+            return {**self.last_line, "failed": self.failed}
         if not self.told:
             return {"cases": self.passed + self.failed, "failed": self.failed}
         total, places = Counter(), {name: dict(told) for name, told in self.told.items() if name == PLACES}
@@ -55,12 +64,15 @@ def main():
     parser.add_argument("name", choices=DRILLS)
     parser.add_argument("--cases", type=int, required=True, help="how many, at least 1")
     parser.add_argument("--seed", type=int, default=20250731, help="which ones; the same seed draws the same")
-    parser.add_argument("--only", type=int, help="of these cases the one of this number; of `keys`")
+    parser.add_argument("--only", type=int, help="of these cases the one of this number; of `keys` and `gateway`")
+    parser.add_argument("--window", type=int, help="seconds of the providers' limits, 60 in production; of `gateway`")
     parser.add_argument("--replica", type=Path, help="use the replica there instead of one of the drill's own")
     asked = parser.parse_args()
     os.environ |= {"STEWARD_DRILL_CASES": str(asked.cases), "STEWARD_DRILL_SEED": str(asked.seed)}
     if asked.only is not None:
         os.environ["STEWARD_DRILL_ONLY"] = str(asked.only)
+    if asked.window is not None:
+        os.environ["STEWARD_DRILL_WINDOW"] = str(asked.window)
     options = ["--replica", str(asked.replica)] if asked.replica else []
     options += ["--servers", SERVERS[asked.name]] if asked.name in SERVERS else []
     count, started = Count(), time.monotonic()

@@ -1,0 +1,90 @@
+"""The way from the gateway to a provider, on which requests may take up to two seconds before the provider counts them."""
+
+import asyncio
+import random
+import re
+import time
+from contextlib import suppress
+from uuid import UUID
+
+#: From a reservation to its arrival the limiter is promised two seconds at the most; the rest is for this process itself.
+MOST_SECONDS = 1.9
+#: What clocks of workers are wrong by is a multiple of it.
+SKEW_SECONDS = 60
+_ATTEMPT = re.compile(rb"x-client-request-id: ([0-9a-f-]{36})", re.IGNORECASE)
+_CHUNK_BYTES = 65_536
+NONE, EVEN, WAVES = "none", "even", "waves"
+
+
+class Wire:
+    """One listener. `delays`: how old an attempt is when it arrives is drawn `even`ly, or is the most for all of a span and
+    nothing for all of the next (`waves`), which presses the most of what was reserved into one window.
+
+    *silent*: the provider's headers about limits do not come through.
+    """
+
+    def __init__(self, port, leads_to, *, seed=0, silent=False, span_seconds=10.0) -> None:
+        self.port, self._leads_to, self._silent, self._span = port, leads_to, silent, span_seconds
+        self.delays, self._chance = NONE, random.Random(seed)
+        self._server, self._idle = None, set()
+
+    async def open(self):
+        if self._server is None:
+            self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+
+    async def shut(self):
+        """Nobody gets through any more; what is being answered is answered to its end."""
+        if self._server is not None:
+            server, self._server = self._server, None
+            server.close()
+        for writer in list(self._idle):
+            writer.transport.abort()
+
+    async def _serve(self, reader, writer):
+        try:
+            up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._leads_to)
+        except OSError:
+            writer.transport.abort()
+            return
+        self._idle.add(writer)
+        try:
+            await asyncio.gather(self._ask(reader, up_writer, writer), self._answer(up_reader, writer))
+        except asyncio.CancelledError:
+            # The drill is over. Not raised: asyncio's streams would complain of it.
+            return
+        finally:
+            self._idle.discard(writer)
+            writer.close()
+            up_writer.close()
+
+    async def _ask(self, reader, up_writer, writer):
+        """A request is held before its first byte. What left arrives, whatever becomes of who sent it."""
+        with suppress(OSError):
+            while chunk := await reader.read(_CHUNK_BYTES):
+                if writer in self._idle:
+                    self._idle.discard(writer)
+                    await asyncio.sleep(self._wanted() - age(chunk))
+                up_writer.write(chunk)
+                await up_writer.drain()
+        up_writer.close()
+
+    async def _answer(self, up_reader, writer):
+        with suppress(OSError):
+            while chunk := await up_reader.read(_CHUNK_BYTES):
+                self._idle.add(writer)
+                writer.write(chunk.replace(b"ratelimit-", b"rateless--") if self._silent else chunk)
+                await writer.drain()
+        writer.close()
+
+    def _wanted(self):
+        if self.delays == EVEN:
+            return self._chance.uniform(0.0, MOST_SECONDS)
+        if self.delays == WAVES:
+            return 0.0 if int(time.monotonic() / self._span) % 2 else MOST_SECONDS
+        return 0.0
+
+
+def age(head):
+    """Seconds since the attempt whose request begins with *head* was made, by the time in its id."""
+    found = _ATTEMPT.search(head)
+    return (time.time() - (UUID(found[1].decode()).int >> 80) / 1000) % SKEW_SECONDS if found else 0.0
