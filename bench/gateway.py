@@ -41,7 +41,7 @@ from bench.ground import Ground, progress
 from bench.http_client import Connection, request
 from replica.ports import choose
 from replica.server import python
-from services.gateway.attempts import POLICY
+from services.gateway.admission import POLICY
 from services.gateway.callers import digest, new_key
 from steward.clients.postgres import connect
 from steward.clients.ratelimit import load_functions, open_limiter

@@ -35,6 +35,9 @@ def main(arguments: list[str]) -> int:
         # Paths and tenants are in the metrics; an access log would say nothing more, and cost as much as the ledger.
         access_log=False,
         log_level="warning",
+        # Who calls is told by its key, whatever a proxy says of its address.
+        proxy_headers=False,
+        server_header=False,
         timeout_graceful_shutdown=LEAVING_SECONDS,
     )
     return 0

@@ -24,6 +24,7 @@ from services.gateway.credentials import Credentials
 from services.gateway.errors import Fault, unavailable
 from services.gateway.exchange import Exchange, Whole
 from services.gateway.health import HealthBoard
+from services.gateway.inbound import demand_room
 from services.gateway.metrics import Metrics
 from services.gateway.models import models_body
 from steward.ai.attempts import new_id
@@ -34,6 +35,7 @@ from steward.clients.ratelimit import async_limiter_over
 from steward.clients.redis import asked as redis_user
 from steward.clients.redis import open_async_redis
 from steward.errors import BadInput, StewardError
+from steward.ratelimit import AsyncLimiter
 from steward.settings import Settings
 
 Message = MutableMapping[str, Any]
@@ -64,6 +66,7 @@ class Gateway:
         self._callers = Callers(Path(settings.gateway.callers))
         self._metrics = Metrics()
         self._opened = AsyncExitStack()
+        self._limiter: AsyncLimiter | None = None
         self._exchange: Exchange | None = None
         self._draining: set[asyncio.Task[None]] = set()
 
@@ -93,6 +96,7 @@ class Gateway:
         watching = asyncio.create_task(self._watch_callers(), name="callers")
         opened.callback(watching.cancel)
         budget = RetryBudget(share=1 / self._workers)
+        self._limiter = limiter
         self._exchange = Exchange(self._settings, self._catalog, attempts, health, budget)
 
     async def close(self) -> None:
@@ -154,12 +158,13 @@ class Gateway:
     async def _generate(
         self, endpoint: Endpoint, headers: dict[str, str], receive: Receive, send: Send, told: dict[str, str]
     ) -> None:
-        if self._exchange is None:
+        if self._exchange is None or self._limiter is None:
             raise unavailable("this worker is leaving")
         caller = self._callers.find(headers)
         asked = read(endpoint, await _body(receive, headers), headers)
         if self._catalog.routes(asked.alias):
             told["alias"] = asked.alias
+        await demand_room(self._limiter, caller)
         request = Request(new_id(), caller, asked)
         with _tracer.start_as_current_span("generate", attributes=_described(asked)) as span:
             answer = await self._exchange.answer(request)

@@ -12,24 +12,25 @@ from typing import Any
 
 import httpx
 
+from services.gateway.admission import Admission
 from services.gateway.asked import Asked, Request
 from services.gateway.credentials import Credentials
 from services.gateway.metrics import Metrics
-from services.gateway.plans import Plan, limits_of
+from services.gateway.plans import Plan
 from services.gateway.readings import Reading, reading_of
-from steward.ai.attempts import Attempt, Bounds, Ending, Outcome, as_name, new_id
+from steward.ai.attempts import Attempt, Bounds, Ending, Outcome, as_name
 from steward.ai.errors import UsageUnreadable
 from steward.ai.usage import Usage
 from steward.clients.attempts import AttemptLedger
 from steward.errors import StewardError
-from steward.ratelimit import AsyncLimiter, Cost, Policy, Ring, Ticket, observed, retry_after_seconds
+from steward.ratelimit import AsyncLimiter, Cost, Ring, Ticket, observed, retry_after_seconds
 from steward.ratelimit.errors import TicketDied
 from steward.settings import Settings
 
 #: By it the provider's log, its support and our ledger speak of the same attempt.
 ATTEMPT_HEADER = "x-client-request-id"
-#: Requests are on their way for less: a connection is there already, or made within milliseconds.
-POLICY = Policy(tenant_share=0.8)
+#: How often a worker takes over what a provider's headers say of one ring.
+OBSERVE_SECONDS = 0.5
 
 _log = logging.getLogger(__name__)
 
@@ -82,42 +83,25 @@ class Attempts:
         metrics: Metrics,
     ) -> None:
         self._settings, self._ledger, self._limiter = settings, ledger, limiter
-        self._credentials, self._client, self._metrics = credentials, client, metrics
+        self._client, self._metrics = client, metrics
+        self._admission = Admission(ledger, limiter, credentials, metrics, self._later)
         self._ending: set[asyncio.Task[None]] = set()
+        self._observed_at: dict[str, float] = {}
 
     async def send(self, request: Request, plan: Plan, ordinal: int, *, patience_seconds: float) -> Sent:
-        """Reserve, enter, send, and wait for the head of the answer.
+        """Be admitted, send, and wait for the head of the answer.
 
-        Raises what the limiter raises, before anything is entered; DatabaseUnavailable; NotAnswered.
+        Raises what the limiter raises and DatabaseUnavailable, nothing being sent then; NotAnswered.
         """
-        ring, limits = Ring(f"{plan.provider}:{plan.route.name}"), limits_of(plan.route)
-        began = time.monotonic()
-        ticket = await self._limiter.acquire(
-            ring,
-            limits,
-            POLICY,
-            request.caller.tenant,
-            plan.most,
-            patience_seconds=patience_seconds,
-            weight=request.caller.weight,
-        )
-        self._metrics.waited("limiter", time.monotonic() - began)
-        credential = self._credentials.of(plan.route.account)
-        attempt = _entry(request, plan, ordinal, credential.version)
-        began = time.monotonic()
-        try:
-            await self._ledger.send(attempt)
-        except BaseException:
-            self._later(self._limiter.cancel(ticket))
-            raise
-        self._metrics.waited("ledger", time.monotonic() - began)
+        admitted = await self._admission.admit(request, plan, ordinal, patience_seconds=patience_seconds)
+        attempt, ticket, secret = admitted.attempt, admitted.ticket, admitted.credential.secret
         try:
             ticket.send()
         except TicketDied:
             self._later(self._ledger.abort(attempt.id, "ticket_died"))
             self._later(self._limiter.cancel(ticket))
             raise NotAnswered("ticket_died", is_fault=False) from None
-        return await self._sent(attempt, plan, ticket, self._said(attempt, request.asked, plan, credential.secret))
+        return await self._sent(attempt, plan, ticket, self._said(attempt, request.asked, plan, secret))
 
     async def _sent(self, attempt: Attempt, plan: Plan, ticket: Ticket, request: httpx.Request) -> Sent:
         sent_at = time.monotonic()
@@ -136,11 +120,19 @@ class Attempts:
             self._unknown(attempt, plan, Outcome(ending=Ending.CANCELLED))
             raise
         sent = Sent(attempt, plan, ticket, response, sent_at, reading_of(plan.provider))
-        if seen := observed(response.headers, age_seconds=time.monotonic() - sent_at):
-            self._later(self._limiter.observe(ticket.ring, seen))
+        self._observe(ticket.ring, response, sent_at)
         if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
             self._later(self._limiter.throttled(ticket.ring, retry_after_seconds(response.headers) or 1.0))
         return sent
+
+    def _observe(self, ring: Ring, response: httpx.Response, sent_at: float) -> None:
+        """What the provider tells of its limits, now and then: each answer would tell nearly the same."""
+        now = time.monotonic()
+        if now < self._observed_at.get(ring.name, 0.0) + OBSERVE_SECONDS:
+            return
+        if seen := observed(response.headers, age_seconds=now - sent_at):
+            self._observed_at[ring.name] = now
+            self._later(self._limiter.observe(ring, seen))
 
     def _said(self, attempt: Attempt, asked: Asked, plan: Plan, secret: str) -> httpx.Request:
         headers = {"content-type": "application/json", ATTEMPT_HEADER: str(attempt.id), "accept-encoding": "identity"}
@@ -232,24 +224,3 @@ async def _told(ending: Coroutine[Any, Any, None]) -> None:
     except StewardError as error:
         # The sweeper finds what is left open; the ring forgets a reservation by itself.
         _log.warning("an ending was not recorded: %s", error.message)
-
-
-def _entry(request: Request, plan: Plan, ordinal: int, version: str) -> Attempt:
-    asked, caller = request.asked, request.caller
-    return Attempt(
-        id=new_id(),
-        request=request.id,
-        ordinal=ordinal,
-        tenant=caller.tenant,
-        project=caller.project,
-        key_id=caller.key_id,
-        provider=plan.provider,
-        account=plan.route.account,
-        credential_version=version,
-        alias=asked.alias,
-        model_asked=plan.route.model,
-        tier_asked=as_name(asked.tier),
-        is_stream=asked.is_stream,
-        reserved_input=plan.most.input_tokens,
-        reserved_output=plan.most.output_tokens,
-    )

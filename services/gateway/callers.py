@@ -30,6 +30,8 @@ class Caller:
     tenant: str
     project: str | None
     weight: float
+    requests: int | None = None
+    """In a minute, of this tenant by this key. None: as many as there are."""
 
 
 class _Entry(BaseModel):
@@ -40,6 +42,7 @@ class _Entry(BaseModel):
     tenant: str | None = Field(default=None, pattern=f"^{_TENANT.pattern}$")
     project: str | None = Field(default=None, pattern="^[!-~]{1,100}$")
     weight: float = Field(default=1.0, gt=0, le=1000)
+    requests: int | None = Field(default=None, ge=1, le=10**9)
 
 
 class _File(BaseModel):
@@ -80,7 +83,7 @@ class Callers:
         tenant = entry.tenant or headers.get(TENANT_HEADER, "")
         if not _TENANT.fullmatch(tenant):
             raise Fault(400, "invalid", f"this key serves many tenants: name one in the header {TENANT_HEADER}")
-        return Caller(entry.id, tenant, entry.project, entry.weight)
+        return Caller(entry.id, tenant, entry.project, entry.weight, entry.requests)
 
 
 def digest(key: str) -> str:

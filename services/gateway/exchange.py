@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ from steward.settings import Settings
 
 #: How long a request waits for room where every route is at its limit; the caller's own client waits longer.
 PATIENCE_SECONDS = 1.0
+#: An attempt's whole answer; the ledger takes what it used until a quarter of an hour after its hour.
+MOST_SECONDS = 600.0
 #: Answers that are the provider's trouble and not the caller's: asked elsewhere.
 _TROUBLE = frozenset({401, 403, 404, 408, 409, 429, *range(500, 600)})
 
@@ -162,9 +165,10 @@ class Exchange:
 
     async def _read(self, sent: Sent) -> bytes:
         try:
-            return await sent.response.aread()
-        except httpx.HTTPError as error:
-            ending = Ending.TIMED_OUT if isinstance(error, httpx.TimeoutException) else Ending.CUT
+            async with asyncio.timeout(MOST_SECONDS):
+                return await sent.response.aread()
+        except (httpx.HTTPError, TimeoutError) as error:
+            ending = Ending.TIMED_OUT if isinstance(error, httpx.TimeoutException | TimeoutError) else Ending.CUT
             self._attempts.broken(sent, ending, type(error).__name__)
             raise NotAnswered(type(error).__name__) from None
         finally:
@@ -177,7 +181,7 @@ class Exchange:
         """
         said, held, ending, kind = answers.said(asked, sent.plan), b"", Ending.CANCELLED, ""
         try:
-            async for events in _events(sent.response):
+            async for events in _events(sent):
                 for event in events:
                     told = sent.reading.feed(event)
                     held += said.event(event, told)
@@ -223,9 +227,11 @@ class Exchange:
             self._health.failed(each.route.name)
 
 
-async def _events(response: httpx.Response) -> AsyncIterator[list[Event]]:
+async def _events(sent: Sent) -> AsyncIterator[list[Event]]:
     taken = Events()
-    async for data in response.aiter_raw():
+    async for data in sent.response.aiter_raw():
+        if sent.milliseconds > 1000 * MOST_SECONDS:
+            raise StreamFailed("too_long")
         if events := taken.feed(data):
             yield events
 

@@ -39,10 +39,13 @@ async def open_for_attempts(settings: Settings) -> AsyncConnection[dict[str, Any
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
             application_name="steward-attempts",
             tcp_user_timeout=_TCP_USER_TIMEOUT_SECONDS * 1000,
-            # An acknowledged row is on disk: whoever restarts the database finds it.
             options=(
                 f"-c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s -c lock_timeout={STATEMENT_TIMEOUT_SECONDS}s "
-                "-c synchronous_commit=on"
+                # An acknowledged row is on disk: whoever restarts the database finds it.
+                "-c synchronous_commit=on "
+                # Statements here touch rows by their ids. Their plans are kept, and one that was made while the table was
+                # small would read all of it for each row, long after it no longer is.
+                "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
             ),
         )
     except psycopg.Error as error:

@@ -14,7 +14,9 @@ from replica.servers import SERVERS
 from steward.ai.attempts import Bounds, Ending, Outcome, State
 from steward.ai.errors import AttemptEnteredOtherwise, AttemptMissing, AttemptOver, AttemptUnusable
 from steward.ai.usage import CLASSES, Usage
+from steward.clients import attempts_sql
 from steward.clients.attempts import Patience
+from steward.clients.attempts_connections import open_for_attempts
 from steward.clients.attempts_sweeping import Swept, resolve_unknown
 from steward.clients.postgres import DatabaseUnavailable, connect
 from steward.migrations.apply import migrate
@@ -127,6 +129,20 @@ def test_a_thousand_writers_at_once_share_few_commits_and_none_is_lost(book):
     assert {state for (state,) in rows(book)} == {"settled"}
     # xmin: the transaction that wrote the row as it stands.
     assert query(book, "SELECT count(DISTINCT xmin::text) < 100 FROM steward.ai_attempts") == [(True,)]
+
+
+@pytest.mark.parametrize("statement", [attempts_sql.MOVE, attempts_sql.READ])
+def test_a_plan_that_is_made_while_the_ledger_is_empty_finds_attempts_by_their_ids(laid, statement):
+    async def plan():
+        async with await open_for_attempts(laid) as connection:
+            # What a kept plan is made for: any values.
+            await connection.execute("SET plan_cache_mode = force_generic_plan")
+            values = {"rows": "[]", "ids": []}
+            return await (await connection.execute(f"EXPLAIN {statement}", values)).fetchall()
+
+    told = "\n".join(row["QUERY PLAN"] for row in asyncio.run(plan()))
+    assert "Index Scan using ai_attempts_pkey" in told
+    assert "Seq Scan" not in told
 
 
 def test_one_refused_row_of_a_batch_keeps_no_other_from_the_ledger(book):

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from replica import inventory
-from services.gateway import attempts, health
+from services.gateway import admission, health
 from steward.clients.ratelimit import load_functions, open_limiter
 from steward.clients.redis import open_redis
 from steward.migrations.apply import migrate
@@ -40,7 +40,7 @@ def worker(replica, twins, tmp_path_factory) -> Generator[Running]:
     with fresh_database(load(inventory.settings_file(replica))) as settings, pytest.MonkeyPatch.context() as patch:
         migrate(settings)
         load_functions(settings)
-        patch.setattr(attempts, "POLICY", POLICY)
+        patch.setattr(admission, "POLICY", POLICY)
         patch.setattr(health, "SHARE_SECONDS", 0.02)
         _opened(settings)
         with Running(settings, twins, tmp_path_factory.mktemp("gateway")) as running:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,11 +22,12 @@ from steward.settings import Gateway as Described
 from steward.settings import Provider, Settings
 from tests.integration.providers.ground import Twins
 
-KEY, MANY = "sgw-of-crm", "sgw-of-many"
+KEY, MANY, FEW = "sgw-of-crm", "sgw-of-many", "sgw-of-few"
 CALLERS = {
     "caller": [
         {"id": "crm", "sha256": digest(KEY), "tenant": "acme", "project": "support"},
         {"id": "batch", "sha256": digest(MANY)},
+        {"id": "few", "sha256": digest(FEW), "requests": 2},
     ]
 }
 #: By alias: who serves it.
@@ -59,14 +61,21 @@ _UP_SECONDS = 30
 class Running:
     """One worker, until it is left."""
 
-    def __init__(self, settings: Settings, twins: Twins, folder: Path) -> None:
+    def __init__(
+        self, settings: Settings, twins: Twins, folder: Path, catalog_of: Mapping[str, Any] | None = None
+    ) -> None:
+        """*catalog_of*: of accounts that the settings describe already; absent: CATALOG, and accounts of the twins' own."""
         catalog, callers = folder / "catalog.toml", folder / "callers.toml"
-        catalog.write_text(tomli_w.dumps(CATALOG))
+        catalog.write_text(tomli_w.dumps(catalog_of or CATALOG))
         callers.write_text(tomli_w.dumps(CALLERS))
-        providers = {
-            "openai": _provider("openai", twins.openai_url.removesuffix("/v1"), twins.secret_file("o1")),
-            "anthropic": _provider("anthropic", twins.anthropic_url, twins.secret_file("a1")),
-        }
+        providers = (
+            settings.providers
+            if catalog_of
+            else {
+                "openai": _provider("openai", twins.openai_url.removesuffix("/v1"), twins.secret_file("o1")),
+                "anthropic": _provider("anthropic", twins.anthropic_url, twins.secret_file("a1")),
+            }
+        )
         described = Described(catalog=catalog, callers=callers)
         self.settings = settings.model_copy(update={"providers": providers, "gateway": described})
         self.callers, self.twins = callers, twins

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+import uuid
 
 import anthropic
 import httpx
 import openai
 import pytest
 
+from services.gateway import admission
 from services.gateway import asked as asked_module
-from tests.integration.gateway.ground import MANY
+from tests.integration.gateway.ground import FEW, MANY
 
 pytestmark = pytest.mark.without_search
 
@@ -199,7 +201,33 @@ def test_beyond_the_limit_the_caller_is_told_when_to_come_back(gateway):
         granted += 1
     assert granted >= 1
     assert float(told.response.headers["retry-after"]) >= 1
-    assert len(gateway.attempts()) == granted
+    # What found no room is on record as not sent.
+    assert [row["ending"] for row in gateway.attempts()] == ["completed"] * granted + ["not_sent"]
+    assert len(gateway.truths()) == granted
+
+
+def test_while_a_provider_is_at_its_limit_nothing_more_is_entered_for_nothing(gateway):
+    began, refused = time.monotonic(), 0
+    while refused < 20:
+        answer = gateway.post("/v1/messages", json={"model": "small", **CHAT})
+        refused += answer.status_code == 429
+    for_nothing = [row for row in gateway.attempts() if row["ending"] == "not_sent"]
+    assert 1 <= len(for_nothing) <= 1 + (time.monotonic() - began) / admission.TIGHT_SECONDS
+
+
+def test_each_tenant_may_ask_as_often_as_its_callers_key_lets_it(gateway):
+    def ask(tenant):
+        # A model that nobody serves: the limit is on what is asked, whatever comes of it.
+        headers = {"authorization": f"Bearer {FEW}", "x-steward-tenant": tenant}
+        return gateway.post("/v1/chat/completions", json={"model": "nobody's", **CHAT}, headers=headers)
+
+    north, south = f"north-{uuid.uuid4()}", f"south-{uuid.uuid4()}"
+    assert [ask(north).status_code for _ in range(3)] == [404, 404, 429]
+    assert 1 <= float(ask(north).headers["retry-after"]) <= 61
+    assert ask(north).json()["error"]["type"]
+    # No tenant feels another.
+    assert ask(south).status_code == 404
+    assert gateway.attempts() == []
 
 
 # What is never kept
