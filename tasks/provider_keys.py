@@ -73,7 +73,7 @@ def begin_rotation(account: str) -> KeysBegun:
         if lagging := lagging_workers(db, account, fingerprint):
             raise NotRotatable(
                 f"workers of the gateway do not tell that they use the key of {account}: {', '.join(lagging)}",
-                hint="a worker tells within half a minute of a change: restart one that does not, then run this again",
+                hint="a worker tells within a minute of a change: restart one that does not, then run this again",
             )
         return KeysBegun(
             account=account,

@@ -9,9 +9,10 @@ from pydantic import BaseModel, ConfigDict
 
 #: How long a key that was replaced may still be used by a worker of the gateway.
 REFRESH_SECONDS = 10.0
-#: From choosing a key to the ledger's answer that the attempt is entered: for so long a worker that has a new key does not
-#: tell of it yet, so that an attempt under the old one is in the ledger before anybody believes that there is none.
-ENTERING_SECONDS = 6.0
+#: Longer than it takes from choosing a key to the ledger's answer that the attempt is entered: 5 s for the limiter at the most,
+#: and 5 s for the ledger. For so long a worker that has a new key does not tell of it yet, so that an attempt under the old
+#: one is in the ledger before anybody believes that there is none.
+ENTERING_SECONDS = 20.0
 #: How long a version of the secret is to be in use: what the shipped policy of audit-keys takes for providers' keys.
 LIFE_DAYS = 90
 

@@ -6,9 +6,10 @@ A value leaves this module only in `SecretVersion.value`, which shows itself to 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
@@ -18,6 +19,7 @@ from steward.clients.before_writing import BeforeWrite
 from steward.clients.keyvault import KeyVaultClient
 from steward.clients.keyvault_asking import READ_SECONDS, ask, ask_once
 from steward.clients.keyvault_errors import VaultRefused
+from steward.clients.keyvault_sdk import Sdk
 from steward.errors import BadInput
 from steward.settings import Settings, Vault
 
@@ -35,19 +37,28 @@ class SecretVersion:
     value: str = field(repr=False)
 
 
-def open_secret_versions(settings: Settings, before_write: BeforeWrite) -> VersionedSecrets:
-    """A client of the settings' vault; use it in `with`. *before_write* is asked right before whatever changes something."""
+@contextmanager
+def open_secret_versions(settings: Settings, before_write: BeforeWrite) -> Generator[VersionedSecrets]:
+    """A client of the settings' vault; *before_write* is asked right before whatever changes something.
+
+    Connections and a token are kept for the next, secrets are not.
+    """
     if settings.vault is None:
         raise BadInput("the settings name no vault", hint="add [vault]; see docs/settings.md")
-    return VersionedSecrets(settings.vault, before_write)
+    yield VersionedSecrets(settings.vault, before_write, _kept(settings.vault))  # pyright: ignore[reportArgumentType]  # frozen: pydantic gives it a hash
+
+
+@lru_cache(maxsize=4)
+def _kept(_vault: Vault) -> dict[int, Sdk]:
+    return {}
 
 
 class VersionedSecrets(KeyVaultClient):
     """Raises as KeyVaultClient does."""
 
-    def __init__(self, vault: Vault, before_write: BeforeWrite) -> None:
+    def __init__(self, vault: Vault, before_write: BeforeWrite, opened: dict[int, Sdk]) -> None:
         super().__init__(vault)
-        self._before_write = before_write
+        self._before_write, self._opened = before_write, opened
 
     def version(self, name: str, version: str = "") -> SecretVersion:
         """A version with its value; the newest where none is named. VaultMissing, VaultRefused for an empty one."""

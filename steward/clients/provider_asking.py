@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
@@ -17,12 +18,18 @@ from steward.clients.before_writing import BeforeWrite, is_write
 TIMEOUT = httpx.Timeout(20.0, connect=5.0)
 
 
+# It reads the machine's certificates, which takes longer than a request.
+_tls = cache(httpx.create_ssl_context)
+
+
 class Asking:
     """Keeps its connections; use it in `with`. *headers* hold the key, and are sent with every request."""
 
     def __init__(self, url: str, headers: Mapping[str, str], before_write: BeforeWrite | None = None) -> None:
         self.url, self._before_write = url.rstrip("/"), before_write
-        self._client = httpx.Client(base_url=self.url, headers=dict(headers), timeout=TIMEOUT, trust_env=False)
+        self._client = httpx.Client(
+            base_url=self.url, headers=dict(headers), timeout=TIMEOUT, trust_env=False, verify=_tls()
+        )
 
     def __enter__(self) -> Self:
         return self

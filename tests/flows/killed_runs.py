@@ -1,4 +1,5 @@
-"""Runs of a flow in a process of their own, which is killed at a step: before its effect, or between effect and record.
+"""Runs of a flow in a process of their own, which is killed at a step: before its effect, or between effect and record; or
+before a call within one.
 
 From a server of forks that has imported the flows already: a process begins in a fraction of a second.
 """
@@ -13,6 +14,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from prefect import tags
+
 from replica import inventory
 from replica.server import Place
 from steward.operations import steps
@@ -21,20 +24,31 @@ from tests.flows.prefect_server import recording_in
 _PATIENCE_SECONDS = 60
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(
-    ["flows.backup_keyring", "flows.seal_ai_attempts", "flows.shred_tenant", "tests.flows.killed_runs"]
+    [
+        "flows.backup_keyring",
+        "flows.rotate_provider_keys",
+        "flows.seal_ai_attempts",
+        "flows.shred_tenant",
+        "tests.flows.killed_runs",
+    ]
 )
 
 
 class Death(NamedTuple):
-    """When a process dies: `before` a step's effect, or `after` it and before that is recorded."""
+    """When a process dies: `before` a step's effect, or `after` it and before that is recorded; or before a `call`."""
 
-    at: Literal["before", "after"]
+    at: Literal["before", "after", "call"]
     step: str
+    """Or the call: `module:Class.method`."""
 
 
-def run_killed(place: Place, settings_file: Path, flow: str, request: dict[str, Any], death: Death) -> None:
-    """Run *flow* (`module.name`) until it is killed by SIGKILL."""
-    process = _forks.Process(target=_run, args=(place, str(settings_file), flow, request, death))
+def run_killed(
+    place: Place, settings_file: Path, flow: str, request: dict[str, Any], death: Death, *, period: str = ""
+) -> None:
+    """Run *flow* (`module.name`) until it is killed by SIGKILL; *period*: of a flow that has none of its own."""
+    process = _forks.Process(
+        target=_run, args=(place, str(settings_file), flow, request, death, *filter(None, [period]))
+    )
     process.start()
     process.join(_PATIENCE_SECONDS)
     if process.is_alive():
@@ -42,11 +56,14 @@ def run_killed(place: Place, settings_file: Path, flow: str, request: dict[str, 
     assert process.exitcode == -signal.SIGKILL, f"{flow} ended with {process.exitcode}, not killed {death}"
 
 
-def _run(place: Place, settings_file: str, flow: str, request: dict[str, Any], death: Death) -> None:
+def _run(place: Place, settings_file: str, flow: str, request: dict[str, Any], death: Death, *periods: str) -> None:
     os.environ |= inventory.environment(place) | {"STEWARD_SETTINGS": settings_file}
-    _plant("_act" if death.at == "before" else "_record", death.step)
+    if death.at == "call":
+        _plant_at_call(*death.step.split(":"))
+    else:
+        _plant("_act" if death.at == "before" else "_record", death.step)
     module, _, name = flow.rpartition(".")
-    with recording_in(place):
+    with recording_in(place), tags(*(f"period:{period}" for period in periods)):
         getattr(import_module(module), name)(request)
 
 
@@ -60,3 +77,8 @@ def _plant(name: str, step: str) -> None:
         return original(held, at, *rest, **values)
 
     setattr(steps, name, dying)
+
+
+def _plant_at_call(module: str, path: str) -> None:
+    owner, _, method = path.rpartition(".")
+    setattr(getattr(import_module(module), owner), method, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
