@@ -5,6 +5,7 @@ from __future__ import annotations
 #: Sent by the flows.
 SENT = frozenset(
     {
+        "steward.ai.key_rotated",
         "steward.ai.sealed",
         "steward.keyring.backed_up",
         "steward.search.compared",
