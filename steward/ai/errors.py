@@ -35,3 +35,11 @@ class SealDiffers(StewardError):
 
 class CatalogUnusable(BadInput):
     """The file of aliases and routes cannot be read, or contradicts itself."""
+
+
+class LimitsUnreadable(StewardError):
+    """A provider lists its limits otherwise than documented: they are not known."""
+
+
+class NoAdministration(BadInput):
+    """The provider's administration cannot be asked for this account."""

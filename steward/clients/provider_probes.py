@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,6 +12,8 @@ from functools import lru_cache
 import httpx
 
 from steward.ai.probing import Probe, ProviderState, classify
+from steward.clients.provider_keys_anthropic import anthropic_headers
+from steward.clients.provider_keys_openai import openai_headers
 from steward.clients.secrets import read_secret
 from steward.errors import StewardError
 from steward.settings import Provider, Settings, Vault
@@ -21,6 +23,7 @@ TIMEOUT_SECONDS = 4.0
 #: Of all of them, our own keys included. One that is not over by then is told as what it is known to be.
 ROUND_SECONDS = 4.5
 _PATH = "/v1/models"
+_HEADERS: Mapping[str, Callable[[str], dict[str, str]]] = {"openai": openai_headers, "anthropic": anthropic_headers}
 
 
 def probe_providers(settings: Settings) -> list[Probe]:
@@ -36,16 +39,9 @@ def probe_providers(settings: Settings) -> list[Probe]:
     return [_told(asking[name], future) for name, future in futures.items()]
 
 
-def api_headers(kind: str, key: str) -> dict[str, str]:
-    """How a key of the provider *kind* is shown to its API."""
-    if kind == "anthropic":
-        return {"x-api-key": key, "anthropic-version": "2023-06-01"}
-    return {"authorization": f"Bearer {key}"}
-
-
 @lru_cache(maxsize=1)
-def certificates() -> ssl.SSLContext:
-    """Reading the machine's certificates costs more than a question."""
+def _certificates() -> ssl.SSLContext:
+    # Reading them costs more than a question.
     return httpx.create_ssl_context()
 
 
@@ -65,7 +61,7 @@ class _Asking:
             return self.unmade(type(error).__name__, f"its key could not be read: {error.message}")
         self.left_at = time.monotonic()
         try:
-            status, is_json = self._answer(api_headers(self.account.kind, key))
+            status, is_json = self._answer(_HEADERS[self.account.kind](key))
         except httpx.TransportError as error:
             if isinstance(error, httpx.LocalProtocolError | httpx.UnsupportedProtocol):
                 # Its text would quote the header, and the key with it.
@@ -80,7 +76,7 @@ class _Asking:
     def _answer(self, headers: Mapping[str, str]) -> tuple[int, bool]:
         # A connection of its own each time: one kept from the last round may be dead without the provider being so.
         with (
-            httpx.Client(timeout=TIMEOUT_SECONDS, verify=certificates(), trust_env=False) as client,
+            httpx.Client(timeout=TIMEOUT_SECONDS, verify=_certificates(), trust_env=False) as client,
             client.stream("GET", self.account.url.rstrip("/") + _PATH, headers=headers) as answer,
         ):
             # The body is not read.
