@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-#: Sent by the flows.
+#: Sent by the flows and the watch.
 SENT = frozenset(
     {
         "steward.ai.key_rotated",
+        "steward.ai.limits.compared",
+        "steward.ai.provider_down",
+        "steward.ai.provider_recovered",
+        "steward.ai.provider_refused",
         "steward.ai.sealed",
         "steward.keyring.backed_up",
         "steward.search.compared",

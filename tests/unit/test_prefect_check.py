@@ -191,8 +191,9 @@ def test_a_cron_that_comes_due_is_taken(cron):
     assert unusable_cron(cron) is None
 
 
-def test_every_event_that_a_task_names_is_known():
-    texts = [path.read_text() for path in (ROOT / "tasks").glob("*.py")]
+def test_every_event_that_a_task_or_the_watch_names_is_known():
+    senders = (ROOT / "tasks", ROOT / "services" / "watch")
+    texts = [path.read_text() for folder in senders for path in folder.glob("*.py")]
     known = [name for name in SENT if any(f'"{name}"' in text for text in texts)]
     verdicts = {f"steward.snapshot.{verdict}" for verdict in ("verified", "refuted", "unknown")}
     assert set(known) | verdicts == SENT
