@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from steward.ai.key_rotation_errors import NewKeyRefused, NotRotatable, PoolEmpty
-from steward.ai.keys import ProviderKey, is_hint_of
+from steward.ai.keys import ProviderKey, is_hint_of, is_made_under
 
 # Tags of the vault's secrets: of NAME's versions, and of those of the pool.
 KEY_ID, OPERATION, REPLACES = "key-id", "steward-operation", "steward-replaces"
@@ -175,4 +175,4 @@ def require_taken(begun: KeysBegun, new: NewKey, *, is_taken: bool) -> None:
 def strays(listed: Sequence[ProviderKey], prefix: str, versions: Sequence[VersionSeen]) -> list[ProviderKey]:
     """Keys that an earlier try made, and that no version of the secret was ever told to hold: nobody can be using them."""
     used = used_keys(versions)
-    return [each for each in listed if each.name.startswith(prefix) and each.id not in used]
+    return [each for each in listed if is_made_under(prefix, each.name) and each.id not in used]

@@ -17,6 +17,7 @@ ENTERING_SECONDS = 20.0
 LIFE_DAYS = 90
 
 _HINT = re.compile(r"(?P<head>[^.*…]*)(?:\.{2,}|\*+|…)(?P<tail>[^.*…]*)")
+_TRY = re.compile("[0-9]+-[0-9]+")
 #: Fewer characters than these would fit keys by chance.
 _LEAST_TAIL = 4
 
@@ -57,3 +58,8 @@ def prefix_of(installation: str, account: str) -> str:
     Another installation may make keys in the same project: it must not find these among its own.
     """
     return f"steward-{installation[:8]}-{account}-"
+
+
+def is_made_under(prefix: str, name: str) -> bool:
+    """Whether *name* is *prefix* and a try's two numbers: the prefix of another account may begin with this one's."""
+    return name.startswith(prefix) and _TRY.fullmatch(name, len(prefix)) is not None
