@@ -22,8 +22,8 @@ from steward.errors import StewardError
 from steward.ratelimit import AsyncLimiter, Policy, Ring, Ticket
 from steward.ratelimit.errors import LimitReached, RateLimitError
 
-#: Requests are on their way for less: a connection is there already, or made within milliseconds.
-POLICY = Policy(tenant_share=0.8)
+#: A ticket is used within two seconds, right before a request's head is written, and what was written arrives within two.
+POLICY = Policy(tenant_share=0.8, dispatch_seconds=4)
 #: How long a ring that had no room is asked before the ledger is.
 TIGHT_SECONDS = 5.0
 

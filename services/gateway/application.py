@@ -146,6 +146,12 @@ class Gateway:
         except Fault as fault:
             told["outcome"] = fault.kind
             await _say(send, fault.status, answers.fault_body(speaks, fault), answers.fault_headers(fault))
+        except asyncio.CancelledError:
+            # Only by a worker that leaves, when the time of what is under way is over.
+            told["outcome"] = "cut_off"
+            if not told.get("begun"):
+                fault = unavailable("this worker is leaving")
+                await _say(send, fault.status, answers.fault_body(speaks, fault), answers.fault_headers(fault))
         except Exception as error:  # noqa: BLE001  a fault of ours is told in the shape of the API, too
             told["outcome"] = "broken"
             _log_where(error)

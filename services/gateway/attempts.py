@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
 
 import httpx
 
-from services.gateway.admission import Admission
+from services.gateway.admission import Admission, Admitted
 from services.gateway.asked import Asked, Request
 from services.gateway.credentials import Credentials
 from services.gateway.metrics import Metrics
@@ -38,11 +38,13 @@ _log = logging.getLogger(__name__)
 class NotAnswered(Exception):
     """The attempt came to nothing before the first token: another may be made."""
 
-    def __init__(self, kind: str, *, is_fault: bool = True) -> None:
+    def __init__(self, kind: str, *, is_fault: bool = True, is_sent: bool = True) -> None:
         super().__init__(kind)
         self.kind = kind
         self.is_fault = is_fault
         """Of the provider, as against ours."""
+        self.is_sent = is_sent
+        """Whether any of it left: an attempt that did not is none."""
 
 
 @dataclass(slots=True)
@@ -94,31 +96,17 @@ class Attempts:
         Raises what the limiter raises and DatabaseUnavailable, nothing being sent then; NotAnswered.
         """
         admitted = await self._admission.admit(request, plan, ordinal, patience_seconds=patience_seconds)
-        attempt, ticket, secret = admitted.attempt, admitted.ticket, admitted.credential.secret
-        try:
-            ticket.send()
-        except TicketDied:
-            self._later(self._ledger.abort(attempt.id, "ticket_died"))
-            self._later(self._limiter.cancel(ticket))
-            raise NotAnswered("ticket_died", is_fault=False) from None
-        return await self._sent(attempt, plan, ticket, self._said(attempt, request.asked, plan, secret))
-
-    async def _sent(self, attempt: Attempt, plan: Plan, ticket: Ticket, request: httpx.Request) -> Sent:
+        attempt, ticket = admitted.attempt, admitted.ticket
+        said = self._said(admitted, request.asked, plan)
         sent_at = time.monotonic()
         try:
-            response = await self._client.send(request, stream=True)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            # Nothing left: the ticket is spent all the same, for whoever says so may be wrong by a packet.
-            self._later(self._ledger.abort(attempt.id, type(error).__name__))
-            self._metrics.attempt(plan.route.name, "not_sent")
-            raise NotAnswered(type(error).__name__) from None
-        except httpx.HTTPError as error:
-            ending = Ending.TIMED_OUT if isinstance(error, httpx.TimeoutException) else Ending.CUT
-            self._unknown(attempt, plan, Outcome(ending=ending, error_class=type(error).__name__))
-            raise NotAnswered(type(error).__name__) from None
-        except asyncio.CancelledError:
-            self._unknown(attempt, plan, Outcome(ending=Ending.CANCELLED))
-            raise
+            async with asyncio.timeout(plan.route.first_byte_seconds if request.asked.is_stream else None):
+                response = await self._client.send(said, stream=True)
+        except (TicketDied, httpx.HTTPError, TimeoutError, asyncio.CancelledError) as error:
+            self._lost(attempt, ticket, plan, error)
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            raise NotAnswered(type(error).__name__, is_sent=ticket.sent) from None
         sent = Sent(attempt, plan, ticket, response, sent_at, reading_of(plan.provider))
         self._observe(ticket.ring, response, sent_at)
         if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
@@ -134,14 +122,29 @@ class Attempts:
             self._observed_at[ring.name] = now
             self._later(self._limiter.observe(ring, seen))
 
-    def _said(self, attempt: Attempt, asked: Asked, plan: Plan, secret: str) -> httpx.Request:
-        headers = {"content-type": "application/json", ATTEMPT_HEADER: str(attempt.id), "accept-encoding": "identity"}
+    def _said(self, admitted: Admitted, asked: Asked, plan: Plan) -> httpx.Request:
+        secret, attempt_id = admitted.credential.secret, str(admitted.attempt.id)
+        headers = {"content-type": "application/json", ATTEMPT_HEADER: attempt_id, "accept-encoding": "identity"}
         if plan.provider == "anthropic":
             headers |= {"anthropic-version": "2023-06-01", **asked.headers, "x-api-key": secret}
         else:
             headers |= {"authorization": f"Bearer {secret}"}
         url = self._settings.providers[plan.route.account].url.rstrip("/") + plan.endpoint
-        return self._client.build_request("POST", url, content=plan.body, headers=headers)
+        extensions = {"trace": _using(admitted.ticket)}
+        return self._client.build_request("POST", url, content=plan.body, headers=headers, extensions=extensions)
+
+    def _lost(self, attempt: Attempt, ticket: Ticket, plan: Plan, error: BaseException) -> None:
+        """There is no answer. Where the ticket was not used, no byte left: nobody was asked, and nothing is owed."""
+        if not ticket.sent:
+            self._metrics.attempt(plan.route.name, "not_sent")
+            self._later(self._ledger.abort(attempt.id, type(error).__name__))
+            self._later(self._limiter.cancel(ticket))
+        elif isinstance(error, asyncio.CancelledError):
+            self._unknown(attempt, plan, Outcome(ending=Ending.CANCELLED))
+        else:
+            timed_out = isinstance(error, httpx.TimeoutException | TimeoutError)
+            ending = Ending.TIMED_OUT if timed_out else Ending.CUT
+            self._unknown(attempt, plan, Outcome(ending=ending, error_class=type(error).__name__))
 
     # How it ends. Whoever answers a caller does not wait for it: the worker does, before it leaves.
 
@@ -216,6 +219,16 @@ class Attempts:
         """Before the worker leaves: everything it knows is in the ledger."""
         while self._ending:
             await asyncio.wait(self._ending)
+
+
+def _using(ticket: Ticket) -> Callable[[str, Any], Awaitable[None]]:
+    """Right before the head is written, with the connection there: making one may have taken longer than a ticket lives."""
+
+    async def trace(event: str, _info: Any) -> None:
+        if event == "http11.send_request_headers.started":
+            ticket.send()
+
+    return trace
 
 
 async def _told(ending: Coroutine[Any, Any, None]) -> None:

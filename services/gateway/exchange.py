@@ -46,6 +46,14 @@ class Whole:
     body: bytes
 
 
+class _NotAsked(Exception):
+    """Nothing was sent to a route, for no fault of its own."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
+
+
 class Exchange:
     """All that a worker needs to serve requests."""
 
@@ -64,19 +72,17 @@ class Exchange:
     async def answer(self, request: Request) -> Whole | AsyncGenerator[bytes]:
         """A whole answer, or a stream whose first token is there. Raises Fault where no route gave any."""
         asked = request.asked
-        plans = self._plans(asked)
+        plans = await self._open_ones(self._plans(asked))
         self._budget.request()
-        reached: list[Fault] = []
+        not_asked: list[Fault] = []
         ordinal = 0
         for each in plans:
-            if not await self._is_open(each, plans):
-                continue
             if ordinal and not self._budget.retry():
                 break
             try:
                 sent = await self._sent(request, each, ordinal + 1, last=each is plans[-1])
-            except LimitReached as limit:
-                reached.append(Fault(429, "limited", limit.message, limit.retry_after_seconds))
+            except _NotAsked as why:
+                not_asked.append(why.fault)
                 continue
             except NotAnswered as failed:
                 ordinal += 1
@@ -87,7 +93,7 @@ class Exchange:
                 return await self._begun(asked, sent)
             except NotAnswered as failed:
                 self._failed(each, failed)
-        raise _none(ordinal, reached)
+        raise _none(ordinal, not_asked)
 
     def _plans(self, asked: Asked) -> list[Plan]:
         routes = self._catalog.routes(asked.alias)
@@ -104,11 +110,13 @@ class Exchange:
             raise Fault(400, "invalid", f"no route of this model can be asked that: {why}")
         return plans
 
-    async def _is_open(self, each: Plan, plans: Sequence[Plan]) -> bool:
-        doors = {other.route.name: self._health.now.get(other.route.name, UNUSED).door for other in plans}
-        if doors[each.route.name] is Door.OPEN or Door.OPEN not in doors.values():
-            return True
-        return await self._health.may_probe(each.route.name)
+    async def _open_ones(self, plans: list[Plan]) -> list[Plan]:
+        """Those of routes that are not shut, and all of them where all are. First a shut one, if it is time to see how it is."""
+        shut = [each for each in plans if self._health.now.get(each.route.name, UNUSED).door is Door.SHUT]
+        if len(shut) == len(plans):
+            return plans
+        looked_at = [each for each in shut if await self._health.may_probe(each.route.name)]
+        return [*looked_at[:1], *(each for each in plans if each not in shut)]
 
     async def _sent(self, request: Request, each: Plan, ordinal: int, *, last: bool) -> Sent:
         try:
@@ -117,10 +125,17 @@ class Exchange:
             return await self._attempts.send(request, each, ordinal, patience_seconds=patience)
         except NeverFits as never:
             raise Fault(400, "invalid", never.message) from None
+        except LimitReached as limit:
+            raise _NotAsked(Fault(429, "limited", limit.message, limit.retry_after_seconds)) from None
         except LimiterUnavailable:
-            raise unavailable("nobody knows what is left of the provider's limit") from None
+            # Of this route: another one's count may lie on a host that is well.
+            raise _NotAsked(unavailable("nobody knows what is left of the provider's limit")) from None
         except DatabaseUnavailable:
             raise unavailable("the ledger cannot be written, and nothing is sent without it") from None
+        except NotAnswered as failed:
+            if failed.kind == "TicketDied":
+                raise _NotAsked(unavailable("this worker is too busy to send in time")) from None
+            raise
 
     async def _begun(self, asked: Asked, sent: Sent) -> Whole | AsyncGenerator[bytes]:
         """Raises NotAnswered while nothing has been said to the caller."""
@@ -245,8 +260,8 @@ async def _from(first: bytes, stream: AsyncGenerator[bytes]) -> AsyncGenerator[b
         await stream.aclose()
 
 
-def _none(attempts: int, reached: Sequence[Fault]) -> Fault:
+def _none(attempts: int, not_asked: Sequence[Fault]) -> Fault:
     """What a caller is told where no route answered."""
-    if reached and not attempts:
-        return min(reached, key=lambda fault: fault.retry_after_seconds or 0.0)
+    if not_asked and not attempts:
+        return min(not_asked, key=lambda fault: fault.retry_after_seconds or 0.0)
     return Fault(502, "upstream", f"no provider answered, in {attempts} attempts", 1.0)

@@ -17,6 +17,8 @@ from steward.clients.redis import AsyncRedisCluster
 
 SHARE_SECONDS = 1.0
 _KINDS = {"a": "answered", "f": "failed", "t": "first_token_ms"}
+#: The second is no kind of the first.
+_AWAY = (exceptions.RedisError, exceptions.RedisClusterException)
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +30,8 @@ class HealthBoard:
         self._redis, self._routes, self._metrics = redis, tuple(sorted(set(routes))), metrics
         self._unshared: dict[str, Counter[str]] = {}
         self._now: dict[str, Health] = {}
+        self._asked_at: dict[str, float] = {}
+        self._ahead = time.time() - time.monotonic()
         self._sharing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -52,23 +56,39 @@ class HealthBoard:
         self._add(route, f=1)
 
     async def may_probe(self, route: str) -> bool:
-        """Whether this worker is the one that looks at a shut route in this second."""
+        """Whether this worker is the one that looks at a shut route in this second. It asks the others once a second."""
+        if time.monotonic() < self._asked_at.get(route, 0.0) + PROBE_SECONDS:
+            return False
+        self._asked_at[route] = time.monotonic()
         try:
             key = f"gateway:{{{route}}}:probe"
             return bool(await self._redis.set(key, 1, nx=True, px=int(PROBE_SECONDS * 1000)))
-        except exceptions.RedisError:
+        except _AWAY:
             return False
 
     def _add(self, route: str, **counts: int) -> None:
-        number = slice_of(time.time())
+        number = slice_of(self._time())
         self._unshared.setdefault(route, Counter()).update({f"{number}:{kind}": n for kind, n in counts.items()})
+
+    def _time(self) -> float:
+        """Redis's: workers whose own clocks differ would each look at slices of their own, and take away others'."""
+        return self._ahead + time.monotonic()
+
+    async def _read_time(self) -> None:
+        node = self._redis.get_node_from_key(self._routes[0])
+        seconds, microseconds = cast("list[Any]", await self._redis.execute_command("TIME", target_nodes=node))
+        self._ahead = int(seconds) + int(microseconds) / 1e6 - time.monotonic()
 
     async def _share_for_ever(self) -> None:
         while True:
+            try:
+                await self._read_time()
+            except _AWAY as error:
+                _log.warning("health goes by the time as it was: %s", type(error).__name__)
             for route in self._routes:
                 try:
                     await self._share(route)
-                except exceptions.RedisError as error:
+                except _AWAY as error:
                     _log.warning("the health of %s is not shared: %s", route, type(error).__name__)
             await asyncio.sleep(SHARE_SECONDS)
 
@@ -79,7 +99,7 @@ class HealthBoard:
         if counts:
             await self._redis.expire(key, 2 * WINDOW)
         told = cast("dict[str, Any]", await self._redis.hgetall(key))
-        now = time.time()
+        now = self._time()
         health = self._now[route] = assess(_seen(told), now)
         self._metrics.route(route, health.score, is_shut=health.door is Door.SHUT)
         if old := [field for field in told if int(field.partition(":")[0]) < slice_of(now - WINDOW)]:

@@ -35,6 +35,9 @@ class Route(_Frozen):
     model: _Name
     weight: float = Field(default=1.0, gt=0, le=1000)
     most_output_tokens: int = Field(ge=0, description="where the caller names none, and never more")
+    first_byte_seconds: float = Field(
+        default=30.0, ge=1, le=120, description="a stream that did not begin is asked elsewhere"
+    )
     limits: RouteLimits
 
     @property

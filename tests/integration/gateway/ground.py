@@ -51,6 +51,13 @@ CATALOG = {
         # Nearly always OpenAI first.
         {"name": "chat", "route": [{**OPENAI, "weight": 1000}, {**ANTHROPIC, "weight": 0.001}]},
         {"name": "embeddings", "route": [EMBEDDINGS]},
+        {
+            "name": "prompt",
+            "route": [
+                {**OPENAI, "model": "gpt-4o-mini", "weight": 1000, "first_byte_seconds": 1},
+                {**ANTHROPIC, "weight": 0.001},
+            ],
+        },
         {"name": "small", "route": [{**ANTHROPIC, "model": "claude-haiku-5-5", "limits": {"requests": 2}}]},
     ]
 }

@@ -102,7 +102,7 @@ def test_coroutines_at_once(gateway, twins):
 
 
 def test_both_list_the_models_there_are(gateway):
-    names = ["gpt", "claude", "chat", "embeddings", "small"]
+    names = ["gpt", "claude", "chat", "embeddings", "prompt", "small"]
     assert [model.id for model in gateway.openai().models.list()] == names
     assert [model.id for model in gateway.anthropic().models.list()] == names
     assert gateway.openai().models.retrieve("chat").id == gateway.anthropic().models.retrieve("chat").id == "chat"
