@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from steward.ai.health_report import HealthReport, ProvidersNotWell
 from steward.settings import load
 from steward.verdicts import Verdict
-from tasks.provider_health import ask_providers, publish_health, read_watch
+from tasks.provider_health import ask_providers, in_time, publish_health, read_watch
 
 
 class HealthRequest(BaseModel):
@@ -42,7 +42,7 @@ def watch_ai_health(request: HealthRequest = NOW) -> HealthReport | State[Any]:
     if not load().providers:
         return Completed(name="NothingToTell", message="the settings name no provider of AI")
     asked = ask_providers.submit() if request.probe_now else None
-    history = read_watch()
+    history = in_time(read_watch.submit())
     report = publish_health(asked.result() if asked else [], history)
     if report.verdict is not Verdict.VERIFIED:
         raise ProvidersNotWell(report)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import pytest
 from prefect import State
 
+import tasks.provider_health
 from flows.watch_ai_health import HealthRequest, watch_ai_health
 from services.watch.providers import Providers
 from services.watch.situation import Situation
 from steward.ai.health_report import ProvidersNotWell
 from steward.ai.probing import ProviderState
+from steward.clients import postgres
 from steward.operations.ledger import Ledger
 from steward.verdicts import Verdict
 from tests.flows.prefect_server import artifact, recording_in
 from tests.flows.provider_ground import provider_ground, written
 from tests.integration.attempts_ground import asked, completed, with_ledger
+from tests.integration.closed_doors import silent_port
 from tests.integration.fresh_database import changed
 from tests.integration.providers.ground import Twins
 
@@ -98,11 +101,15 @@ def test_from_a_silent_watch_to_a_report_that_is_verified_to_an_outage(settings,
 
 
 def test_with_the_database_away_it_tells_what_providers_answer(settings, tmp_path, monkeypatch):
-    away = changed(settings, "postgres", url="postgresql://steward@127.0.0.1:9/steward")
-    monkeypatch.setenv("STEWARD_SETTINGS", str(written(away, tmp_path)))
-    report = refused(HealthRequest())
-    assert (report.verdict, [each.state for each in report.accounts]) == (Verdict.UNKNOWN, [UP, UP])
-    assert "PostgreSQL at 127.0.0.1:9" in report.findings[0]
+    monkeypatch.setattr(tasks.provider_health, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(postgres, "CONNECT_TIMEOUT_SECONDS", 2)
+    with silent_port() as hanging:
+        for port, told in ((9, "PostgreSQL at 127.0.0.1:9"), (hanging, "no answer within 0.5 s")):
+            away = changed(settings, "postgres", url=f"postgresql://steward@127.0.0.1:{port}/steward")
+            monkeypatch.setenv("STEWARD_SETTINGS", str(written(away, tmp_path)))
+            report = refused(HealthRequest())
+            assert (report.verdict, [each.state for each in report.accounts]) == (Verdict.UNKNOWN, [UP, UP])
+            assert told in report.findings[0]
 
 
 def test_settings_without_a_provider_are_nothing_to_tell(settings, tmp_path, monkeypatch):
