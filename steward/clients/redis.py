@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from redis._parsers import AsyncCommandsParser
 from redis.asyncio.cluster import ClusterNode as AsyncClusterNode
 from redis.asyncio.cluster import RedisCluster as AsyncRedisCluster
 from redis.asyncio.retry import Retry as AsyncRetry
@@ -75,6 +76,7 @@ async def open_async_redis(
             ssl=described.tls,
             **options,
         )
+        client.commands_parser = _CommandsReadOnce()
         if described.tls:
             redis_tls.use(client, redis_tls.trusting(described))
         try:
@@ -155,3 +157,13 @@ class _Passwords(CredentialProvider):
     async def get_credentials_async(self) -> tuple[str, str]:
         # A vault may take seconds, in which the loop has others to serve.
         return await asyncio.to_thread(self.get_credentials)
+
+
+class _CommandsReadOnce(AsyncCommandsParser):
+    """The table of commands, which tells where their keys are. It is long, and read anew each time the cluster is learned:
+    40 ms of a processor for every question while a master is away, and so for every request of a busy gateway.
+    """
+
+    async def initialize(self, node: AsyncClusterNode | None = None) -> None:
+        if not self.commands:
+            await super().initialize(node)
