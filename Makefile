@@ -48,26 +48,24 @@ down:  ## stop the replica
 status:  ## the replica's servers: ports, pids, memory, health
 	@$(BIN)/python -m replica status
 
-# Three at a time, for most of them wait for servers: those with Elasticsearch; those of keys and of AI, with the unit tests
-# before them; and the others. Each lane has a replica of its own, and takes about as long as another.
-KEYS_AND_AI := $(wildcard $(addprefix tests/, integration/ratelimit integration/providers integration/gateway \
-	integration/test_redis*.py integration/test_attempts*.py flows/test_seal_ai_attempts.py \
-	integration/exposure integration/keyvault integration/test_customers_*.py drills/test_keys.py))
+# Three at a time, for most of them wait for servers, each lane with a replica of its own: one with Elasticsearch, one that
+# runs the unit tests before it starts any. What needs no Elasticsearch is taken, file by file, by whoever comes to it first.
 WITHOUT_SEARCH := -m without_search --servers postgres,redis-1,prefect,worker,s3,keyvault,watch
 
 test: setup  ## every test, on real servers, in three lanes side by side
 	@folder=$$(mktemp -d)
-	$(BIN)/python -m pytest $(WITHOUT_SEARCH) $(KEYS_AND_AI:%=--ignore=%) >"$$folder/others" 2>&1 & others=$$!
+	shared="--ignore tests/unit --ignore tests/contract --shared $$folder/taken"
+	$(BIN)/python -m pytest $(WITHOUT_SEARCH) $$shared >"$$folder/first" 2>&1 & first=$$!
 	{ status=0
 	  $(BIN)/python -m pytest tests/unit tests/contract || status=$$?
-	  $(BIN)/python -m pytest $(WITHOUT_SEARCH) $(KEYS_AND_AI) || status=$$?
-	  exit $$status; } >"$$folder/keys-and-ai" 2>&1 & keys=$$!
-	trap 'kill $$others $$keys 2>/dev/null || true; rm -rf "$$folder"' EXIT
+	  $(BIN)/python -m pytest $(WITHOUT_SEARCH) $$shared || status=$$?
+	  exit $$status; } >"$$folder/second" 2>&1 & second=$$!
+	trap 'kill $$first $$second 2>/dev/null || true; rm -rf "$$folder"' EXIT
 	status=0
-	$(BIN)/python -m pytest -m "not without_search" --ignore tests/unit --ignore tests/contract || status=$$?
-	wait $$others || status=$$?
-	wait $$keys || status=$$?
-	cat "$$folder/keys-and-ai" "$$folder/others"
+	$(BIN)/python -m pytest $$shared || status=$$?
+	wait $$first || status=$$?
+	wait $$second || status=$$?
+	cat "$$folder/first" "$$folder/second"
 	exit $$status
 
 test-unit: $(VENV)/.made  ## the tests that need no server, in seconds

@@ -20,6 +20,7 @@ from replica.server import Place
 from replica.servers import SERVERS
 from steward.errors import StewardError
 from steward.settings import Settings, load
+from tests import lanes
 from tests.integration.fresh_database import superuser
 
 _PREFIX = "steward-test-"
@@ -28,6 +29,22 @@ _PREFIX = "steward-test-"
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--replica", type=Path, default=None, metavar="DIR", help="use the replica at DIR and leave it up")
     parser.addoption("--servers", default="", metavar="NAME,…", help="only these of its servers, and what they need")
+    parser.addoption("--shared", type=Path, default=None, metavar="DIR", help="run what no other run has taken there")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--shared"):
+        lanes.order(items)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    folder = session.config.getoption("--shared")
+    # What could not be collected is pytest's own to tell.
+    if not folder or session.testsfailed or session.config.option.collectonly:
+        return None
+    lanes.run(session, folder)
+    return True
 
 
 def _up(folder: Path, only: str) -> Place:

@@ -1,0 +1,59 @@
+"""Test files that several runs of pytest share, `--shared DIR`: whoever comes to a file first runs it.
+
+So the lanes of `make test` end together on any machine, and no list says who runs what. What is not marked `without_search`
+is not shared, and runs first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+
+def order(items: list[pytest.Item]) -> None:
+    """What only this run can do comes first; otherwise as it was."""
+    items.sort(key=_is_shared)
+
+
+def run(session: pytest.Session, folder: Path) -> None:
+    """As pytest does, with those items alone that are this run's."""
+    mine = taken(session.items, folder)
+    item = next(mine, None)
+    while item is not None:
+        # Taken before this one ends: what pytest tears down with it depends on what comes next.
+        following = next(mine, None)
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        if session.shouldfail:
+            raise session.Failed(session.shouldfail)
+        if session.shouldstop:
+            raise session.Interrupted(session.shouldstop)
+        item = following
+
+
+def taken(items: Iterable[pytest.Item], folder: Path) -> Iterator[pytest.Item]:
+    """Those of *items* that are not shared, and those of files that nobody took before."""
+    mine = dict[str, bool]()
+    for item in items:
+        file = item.nodeid.partition("::")[0]
+        if not _is_shared(item):
+            yield item
+            continue
+        if file not in mine:
+            mine[file] = _take(folder / file.replace("/", "+"))
+        if mine[file]:
+            yield item
+
+
+def _is_shared(item: pytest.Item) -> bool:
+    return item.get_closest_marker("without_search") is not None
+
+
+def _take(mark: Path) -> bool:
+    mark.parent.mkdir(exist_ok=True)
+    try:
+        mark.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
