@@ -81,14 +81,15 @@ class Gateway:
             AttemptLedger(self._settings, self._name, credentials=lambda: credentials.versions)
         )
         limits = httpx.Limits(max_connections=2000, max_keepalive_connections=500, keepalive_expiry=30.0)
-        client = await opened.enter_async_context(httpx.AsyncClient(timeout=TIMEOUT, limits=limits, trust_env=False))
+        transport = await opened.enter_async_context(httpx.AsyncHTTPTransport(limits=limits, trust_env=False))
         limiter = async_limiter_over(redis, redis_user(self._settings, "gateway"))
         attempts = Attempts(
             self._settings,
             ledger=ledger,
             limiter=limiter,
             credentials=credentials,
-            client=client,
+            transport=transport,
+            timeout=TIMEOUT,
             metrics=self._metrics,
         )
         opened.push_async_callback(attempts.all_ended)

@@ -81,11 +81,14 @@ class Attempts:
         ledger: AttemptLedger,
         limiter: AsyncLimiter,
         credentials: Credentials,
-        client: httpx.AsyncClient,
+        transport: httpx.AsyncHTTPTransport,
+        timeout: httpx.Timeout,
         metrics: Metrics,
     ) -> None:
-        self._settings, self._ledger, self._limiter = settings, ledger, limiter
-        self._client, self._metrics = client, metrics
+        self._ledger, self._limiter = ledger, limiter
+        # Below httpx's client: no redirect is followed, no cookie kept, no proxy looked for.
+        self._transport, self._timeout, self._metrics = transport, timeout.as_dict(), metrics
+        self._urls = {name: httpx.URL(account.url) for name, account in settings.providers.items()}
         self._admission = Admission(ledger, limiter, credentials, metrics, self._later)
         self._ending: set[asyncio.Task[None]] = set()
         self._observed_at: dict[str, float] = {}
@@ -101,7 +104,7 @@ class Attempts:
         sent_at = time.monotonic()
         try:
             async with asyncio.timeout(plan.route.first_byte_seconds if request.asked.is_stream else None):
-                response = await self._client.send(said, stream=True)
+                response = await self._transport.handle_async_request(said)
         except (TicketDied, httpx.HTTPError, TimeoutError, asyncio.CancelledError) as error:
             self._lost(attempt, ticket, plan, error)
             if isinstance(error, asyncio.CancelledError):
@@ -129,9 +132,9 @@ class Attempts:
             headers |= {"anthropic-version": "2023-06-01", **asked.headers, "x-api-key": secret}
         else:
             headers |= {"authorization": f"Bearer {secret}"}
-        url = self._settings.providers[plan.route.account].url.rstrip("/") + plan.endpoint
-        extensions = {"trace": _using(admitted.ticket)}
-        return self._client.build_request("POST", url, content=plan.body, headers=headers, extensions=extensions)
+        url = self._urls[plan.route.account].copy_with(path=plan.endpoint)
+        extensions = {"timeout": self._timeout, "trace": _using(admitted.ticket)}
+        return httpx.Request("POST", url, content=plan.body, headers=headers, extensions=extensions)
 
     def _lost(self, attempt: Attempt, ticket: Ticket, plan: Plan, error: BaseException) -> None:
         """There is no answer. Where the ticket was not used, no byte left: nobody was asked, and nothing is owed."""
