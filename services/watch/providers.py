@@ -81,7 +81,7 @@ class Providers:
     def _tell(self, probe: Probe, found: Standing) -> None:
         if record_news(self._at.ledger, _EVENTS[found.state], probe, found):
             name = "PROVIDER WELL" if found.state in ANSWERING else f"PROVIDER {found.state.upper()}"
-            say(name, account=probe.account, since=found.since, because=probe.error_class)
+            say(name, account=probe.account, since=f"{found.since:%Y-%m-%dT%H:%M:%SZ}", because=probe.error_class)
 
     def _lost(self, error: Exception) -> None:
         told = error.message if isinstance(error, StewardError) else f"{type(error).__name__}: {error}"
