@@ -11,6 +11,7 @@ import hashlib
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -34,13 +35,16 @@ FIELDS = {"email": ("enc", "blind"), "born": ("enc",), "notes": ("enc",)}
 TABLE = "customers"
 #: By name: these are shown with each request.
 _NO_SECRETS = {"s3.access"}
+#: Of the replica's secrets those that are in its vault too: its providers' keys, and not their administrations'.
+_PROVIDERS = ("providers.key_", "providers.apikey_")
 
 
 def replica_secrets(place: Place) -> Iterator[Secret]:
     """Passwords of databases and stores, client secrets of the login, keys of Prefect and of evidence."""
     for path in sorted((place.state / "secrets").iterdir()):
         if path.name not in _NO_SECRETS and not path.name.startswith("."):
-            yield Secret("password", path.name, path.read_bytes().strip())
+            kind = "provider key" if path.name.startswith(_PROVIDERS) else "password"
+            yield Secret(kind, path.name, path.read_bytes().strip())
     key = load_pem_private_key((place.state / "keys" / "evidence.key").read_bytes(), None)
     yield Secret("private number", "evidence", key.private_bytes_raw())
     issuer = KeyVault().data(place) / "issuer.key"
@@ -50,13 +54,27 @@ def replica_secrets(place: Place) -> Iterator[Secret]:
     yield Secret("private number", "seal of the vault's backups", (KeyVault().data(place) / "seal.key").read_bytes())
 
 
+def vault_values(place: Place, names: set[str]) -> Iterator[Secret]:
+    """Every version of the vault's secrets that *names* begin, disabled and deleted ones too."""
+    query = (
+        "SELECT o.name, v.version, v.material FROM versions v JOIN objects o ON o.id = v.object WHERE o.kind = 'secret'"
+    )
+    with closing(sqlite3.connect(f"file:{_vault_store(place)}?mode=ro", uri=True)) as store:
+        for name, version, material in store.execute(query).fetchall():
+            if name.startswith(tuple(names)):
+                yield Secret("provider key", f"{name}/{version}", material)
+
+
+def _vault_store(place: Place) -> Path:
+    return KeyVault().data(place) / "vault.db"
+
+
 def vault_keys(place: Place, names: set[str]) -> dict[str, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey]:
     """Every version of the vault's keys *names*, the private halves, by NAME/VERSION: enabled or not."""
     query = (
         "SELECT o.name, v.version, v.material FROM versions v JOIN objects o ON o.id = v.object WHERE o.kind = 'key'"
     )
-    path = KeyVault().data(place) / "vault.db"
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as store:
+    with closing(sqlite3.connect(f"file:{_vault_store(place)}?mode=ro", uri=True)) as store:
         rows = store.execute(query).fetchall()
     return {f"{name}/{version}": jwk.from_bytes(material).private for name, version, material in rows if name in names}
 

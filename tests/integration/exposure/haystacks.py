@@ -17,17 +17,18 @@ from tests.integration.exposure.scanning import Haystack
 from tests.integration.fresh_database import superuser
 
 _PASSWORDS, _NUMBERS, _KEYS = {"password"}, {"private number", "private key"}, {"private key"}
+_PROVIDER_KEYS = {"provider key"}
 #: The one kind of secret that each of these is there to keep, by its path in the replica's folder; 0600, or closed by its
 #: folder. Everything else is looked for in these too.
 KEPT: Mapping[str, set[str]] = {
-    "secrets": _PASSWORDS,
+    "secrets": _PASSWORDS | _PROVIDER_KEYS,
     "environment": _PASSWORDS,
     "programs": _PASSWORDS,
     "s3/identities.json": _PASSWORDS,
     "certificates": _KEYS,
     "keys/evidence.key": _NUMBERS,
-    "keyvault/vault/vault.db": _NUMBERS,
-    "keyvault/vault/vault.db-wal": _NUMBERS,
+    "keyvault/vault/vault.db": _NUMBERS | _PROVIDER_KEYS,
+    "keyvault/vault/vault.db-wal": _NUMBERS | _PROVIDER_KEYS,
     "keyvault/vault/issuer.key": _NUMBERS,
     "keyvault/vault/seal.key": _NUMBERS,
     # The password by which a node asks its master for the data: Redis takes it from its configuration alone.

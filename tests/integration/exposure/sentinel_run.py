@@ -32,6 +32,7 @@ from demo.customers.site import Site
 from flows.audit_keys import audit_keys
 from flows.backup_keyring import backup_keyring
 from flows.monthly_key_rotation import monthly_key_rotation
+from flows.rotate_provider_keys import rotate_provider_keys
 from flows.shred_tenant import shred_tenant
 from replica import inventory
 from replica.server import Place
@@ -42,16 +43,24 @@ from steward.enrolment import enrol
 from steward.keys.golden import GOLDEN_TENANT
 from steward.settings import Settings, load
 from tests.flows.durable_ground import ended, wait_for
+from tests.flows.provider_keys_ground import Account, Ground
 from tests.integration.exposure import haystacks, lingering_application, lingering_flow
-from tests.integration.exposure.existing import replica_secrets, tenant_secrets, vault_keys, vault_secrets
+from tests.integration.exposure.existing import (
+    replica_secrets,
+    tenant_secrets,
+    vault_keys,
+    vault_secrets,
+    vault_values,
+)
 from tests.integration.exposure.needles import Secret
 from tests.integration.exposure.scanning import Haystack
 from tests.integration.fresh_database import superuser
+from tests.integration.providers.ground import Twins
 from tests.keyring_ground import keyring_ground
 
 TENANTS = ["kept", "damaged", "erased"]
 ROWS = 3
-FLOWS = [monthly_key_rotation, backup_keyring, shred_tenant, audit_keys]
+FLOWS = [monthly_key_rotation, backup_keyring, rotate_provider_keys, shred_tenant, audit_keys]
 _OUTPUT = "application.log"
 
 
@@ -67,6 +76,8 @@ class SentinelRun:
     secrets: set[Secret] = field(default_factory=set)
     runs: dict[str, Any] = field(default_factory=dict)
     """Flow runs' ids by flow."""
+    account: Account | None = None
+    """At the providers' twins, that gets another key."""
 
     def memory(self, name: str) -> bytes:
         """Of a flow's process, or the application's."""
@@ -82,6 +93,7 @@ class SentinelRun:
         yield from haystacks.written_ahead(self.place, self.began)
         yield from haystacks.files(self.place.state, name="replica")
         yield from haystacks.files(self.folder / "output", name="output")
+        yield from haystacks.files(self.folder / "twins", name="twins", kept={"secrets": {"provider key", "password"}})
         yield from haystacks.files(Path.home() / ".prefect", name="Prefect's home of this user")
         for bucket in (self.settings.objects.evidence_bucket, self.settings.objects.backup_bucket):
             yield from haystacks.objects(self.settings, bucket, self.began)
@@ -105,18 +117,29 @@ class SentinelRun:
 def sentinel_run(place: Place, folder: Path) -> Generator[SentinelRun]:
     """All of it; the databases and the bucket are dropped afterwards."""
     began = time.time()
-    for name in ("memory", "output"):
+    for name in ("memory", "output", "twins"):
         (folder / name).mkdir(mode=0o700)
-    with _removed(folder / "memory"), keyring_ground(inventory.settings_file(place), folder) as ground:
+    with (
+        _removed(folder / "memory"),
+        _twins(folder / "twins") as twins,
+        keyring_ground(inventory.settings_file(place), folder) as ground,
+    ):
         settings = _with_own_kek(ground.file)
         run = SentinelRun(place, settings, folder, began)
-        run.secrets |= set(replica_secrets(place))
+        run.secrets |= {*replica_secrets(place), *_secrets_of(twins)}
+        run.account = Ground(place, twins, settings, ground.file).account("openai")
         _serve_customers(run)
         # So that the rotation has a finding to tell of.
         _turn_a_bit(settings)
         _collect(run)
         with _deployed(ground.file, folder / "memory") as deployments:
-            _run_side_by_side(run, deployments, {monthly_key_rotation.name: _ROTATION, backup_keyring.name: {}})
+            other_key = {"request": {"account": run.account.name, "reason": "a test of what is left behind"}}
+            first = {
+                monthly_key_rotation.name: _ROTATION,
+                rotate_provider_keys.name: other_key,
+                backup_keyring.name: {},
+            }
+            _run_side_by_side(run, deployments, first)
             _collect(run)
             # The bit turned back: what the erasure proves of others is another thing.
             _turn_a_bit(settings)
@@ -132,6 +155,22 @@ def _removed(folder: Path) -> Generator[None]:
         yield
     finally:
         shutil.rmtree(folder)
+
+
+@contextmanager
+def _twins(folder: Path) -> Generator[Twins]:
+    twins = Twins(folder)
+    twins.start()
+    try:
+        yield twins
+    finally:
+        twins.kill()
+
+
+def _secrets_of(twins: Twins) -> Iterator[Secret]:
+    """Keys that the twins know from the start, their administrations' too."""
+    for path in sorted((twins.folder / "secrets").iterdir()):
+        yield Secret("password", f"twins' {path.name}", path.read_bytes().strip())
 
 
 _ROTATION = {
@@ -209,7 +248,7 @@ def _collect(run: SentinelRun) -> None:
     """What exists now, before a later step destroys some of it."""
     kek = run.settings.keyring.kek
     keys = vault_keys(run.place, {kek, SIGNING})
-    run.secrets |= set(vault_secrets(keys))
+    run.secrets |= {*vault_secrets(keys), *vault_values(run.place, {run.account.secret})}
     run.secrets |= set(tenant_secrets(run.settings, {name: key for name, key in keys.items() if name.startswith(kek)}))
 
 

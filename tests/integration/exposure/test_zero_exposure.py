@@ -43,6 +43,10 @@ def test_the_flows_did_what_they_are_for(ran):
     assert statement(ran, "backup-keyring").verdict is Verdict.VERIFIED
     assert statement(ran, "shred-tenant").verdict is Verdict.VERIFIED
     assert statement(ran, "audit-keys").findings
+    provider = statement(ran, "rotate-provider-keys")
+    assert (provider.verdict, len(provider.figures["revoked"])) == (Verdict.VERIFIED, 1)
+    # What it replaced, what it made, and where that lay meanwhile.
+    assert sum(secret.name.startswith(ran.account.secret) for secret in ran.secrets) == 3
 
 
 def test_all_that_existed_is_looked_for(ran):
@@ -52,12 +56,14 @@ def test_all_that_existed_is_looked_for(ran):
         if secret.kind == "master key":
             generations[secret.name.partition("/")[0]] += 1
     assert generations == dict.fromkeys(generations, 2)
-    assert {"plaintext", "password", "private number", "master key", "field key", "record key"} == {
+    assert {"plaintext", "password", "private number", "master key", "field key", "record key", "provider key"} == {
         secret.kind for secret in ran.secrets
     }
 
 
-@pytest.mark.parametrize("flow", ["monthly-key-rotation", "backup-keyring", "shred-tenant", "audit-keys"])
+@pytest.mark.parametrize(
+    "flow", ["monthly-key-rotation", "backup-keyring", "rotate-provider-keys", "shred-tenant", "audit-keys"]
+)
 def test_each_flow_told_all_that_it_could_be_made_to_tell(ran, flow):
     run = ran.runs[flow]
     loggers = {
@@ -65,6 +71,7 @@ def test_each_flow_told_all_that_it_could_be_made_to_tell(ran, flow):
         for (name,) in ran.ask_prefect("SELECT name FROM log WHERE flow_run_id = %s AND level = 10", run)
     }
     assert {"botocore", "urllib3", "msal"} <= loggers
+    assert flow != "rotate-provider-keys" or "httpcore" in loggers
     assert ran.ask_prefect("SELECT 1 FROM artifact WHERE flow_run_id = %s", run)
     related = ran.ask_prefect("SELECT 1 FROM event_resources WHERE resource_id = %s", f"prefect.flow-run.{run}")
     assert len(related) > 3
