@@ -26,6 +26,7 @@ _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(
     [
         "flows.backup_keyring",
+        "flows.limit_drift",
         "flows.rotate_provider_keys",
         "flows.seal_ai_attempts",
         "flows.shred_tenant",

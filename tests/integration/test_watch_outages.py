@@ -52,6 +52,8 @@ def test_with_prefect_away_and_a_database_that_is_not_migrated_it_says_what_is_m
         metrics = watch.get("/metrics").text
         assert 'steward_operation_overdue{name="night",subject="a"} 1.0' in metrics
         assert "steward_watch_prefect_up 0.0" in metrics
+        # Neither is in the way of asking providers, whatever these answer.
+        until(lambda: "steward_ai_provider_state{" in watch.get("/metrics").text, 20, "probe of a provider")
         assert "prefect: Prefect does not answer" in watch.get("/healthz").text
         verified(Ledger(database))
         until(lambda: watch.says(" recovered "), 20, "line that it is well again")
