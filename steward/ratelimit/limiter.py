@@ -16,7 +16,7 @@ from steward.ratelimit.headers import Observed
 from steward.ratelimit.limits import NOTHING, Cost, Limits, Policy, Ring
 from steward.ratelimit.patience import pause_seconds
 from steward.ratelimit.states import State
-from steward.ratelimit.tickets import Clock, Ticket, lifetime
+from steward.ratelimit.tickets import Clock, Ticket
 from steward.ratelimit.wire import Wanted
 
 
@@ -42,7 +42,7 @@ class _Asking:
         self._clock, self._dies_at = clock, 0.0
 
     def call(self) -> wire.Call:
-        self._dies_at = self._clock() + lifetime(self._wanted.policy.dispatch_seconds)
+        self._dies_at = self._clock() + self._wanted.policy.ticket_seconds
         return self._call
 
     def ticket(self, answer: Sequence[Any]) -> Ticket:

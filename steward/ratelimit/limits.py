@@ -99,6 +99,8 @@ class Policy:
     #: From just before the reservation is asked for until the request has reached the provider, its network included.
     #: 0: what is limited happens here, so nothing is on its way.
     dispatch_seconds: int = 2
+    #: Of these, what the network may take: a ticket dies so much earlier. 0: what is sent arrives at once.
+    transit_seconds: int = 0
     #: The most of each limit that one tenant may have in a ring.
     tenant_share: float = 1.0
     #: What a ring is of which nothing is known. `empty` only where the limit is our own and a burst harms nobody.
@@ -107,6 +109,8 @@ class Policy:
     def __post_init__(self) -> None:
         _within("window_seconds", self.window_seconds, 1, _LONGEST_WINDOW)
         _within("dispatch_seconds", self.dispatch_seconds, 0, _LONGEST_DISPATCH)
+        # Something has to be left to whoever sends, or every ticket is born dead.
+        _within("transit_seconds", self.transit_seconds, 0, max(0, self.dispatch_seconds - 1))
         if not 0 < self.tenant_share <= 1:
             raise ImpossibleLimits(f"tenant_share is {self.tenant_share!r}", hint="expected above 0 and at most 1")
 
@@ -114,6 +118,11 @@ class Policy:
     def ring_seconds(self) -> int:
         """How long a reservation counts: one second more, for its bucket is counted until all of it is out."""
         return self.window_seconds + self.dispatch_seconds + 1
+
+    @property
+    def ticket_seconds(self) -> float:
+        """How long a ticket lives; for ever where nothing is on its way."""
+        return self.dispatch_seconds - self.transit_seconds or math.inf
 
 
 #: For limits of ours on what comes in: nothing is on its way, and a lost count lets through one window's more.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -60,8 +59,3 @@ class Ticket:
         if self.sent and actual.requests < self.cost.requests:
             return Cost(self.cost.requests, actual.input_tokens, actual.output_tokens)
         return actual
-
-
-def lifetime(dispatch_seconds: int) -> float:
-    """How long a ticket lives; for ever where nothing is on its way."""
-    return dispatch_seconds or math.inf

@@ -61,6 +61,11 @@ def test_where_nothing_is_sent_it_does_not_die(clock):
     assert reserved(clock, Policy(dispatch_seconds=0)).dies_at == math.inf
 
 
+def test_a_ticket_leaves_the_network_its_time():
+    clock = Clock()
+    assert reserved(clock, Policy(dispatch_seconds=4, transit_seconds=2)).dies_at == reserved(clock, Policy()).dies_at
+
+
 def test_what_was_sent_was_a_request_whatever_became_of_it(clock):
     ticket = reserved(clock, Policy())
     assert ticket.used(Cost(0)) == Cost(0)
