@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass
 
-from tests.drills.gateway.wire import EVEN, NONE, SKEW_SECONDS, WAVES
+from tests.drills.gateway.wire import EVEN, NONE, WAVES
 
 #: One worker killed, several at once; our own servers; a provider that cuts every connection, or takes none; errors,
 #: limits that somebody else uses, and slowness, of both providers.
@@ -25,10 +25,10 @@ DECK = (
     (REDIS, DARK),
     (DIALS, POSTGRES),
 )
-#: Without what other tests of the same servers would feel.
+#: Without what other tests of the same servers would feel, or what takes long.
 GENTLE = ((DARK, WORKER),)
-#: By how many minutes clocks of workers are wrong that are: half of them by minutes, half by hours.
-_OFF = ((1, 15), (60, 240))
+#: By how many seconds clocks of workers are wrong that are: half of them by minutes, half by hours.
+_OFF = ((60, 900), (3600, 14_400))
 PROVIDERS = ("openai", "anthropic")
 
 
@@ -62,7 +62,7 @@ class Case:
         return f"{self.number}: {self.kind}{slow}"
 
 
-def draw(seed, count, deck=DECK, workers=16):
+def draw(seed, count, deck=DECK, *, workers=16, dark_seconds=(8.0, 12.0)):
     """*count* cases, the first of them the same whatever the count. No kind comes twice before all have."""
     chance, left, cases = random.Random(seed), [], []
     for number in range(count):
@@ -76,7 +76,7 @@ def draw(seed, count, deck=DECK, workers=16):
                 number,
                 faults,
                 tuple(chance.uniform(1.0, 4.0) for _ in faults),
-                chance.uniform(8.0, 12.0) if provided else chance.uniform(0.5, 6.0),
+                chance.uniform(*dark_seconds) if provided else chance.uniform(0.5, 6.0),
                 chance.choice(PROVIDERS),
                 chance.choice(("redis-1", "redis-2", "redis-3")),
                 chance.randint(2, workers // 2),
@@ -91,4 +91,4 @@ def skew(chance):
     """By how many seconds a worker's clock is wrong: that of every fourth one."""
     if chance.random() < 0.75:
         return 0
-    return chance.choice((-1, 1)) * chance.randint(*chance.choice(_OFF)) * SKEW_SECONDS
+    return chance.choice((-1, 1)) * chance.randint(*chance.choice(_OFF))

@@ -15,8 +15,6 @@ from tests.drills.gateway.judgement import OVER, compare, is_cut, was_under_way
 from tests.drills.gateway.users import BATCH, PEOPLE
 from tests.drills.gateway.wire import NONE
 
-#: So long users ask at least; where the limiter is away, until it grants again.
-USERS_SECONDS = 14.0
 _BLACKOUT_SECONDS = 100.0
 #: What was granted before a master died arrives within this time.
 _LEFT_OVER_SECONDS = 3.0
@@ -81,7 +79,7 @@ class Conducting:
         rates = {PEOPLE: stage.scale.people, BATCH: stage.scale.batch}
         users = stage.users(rates, case.seed)
         users.start()
-        until = time.monotonic() + USERS_SECONDS
+        until = time.monotonic() + stage.scale.users_seconds
         try:
             self._meet()
             time.sleep(max(0.0, until - time.monotonic()))
@@ -176,12 +174,15 @@ class Conducting:
     def _await_grants(self):
         """On each ring of a master that was killed, while users ask."""
         for master, at in self.lost_masters:
-            rings = [ring for who, _, ring, _ in self.stage.rings(master) if who in {PEOPLE, BATCH}]
-            waiting = {(ring.name.split(":")[0], ring.name.split(":")[2]) for ring in rings}
+            waiting = {(provider, model) for provider, _, model in self._used_rings(master)}
             while waiting and time.time() < at + _BLACKOUT_SECONDS:
                 time.sleep(0.5)
                 page = self.stage.twins.admin("GET", "/attempts", after=self.stage.seen, limit=10_000)["data"]
-                come = {(each["provider"], each["model_asked"]) for each in page if each["arrived_at"] > at + 6}
+                come = {
+                    (each["provider"], each["model_asked"])
+                    for each in page
+                    if each["arrived_at"] > at + 2 * _LEFT_OVER_SECONDS
+                }
                 waiting -= come
 
     def _mend(self):
@@ -218,14 +219,14 @@ class Conducting:
         figures.update({f"rows_{state}": sum(row["state"] == state for row in rows) for state in OVER})
         figures["estimates"] = sum(row["is_estimate"] for row in rows)
         self._lateness(truths, rows)
-        self._blackouts(rows)
+        self._blackouts(truths, rows)
 
     def _swept(self, began):
         """The ledger's rows since *began*, once none is open or everybody had the time to end it."""
         deadline = time.monotonic() + _SWEPT_SECONDS
         while True:
             with suppress(StewardError):
-                resolve_unknown(self.stage.settings)
+                resolve_unknown(self.stage.settings, sent_seconds=self.stage.scale.sent_seconds)
                 with connect(self.stage.settings) as db:
                     query = (
                         "SELECT to_jsonb(a), extract(epoch FROM a.reserved_at)::float8 FROM steward.ai_attempts a "
@@ -273,21 +274,27 @@ class Conducting:
         self.outcome.figures["latest_milliseconds"] = int(1000 * max(late, default=0.0))
         self.outcome.figures["late"] = sum(each > self.stage.scale.policy.dispatch_seconds for each in late)
 
-    def _blackouts(self, rows):
-        """From the kill of a master to the next grant on each of its rings: what is granted is entered at once."""
+    def _blackouts(self, truths, rows):
+        """From the kill of a master to the next grant on each of its rings.
+
+        A row may be entered before its ticket is there: what arrived was granted, at about the time of its row.
+        """
+        arrived = {truth["client_request_id"] for truth in truths}
         for master, killed_at in self.lost_masters:
-            for ring in [ring for who, _, ring, _ in self.stage.rings(master) if who in {PEOPLE, BATCH}]:
-                kind, account, model = ring.name.split(":")
+            for ring in self._used_rings(master):
                 later = [
                     row["at"]
                     for row in rows
-                    if (row["provider"], row["account"], row["model_asked"]) == (kind, account, model)
-                    and row["at"] > killed_at + _LEFT_OVER_SECONDS
+                    if _ring(row) == ring and row["id"] in arrived and row["at"] > killed_at + _LEFT_OVER_SECONDS
                 ]
                 if later:
                     self.outcome.blackouts.append(round(min(later) - killed_at, 1))
                 else:
-                    self._fault("died", f"ring {ring.name} granted nothing any more after the loss of {master}")
+                    self._fault("died", f"ring {':'.join(ring)} granted nothing any more after the loss of {master}")
+
+    def _used_rings(self, master):
+        """(provider, account, model) of each ring of *master* that users ask for here."""
+        return [tuple(ring.name.split(":")) for who, _, ring, _ in self.stage.rings(master) if who in {PEOPLE, BATCH}]
 
     def _fault(self, kind, told, times=1):
         self.outcome.figures[kind] += times
@@ -296,3 +303,7 @@ class Conducting:
     def _tell(self, told):
         if len(self.outcome.story) < 60:
             self.outcome.story.append(str(told))
+
+
+def _ring(row):
+    return row["provider"], row["account"], row["model_asked"]

@@ -65,6 +65,10 @@ class Scale:
     """Requests a second."""
     batch: float = 6.0
     control: float = 20.0
+    users_seconds: float = 14.0
+    """How long users ask at least; where the limiter is away, until it grants again."""
+    sent_seconds: float = 900.0
+    """After which the sweeper gives up what was sent, whoever sent it; else once its worker's lease is over, of 15 s."""
 
     @property
     def policy(self):

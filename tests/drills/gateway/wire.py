@@ -2,23 +2,18 @@
 
 import asyncio
 import random
-import re
 import time
 from contextlib import suppress
-from uuid import UUID
 
-#: From a reservation to its arrival the limiter is promised two seconds at the most; the rest is for this process itself.
-MOST_SECONDS = 1.9
-#: What clocks of workers are wrong by is a multiple of it.
-SKEW_SECONDS = 60
-_ATTEMPT = re.compile(rb"x-client-request-id: ([0-9a-f-]{36})", re.IGNORECASE)
+#: What the gateway allows a network, beside the time that a ticket lives.
+MOST_SECONDS = 2.0
 _CHUNK_BYTES = 65_536
 NONE, EVEN, WAVES = "none", "even", "waves"
 
 
 class Wire:
-    """One listener. `delays`: how old an attempt is when it arrives is drawn `even`ly, or is the most for all of a span and
-    nothing for all of the next (`waves`), which presses the most of what was reserved into one window.
+    """One listener. `delays`: each request is held for a time drawn `even`ly, or all of a span for the most and all of the
+    next for none (`waves`), which presses the most of what was reserved into one window.
 
     *silent*: the provider's headers about limits do not come through.
     """
@@ -63,7 +58,7 @@ class Wire:
             while chunk := await reader.read(_CHUNK_BYTES):
                 if writer in self._idle:
                     self._idle.discard(writer)
-                    await asyncio.sleep(self._wanted() - age(chunk))
+                    await asyncio.sleep(self._delay())
                 up_writer.write(chunk)
                 await up_writer.drain()
         up_writer.close()
@@ -76,15 +71,9 @@ class Wire:
                 await writer.drain()
         writer.close()
 
-    def _wanted(self):
+    def _delay(self):
         if self.delays == EVEN:
             return self._chance.uniform(0.0, MOST_SECONDS)
         if self.delays == WAVES:
             return 0.0 if int(time.monotonic() / self._span) % 2 else MOST_SECONDS
         return 0.0
-
-
-def age(head):
-    """Seconds since the attempt whose request begins with *head* was made, by the time in its id."""
-    found = _ATTEMPT.search(head)
-    return (time.time() - (UUID(found[1].decode()).int >> 80) / 1000) % SKEW_SECONDS if found else 0.0
