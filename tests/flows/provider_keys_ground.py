@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import tomllib
 from collections.abc import Generator, Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 import tomli_w
 from prefect import tags
 
@@ -28,7 +30,9 @@ from steward.evidence.statements import Statement, parse_statement
 from steward.evidence.store import list_statements
 from steward.migrations.apply import migrate
 from steward.settings import Provider, Settings, load
+from tasks import provider_keys
 from tests.flows.killed_runs import Death, run_killed
+from tests.flows.prefect_server import recording_in
 from tests.integration.fresh_database import fresh_database
 from tests.integration.principals import vault_as
 from tests.integration.providers.ground import PROJECT, VERSION, WORKSPACE, Twins
@@ -36,7 +40,7 @@ from tests.keyring_ground import query
 
 FLOW = "flows.rotate_provider_keys.rotate_provider_keys"
 #: Keys that Anthropic's twin begins with: each rotation takes one for good.
-_MOST_KEYS = 40
+_MOST_KEYS = 40 + 2 * int(os.environ.get("STEWARD_DRILL_CASES", "0"))
 _EXPIRE = (
     "UPDATE steward.operations SET lease_until = now() - interval '1 hour' WHERE subject = %s AND state = 'running'"
 )
@@ -218,3 +222,23 @@ def provider_keys_ground(place: Place, twins: Twins, folder: Path) -> Generator[
         path.write_text(tomli_w.dumps(written))
         ids = (f"a{number}" for number in range(1, _MOST_KEYS))
         yield Ground(place, twins, load(path), path, _drawn=ids)
+
+
+@pytest.fixture(scope="module")
+def laid(replica, tmp_path_factory) -> Generator[Ground]:
+    twins = ManyKeys(tmp_path_factory.mktemp("twins"))
+    twins.start()
+    try:
+        with provider_keys_ground(replica, twins, tmp_path_factory.mktemp("keys")) as ground:
+            yield ground
+    finally:
+        twins.kill()
+
+
+@pytest.fixture
+def ground(laid, replica, monkeypatch) -> Generator[Ground]:
+    monkeypatch.setenv("STEWARD_SETTINGS", str(laid.file))
+    monkeypatch.setattr(provider_keys, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(provider_keys, "KNOWN_SECONDS", 0)
+    with recording_in(replica):
+        yield laid

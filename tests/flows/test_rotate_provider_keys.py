@@ -18,41 +18,14 @@ from steward.clients.attempts import AttemptLedger
 from steward.clients.keyvault_errors import VaultUnavailable
 from steward.clients.keyvault_secret_versions import VersionedSecrets
 from steward.verdicts import Verdict
-from tests.flows.killed_runs import Death
-from tests.flows.prefect_server import artifact, recording_in
-from tests.flows.provider_keys_ground import ManyKeys, provider_keys_ground, soon
+from tests.flows.prefect_server import artifact
+from tests.flows.provider_keys_ground import ground, laid, soon
 from tests.flows.provider_keys_load import load_of
 from tests.integration.attempts_ground import asked
 
 pytestmark = pytest.mark.without_search
 
-MADE = Death("call", "steward.clients.keyvault_secret_versions:VersionedSecrets.put")
-#: A few: `python -m tests.drills provider-keys` has the rest.
-DEATHS = {
-    # First a key was made, and nobody has its secret.
-    "openai": [MADE, Death("after", "switch_secret"), Death("after", "revoke_old_keys")],
-    "anthropic": [Death("after", "take_new_key"), Death("after", "tidy_up")],
-}
-
-
-@pytest.fixture(scope="module")
-def laid(replica, tmp_path_factory):
-    twins = ManyKeys(tmp_path_factory.mktemp("twins"))
-    twins.start()
-    try:
-        with provider_keys_ground(replica, twins, tmp_path_factory.mktemp("keys")) as ground:
-            yield ground
-    finally:
-        twins.kill()
-
-
-@pytest.fixture
-def ground(laid, replica, monkeypatch):
-    monkeypatch.setenv("STEWARD_SETTINGS", str(laid.file))
-    monkeypatch.setattr(tasks.provider_keys, "POLL_SECONDS", 0.05)
-    monkeypatch.setattr(tasks.provider_keys, "KNOWN_SECONDS", 0)
-    with recording_in(replica):
-        yield laid
+__all__ = ["ground", "laid"]
 
 
 def test_both_providers_keys_change_under_load_without_a_failed_request_and_the_old_ones_are_refused(
@@ -86,25 +59,6 @@ def test_both_providers_keys_change_under_load_without_a_failed_request_and_the_
         dict.fromkeys(accounts[1].pool[1:], "available"),
     )
     assert "verdict: VERIFIED" in artifact("provider-keys")
-
-
-@pytest.mark.parametrize("kind", ["openai", "anthropic"])
-def test_killed_at_its_steps_it_leaves_one_living_key_and_none_that_nobody_has(ground, kind):
-    # Untagged: the provider's hint tells which key it is.
-    account = ground.account(kind, tagged=False)
-    living = set(ground.living(account))
-    ground.killed(account, "killed", *DEATHS[kind])
-    report = ground.run(account, "killed")
-    assert (report.verdict, report.attempt) == (Verdict.VERIFIED, 1 + len(DEATHS[kind]))
-    (old,) = report.begun.old
-    assert ground.in_use(account) == report.facts.new.id
-    made = {report.facts.new.id} if kind == "openai" else set()
-    assert set(ground.living(account)) == living - {old.id} | made
-    assert set(ground.pool(account)) == set(account.pool[1:])
-    assert len(ground.put_aside(account)) == len(account.pool[1:])
-    assert [each.figures["new_key"] for each in ground.statements(account)] == [report.facts.new.id]
-    # Done: nothing is done again.
-    assert ground.run(account, "killed") == report
 
 
 @asynccontextmanager
