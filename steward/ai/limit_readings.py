@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -41,11 +41,12 @@ class _OfGroup(BaseModel):
 
 
 class _OfOrganization(_OfGroup):
-    id: str
+    id: str | None = None
+    """Not told in the API's first version: then a workspace's entry is known by its models."""
 
 
 class _OfWorkspace(_OfGroup):
-    rate_limit_id: str
+    rate_limit_id: str | None = None
 
 
 def openai_limits(rows: Sequence[Any]) -> tuple[Theirs, ...]:
@@ -61,13 +62,19 @@ def anthropic_limits(rows: Sequence[Any], of_workspace: Sequence[Any]) -> tuple[
 
     `GET /v1/organizations/rate_limits` and `…/workspaces/{id}/rate_limits`; models of one group share its limits.
     """
-    own = {row.rate_limit_id: row for row in _read(of_workspace, _OfWorkspace)}
-    found: list[Theirs] = []
-    for row in _read(rows, _OfOrganization):
-        lowered = own[row.id].limits if row.id in own else []
-        if row.models:
-            found.append(Theirs(models=tuple(row.models), **_lowest([*row.limits, *lowered])))
-    return tuple(found)
+    own = _read(of_workspace, _OfWorkspace)
+    return tuple(
+        Theirs(models=tuple(row.models), **_lowest([*row.limits, *_lowered(row, own)]))
+        for row in _read(rows, _OfOrganization)
+        if row.models
+    )
+
+
+def _lowered(row: _OfOrganization, own: Iterable[_OfWorkspace]) -> Iterator[_Value]:
+    for each in own:
+        same_models = not set(row.models or ()).isdisjoint(each.models or ())
+        if each.rate_limit_id == row.id if row.id and each.rate_limit_id else same_models:
+            yield from each.limits
 
 
 def _lowest(values: Iterable[_Value]) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from steward.ai.errors import NoAdministration
@@ -21,6 +21,8 @@ from steward.settings import Provider, Settings
 PAGE = 100
 #: Pages of an answer that never ends are no answer.
 _MOST_PAGES = 100
+# Without `limit` all is one page, as a rule.
+_OF_MODELS: Mapping[str, Any] = {"group_type": "model_group"}
 # Above whatever a provider tells, so that what may be used of it is what the provider told.
 _ENDLESS = 10**12
 
@@ -65,7 +67,7 @@ def _anthropic(provider: Provider, key: str) -> tuple[Theirs, ...]:
 
 
 def _cursored(asking: Asking, path: str) -> list[Any]:
-    rows, query = list[Any](), {"group_type": "model_group", "limit": PAGE}
+    rows, query = list[Any](), dict(_OF_MODELS)
     for _ in range(_MOST_PAGES):
         page = _page(asking, path, query)
         rows += page["data"]

@@ -33,14 +33,16 @@ def record_news(ledger: Ledger, event: str, probe: Probe, found: Standing) -> bo
 
 def _payload(probe: Probe, found: Standing) -> dict[str, Any]:
     since = f"{found.since:%Y-%m-%d %H:%M:%S} UTC"
-    reason = f": {probe.error_class}" if probe.error_class else ""
+    # The newest may be one that could not be made, which says nothing of the provider.
+    is_of_it = probe.state is found.state
+    reason = f": {probe.error_class}" if is_of_it and probe.error_class else ""
     return {
         "account": probe.account,
         "provider": probe.provider,
         "state": found.state,
         "since": found.since.isoformat() if found.since else None,
-        "http_status": probe.http_status,
-        "error_class": probe.error_class,
+        "http_status": probe.http_status if is_of_it else None,
+        "error_class": probe.error_class if is_of_it else None,
         "message": f"{probe.account} ({probe.provider}) is {found.state} since {since}{reason}",
     }
 

@@ -21,6 +21,7 @@ from replica.providers.twin import Twin
 
 Administered = Callable[..., Awaitable[None]]
 _MOST_LISTED = 1000
+_FIRST_VERSION = "2023-06-01"
 _STATUSES = ("active", "inactive", "archived")
 
 
@@ -162,6 +163,7 @@ async def _list_limits(twin: Twin, exchange: Exchange, account: Account) -> None
         rows = [row for row in rows if wanted in row["models"]]
         if not rows:
             raise Refusal(404, f"model: {wanted[:80]}")
+    rows = [_as_at_first(row, exchange) for row in rows]
     await exchange.answer(200, _cursor_page(rows, exchange), _plain())
 
 
@@ -172,6 +174,7 @@ async def _list_workspace_limits(twin: Twin, exchange: Exchange, account: Accoun
     rows: list[dict[str, Any]] = []
     if exchange.query().get("include_inherited", [""])[0] == "true":
         rows = [_inherited(workspace, _limit(model, values)) for model, values in _limited(twin, account)]
+    rows = [_as_at_first(row, exchange) for row in rows]
     await exchange.answer(200, _cursor_page(rows, exchange), _plain())
 
 
@@ -196,6 +199,14 @@ def _limit(model: Model, values: list[dict[str, Any]]) -> dict[str, Any]:
         "models": [name for name in (model.name, model.alias) if name],
         "limits": values,
     }
+
+
+def _as_at_first(row: dict[str, Any], exchange: Exchange) -> dict[str, Any]:
+    """Version 2023-06-01 documents `group_type` in the place of the group, and no ids."""
+    if exchange.headers["anthropic-version"] != _FIRST_VERSION:
+        return row
+    told = {name: value for name, value in row.items() if name not in {"group", "id", "rate_limit_id", "workspace_id"}}
+    return {"group_type": row["group"]["type"], **told}
 
 
 def _inherited(workspace: str, limit: dict[str, Any]) -> dict[str, Any]:

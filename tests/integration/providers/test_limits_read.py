@@ -43,6 +43,7 @@ def by_model(told: AccountLimits):
 def test_every_name_of_a_model_has_its_limits_however_many_pages_they_take(settings, monkeypatch) -> None:
     whole = [administered_limits(settings, name) for name in ("openai", "anthropic")]
     monkeypatch.setattr(provider_limits, "PAGE", 2)
+    monkeypatch.setattr(provider_limits, "_OF_MODELS", {"group_type": "model_group", "limit": 2})
     assert [administered_limits(settings, name) for name in ("openai", "anthropic")] == whole
     openai, anthropic = map(by_model, whole)
     assert (openai["gpt-4.1"].requests, openai["gpt-4.1-2025-04-14"].tokens) == (60, 9_000)

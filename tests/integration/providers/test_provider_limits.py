@@ -9,7 +9,7 @@ import anthropic
 import openai
 import pytest
 
-from tests.integration.providers.ground import ASKED, Twins
+from tests.integration.providers.ground import ASKED, WORKSPACE, Twins
 
 pytestmark = pytest.mark.without_search
 
@@ -111,3 +111,28 @@ def test_configured_limits_are_told_by_both_administrations(twins: Twins) -> Non
         "input_tokens_per_minute_cache_aware": 5000,
         "output_tokens_per_minute": 2000,
     }
+
+
+def test_a_workspace_inherits_its_organisations_limits_and_the_first_version_tells_no_ids(twins: Twins) -> None:
+    _limits(twins, "off", requests=50)
+    limits = twins.anthropic(api_key=twins.secret("anthropic-main.admin")).organization.workspaces.rate_limits
+    assert list(limits.list(WORKSPACE)) == []
+    [inherited] = limits.list(WORKSPACE, include_inherited=True)
+    assert (inherited.models, inherited.rate_limit_id, inherited.group.type) == ([MODEL], f"rl_{MODEL}", "model_group")
+    assert [(each.value, each.source.type) for each in inherited.limits] == [(50, "organization")]
+    headers = {"x-api-key": twins.secret("anthropic-main.admin"), "anthropic-version": "2023-06-01"}
+    first = twins.http.get(f"{twins.anthropic_url}/v1/organizations/rate_limits", headers=headers).json()["data"][0]
+    assert set(first) == {"type", "group_type", "models", "limits"}
+
+
+def test_a_provider_in_trouble_is_so_whatever_it_is_asked_and_such_questions_are_no_arrivals(twins: Twins) -> None:
+    twins.lay("error", status=503, provider="openai", first=1)
+    twins.lay("error", status=529, provider="anthropic")
+    for _ in range(3):
+        # A rule about some arrivals strikes none of these.
+        assert list(twins.openai().models.list())
+    with pytest.raises(anthropic.InternalServerError):
+        twins.anthropic().models.list()
+    assert twins.openai().chat.completions.create(model="gpt-4o-mini", messages=ASKED).choices
+    with pytest.raises(openai.InternalServerError):
+        twins.openai().chat.completions.create(model="gpt-4o-mini", messages=ASKED)

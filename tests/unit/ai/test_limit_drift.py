@@ -114,6 +114,9 @@ def test_what_a_workspace_has_of_its_own_holds_where_it_is_lower():
     ]
     expected = theirs("claude", "claude-latest", requests=50, input_tokens=4000, output_tokens=900)
     assert anthropic_limits(rows, own) == (expected,)
+    # The API's first version tells no ids.
+    nameless = [[{"models": row["models"], "limits": row["limits"]} for row in listed] for listed in (rows, own)]
+    assert anthropic_limits(*nameless) == (expected,)
     with pytest.raises(LimitsUnreadable):
         anthropic_limits([{"models": ["claude"]}], [])
 
