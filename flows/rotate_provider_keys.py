@@ -23,19 +23,9 @@ from steward.ai.key_rotation_report import KeyRotationReport, RotationFacts, not
 from steward.operations.claims import Terms
 from steward.verdicts import Verdict
 from tasks.durable import durable, recorded, turning_back
+from tasks.provider_key_retirement import await_attempts, await_workers, prove_rotation, revoke_old_keys, tidy_up
 from tasks.provider_key_statements import conclude_rotation, record_rotation_evidence, show_rotation
-from tasks.provider_keys import (
-    await_attempts,
-    await_workers,
-    begin_rotation,
-    discard_new_key,
-    probe_new_key,
-    prove_rotation,
-    revoke_old_keys,
-    switch_secret,
-    take_new_key,
-    tidy_up,
-)
+from tasks.provider_keys import begin_rotation, discard_new_key, probe_new_key, switch_secret, take_new_key
 
 
 class KeyRequest(BaseModel):

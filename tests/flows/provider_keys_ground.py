@@ -30,7 +30,7 @@ from steward.evidence.statements import Statement, parse_statement
 from steward.evidence.store import list_statements
 from steward.migrations.apply import migrate
 from steward.settings import Provider, Settings, load
-from tasks import provider_keys
+from tasks import provider_keys, waiting
 from tests.flows.killed_runs import Death, run_killed
 from tests.flows.prefect_server import recording_in
 from tests.integration.fresh_database import fresh_database
@@ -238,7 +238,7 @@ def laid(replica, tmp_path_factory) -> Generator[Ground]:
 @pytest.fixture
 def ground(laid, replica, monkeypatch) -> Generator[Ground]:
     monkeypatch.setenv("STEWARD_SETTINGS", str(laid.file))
-    monkeypatch.setattr(provider_keys, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(waiting, "POLL_SECONDS", 0.05)
     monkeypatch.setattr(provider_keys, "KNOWN_SECONDS", 0)
     with recording_in(replica):
         yield laid

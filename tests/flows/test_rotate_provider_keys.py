@@ -10,8 +10,10 @@ import pytest
 from pydantic import ValidationError
 
 import tasks.durable
+import tasks.provider_key_retirement
 import tasks.provider_keys
 from flows.rotate_provider_keys import KeyRequest
+from steward.ai.key_rotation import NewKey
 from steward.ai.key_rotation_errors import NotRotatable, PoolEmpty
 from steward.ai.keys import version_of
 from steward.clients.attempts import AttemptLedger
@@ -134,10 +136,10 @@ def begin(account):
 def test_attempts_under_the_old_key_are_waited_for_and_those_of_dead_workers_are_over(ground):
     account = ground.account("openai")
     begun = begin(account.name)
-    new = tasks.provider_keys.NewKey(id="k", secret="s", version="v", fingerprint="new")
+    new = NewKey(id="k", secret="s", version="v", fingerprint="new")
 
     def await_attempts():
-        return inspect.unwrap(tasks.provider_keys.await_attempts.fn)(begun, new, 0)
+        return inspect.unwrap(tasks.provider_key_retirement.await_attempts.fn)(begun, new, 0)
 
     async def act():
         async with worker(ground, {account.name: "new"}) as ledger:
