@@ -31,6 +31,7 @@ STATEMENTS = {
         ("steward/keys/audit_figures.py", "figures"),
     ],
     "seal-ai-attempts": [("tasks/sealing_statement.py", "sealing_statement")],
+    "rotate-provider-keys": [("tasks/provider_key_statements.py", "rotation_statement")],
     "limit-drift": [("tasks/limit_statement.py", "limit_statement")],
     "enrol-tenant": [("steward/enrolment.py", "_statement")],
 }
