@@ -73,13 +73,15 @@ class Gateway:
     async def open(self) -> None:
         """Everything it stands on; raises what keeps one of them away."""
         opened = self._opened
-        credentials = await opened.enter_async_context(Credentials(self._settings, self._catalog.accounts))
-        redis = await opened.enter_async_context(open_async_redis(self._settings, "gateway", timeout_seconds=1.0))
-        routes = [route.name for alias in self._catalog.alias for route in alias.route]
-        health = await opened.enter_async_context(HealthBoard(redis, routes, self._metrics))
+        credentials = Credentials(self._settings, self._catalog.accounts)
+        # Before it has read any key: whoever revokes one then waits for this worker to tell of another.
         ledger = await opened.enter_async_context(
             AttemptLedger(self._settings, self._name, credentials=lambda: credentials.versions)
         )
+        await opened.enter_async_context(credentials)
+        redis = await opened.enter_async_context(open_async_redis(self._settings, "gateway", timeout_seconds=1.0))
+        routes = [route.name for alias in self._catalog.alias for route in alias.route]
+        health = await opened.enter_async_context(HealthBoard(redis, routes, self._metrics))
         limits = httpx.Limits(max_connections=2000, max_keepalive_connections=500, keepalive_expiry=30.0)
         transport = await opened.enter_async_context(httpx.AsyncHTTPTransport(limits=limits, trust_env=False))
         limiter = async_limiter_over(redis, redis_user(self._settings, "gateway"))

@@ -67,8 +67,10 @@ class Credentials:
         return self._now[account]
 
     @property
-    def versions(self) -> Mapping[str, str]:
-        """By account, what this worker tells that it uses."""
+    def versions(self) -> Mapping[str, str] | None:
+        """By account, what this worker tells that it uses; nothing while it reads them for the first time."""
+        if len(self._now) < len(self._accounts):
+            return None
         return {account: each.told for account, each in self._now.items()}
 
     async def refresh(self) -> None:

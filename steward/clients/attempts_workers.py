@@ -23,8 +23,9 @@ from steward.settings import Settings
 LEASE_SECONDS = 15.0
 HEARTBEAT_SECONDS = 5.0
 
-#: By account, the fingerprint of the provider's key that the worker uses: asked for at each heartbeat.
-TellCredentials = Callable[[], Mapping[str, str]]
+#: By account, the fingerprint of the provider's key that the worker uses, None where it cannot tell yet: asked for at each
+#: heartbeat.
+TellCredentials = Callable[[], Mapping[str, str] | None]
 
 _log = logging.getLogger(__name__)
 
@@ -67,9 +68,14 @@ class Lease:
             if self._connection is None:
                 self._connection = await open_for_attempts(self._settings)
             with worded(self._settings):
-                told = Jsonb(dict(self._credentials())) if self._credentials else None
+                told = self._credentials() if self._credentials else None
                 lease = f"{LEASE_SECONDS} s"
-                values = {"id": self._id, "name": self._name, "lease": lease, "credentials": told}
+                values = {
+                    "id": self._id,
+                    "name": self._name,
+                    "lease": lease,
+                    "credentials": None if told is None else Jsonb(told),
+                }
                 await self._connection.execute(statement, values)
 
     async def _drop(self) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 
 import pytest
 
-from services.gateway.credentials import Credential
+from services.gateway.credentials import Credential, Credentials
 from steward.ai import keys
 from steward.ai.key_rotation import (
     KEY_ID,
@@ -25,6 +26,8 @@ from steward.ai.key_rotation import (
 from steward.ai.key_rotation_errors import NotRotatable, PoolEmpty
 from steward.ai.key_rotation_report import KeyRotationReport, RotationFacts, assess, not_rotated, render, warnings_of
 from steward.ai.keys import ProviderKey, is_hint_of, prefix_of, version_of
+from steward.errors import BadInput
+from steward.settings import Provider, Settings
 from steward.verdicts import Verdict
 
 SECRET = "sk-svcacct-0123456789-Ab3d"
@@ -193,6 +196,19 @@ def test_a_worker_tells_of_a_new_key_once_no_attempt_can_have_chosen_the_one_bef
     assert (changed.version, changed.told) == ("f2", "f1")
     monkeypatch.setattr(keys, "ENTERING_SECONDS", 0)
     assert changed.told == "f2"
+
+
+def test_a_worker_that_has_not_read_all_its_keys_tells_of_none(tmp_path):
+    (tmp_path / "one").write_text(SECRET)
+    there, away = (Provider(kind="openai", url="http://a", key=f"file:{tmp_path / name}") for name in ("one", "two"))
+    worker = Credentials(Settings.model_construct(providers={"a": there, "b": away}, vault=None), ["a", "b"])
+    assert worker.versions is None
+    with pytest.raises(BadInput, match="cannot read secret file"):
+        asyncio.run(worker.refresh())
+    assert worker.versions is None
+    (tmp_path / "two").write_text(SECRET)
+    asyncio.run(worker.refresh())
+    assert worker.versions == {"a": version_of(SECRET), "b": version_of(SECRET)}
 
 
 def test_a_fingerprint_is_the_beginning_of_a_hash_and_no_secret_shows_itself():
