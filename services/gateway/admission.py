@@ -23,7 +23,7 @@ from steward.ratelimit import AsyncLimiter, Policy, Ring, Ticket
 from steward.ratelimit.errors import LimitReached, RateLimitError
 
 #: A ticket is used within two seconds, right before a request's head is written, and what was written arrives within two.
-POLICY = Policy(tenant_share=0.8, dispatch_seconds=4)
+POLICY = Policy(tenant_share=0.8, dispatch_seconds=4, transit_seconds=2)
 #: How long a ring that had no room is asked before the ledger is.
 TIGHT_SECONDS = 5.0
 

@@ -38,9 +38,13 @@ _log = logging.getLogger(__name__)
 class NotAnswered(Exception):
     """The attempt came to nothing before the first token: another may be made."""
 
-    def __init__(self, kind: str, *, is_fault: bool = True, is_sent: bool = True) -> None:
+    def __init__(
+        self, kind: str, *, is_fault: bool = True, is_sent: bool = True, retry_after_seconds: float | None = None
+    ) -> None:
         super().__init__(kind)
         self.kind = kind
+        self.retry_after_seconds = retry_after_seconds
+        """Of a provider that is at its limit."""
         self.is_fault = is_fault
         """Of the provider, as against ours."""
         self.is_sent = is_sent

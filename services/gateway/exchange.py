@@ -27,6 +27,7 @@ from steward.ai.retries import RetryBudget
 from steward.ai.routing import order
 from steward.ai.translation.errors import NotTranslatable
 from steward.clients.postgres import DatabaseUnavailable
+from steward.ratelimit import retry_after_seconds
 from steward.ratelimit.errors import LimiterUnavailable, LimitReached, NeverFits
 from steward.settings import Settings
 
@@ -35,7 +36,7 @@ PATIENCE_SECONDS = 1.0
 #: An attempt's whole answer; the ledger takes what it used until a quarter of an hour after its hour.
 MOST_SECONDS = 600.0
 #: Answers that are the provider's trouble and not the caller's: asked elsewhere.
-_TROUBLE = frozenset({401, 403, 404, 408, 409, 429, *range(500, 600)})
+_TROUBLE = frozenset({401, 403, 404, 408, 409, *range(500, 600)})
 
 
 @dataclass(slots=True)
@@ -75,25 +76,20 @@ class Exchange:
         plans = await self._open_ones(self._plans(asked))
         self._budget.request()
         not_asked: list[Fault] = []
-        ordinal = 0
+        failures: list[NotAnswered] = []
         for each in plans:
-            if ordinal and not self._budget.retry():
+            if failures and not self._budget.retry():
                 break
             try:
-                sent = await self._sent(request, each, ordinal + 1, last=each is plans[-1])
+                sent = await self._sent(request, each, len(failures) + 1, last=each is plans[-1])
+                return await self._begun(asked, sent)
             except _NotAsked as why:
                 not_asked.append(why.fault)
-                continue
             except NotAnswered as failed:
-                ordinal += 1
-                self._failed(each, failed)
-                continue
-            ordinal += 1
-            try:
-                return await self._begun(asked, sent)
-            except NotAnswered as failed:
-                self._failed(each, failed)
-        raise _none(ordinal, not_asked)
+                failures.append(failed)
+                if failed.is_fault:
+                    self._health.failed(each.route.name)
+        raise _none(failures, not_asked)
 
     def _plans(self, asked: Asked) -> list[Plan]:
         routes = self._catalog.routes(asked.alias)
@@ -155,8 +151,11 @@ class Exchange:
         raw = await self._read(sent)
         kind = error_class(raw)
         self._attempts.refused(sent, kind)
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            after = retry_after_seconds(sent.response.headers) or 1.0
+            raise NotAnswered(kind or str(status), is_fault=False, retry_after_seconds=after)
         if status in _TROUBLE:
-            raise NotAnswered(kind or str(status), is_fault=status != HTTPStatus.TOO_MANY_REQUESTS)
+            raise NotAnswered(kind or str(status))
         self._health.answered(sent.plan.route.name, 0)
         if sent.plan.is_translated:
             return Whole(
@@ -237,10 +236,6 @@ class Exchange:
                 self._attempts.completed(sent, usage)
                 self._health.answered(sent.plan.route.name, sent.first_token_ms or 0)
 
-    def _failed(self, each: Plan, failed: NotAnswered) -> None:
-        if failed.is_fault:
-            self._health.failed(each.route.name)
-
 
 async def _events(sent: Sent) -> AsyncIterator[list[Event]]:
     taken = Events()
@@ -260,8 +255,10 @@ async def _from(first: bytes, stream: AsyncGenerator[bytes]) -> AsyncGenerator[b
         await stream.aclose()
 
 
-def _none(attempts: int, not_asked: Sequence[Fault]) -> Fault:
-    """What a caller is told where no route answered."""
-    if not_asked and not attempts:
-        return min(not_asked, key=lambda fault: fault.retry_after_seconds or 0.0)
-    return Fault(502, "upstream", f"no provider answered, in {attempts} attempts", 1.0)
+def _none(failures: Sequence[NotAnswered], not_asked: Sequence[Fault]) -> Fault:
+    """What a caller is told where no route answered: when to come back, where all that was missing was room."""
+    waits = [each.retry_after_seconds for each in failures]
+    limited = [Fault(429, "limited", "the provider is at its limit", wait) for wait in waits if wait is not None]
+    if len(limited) == len(failures):
+        return min((*limited, *not_asked), key=lambda fault: fault.retry_after_seconds or 0.0)
+    return Fault(502, "upstream", f"no provider answered, in {len(failures)} attempts", 1.0)

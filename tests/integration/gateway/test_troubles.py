@@ -87,6 +87,14 @@ def test_where_nobody_answers_the_caller_is_told_so(gateway, twins):
         gateway.anthropic().messages.create(model="claude", **CHAT)
 
 
+def test_where_every_provider_is_at_its_limit_the_caller_is_told_when_to_come_back(gateway, twins):
+    twins.lay("error", status=429, retry_after_seconds=2)
+    with pytest.raises(openai.RateLimitError) as raised:
+        gateway.openai().chat.completions.create(model="chat", **CHAT)
+    assert 1 <= float(raised.value.response.headers["retry-after"]) <= 2
+    assert [ending for _, ending, _ in endings(gateway)] == ["refused", "refused"]
+
+
 def test_what_the_caller_did_wrong_is_told_by_the_provider_and_asked_nowhere_else(gateway):
     with pytest.raises(openai.BadRequestError):
         gateway.openai().chat.completions.create(model="gpt", messages=[])
