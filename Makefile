@@ -49,7 +49,7 @@ status:  ## the replica's servers: ports, pids, memory, health
 	@$(BIN)/python -m replica status
 
 # Three at a time, for most of them wait for servers, each lane with a replica of its own: one with Elasticsearch, one that
-# runs the unit tests before it starts any. What needs no Elasticsearch is taken, file by file, by whoever comes to it first.
+# runs the unit tests before it starts any. What needs no Elasticsearch is taken by whoever comes to it first (tests/lanes.py).
 WITHOUT_SEARCH := -m without_search --servers postgres,redis-1,prefect,worker,s3,keyvault,watch
 
 test: setup  ## every test, on real servers, in three lanes side by side

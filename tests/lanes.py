@@ -1,7 +1,7 @@
-"""Test files that several runs of pytest share, `--shared DIR`: whoever comes to a file first runs it.
+"""Test files that several runs of pytest share, `--shared DIR`: whoever comes to one first runs it.
 
-So the lanes of `make test` end together on any machine, and no list says who runs what. What is not marked `without_search`
-is not shared, and runs first.
+So the lanes of `make test` end together on any machine, and no list says who runs what. A folder like integration/gateway is
+taken whole, for its tests share what takes long to lay. What is not marked `without_search` is not shared, and runs first.
 """
 
 from __future__ import annotations
@@ -33,17 +33,21 @@ def run(session: pytest.Session, folder: Path) -> None:
 
 
 def taken(items: Iterable[pytest.Item], folder: Path) -> Iterator[pytest.Item]:
-    """Those of *items* that are not shared, and those of files that nobody took before."""
+    """Those of *items* that are not shared, and those of files and folders that nobody took before."""
     mine = dict[str, bool]()
     for item in items:
-        file = item.nodeid.partition("::")[0]
         if not _is_shared(item):
             yield item
             continue
-        if file not in mine:
-            mine[file] = _take(folder / file.replace("/", "+"))
-        if mine[file]:
+        if (whole := _whole(item)) not in mine:
+            mine[whole] = _take(folder / whole)
+        if mine[whole]:
             yield item
+
+
+def _whole(item: pytest.Item) -> str:
+    """The file of *item*, or its folder below tests/KIND."""
+    return "+".join(item.nodeid.partition("::")[0].split("/")[:3])
 
 
 def _is_shared(item: pytest.Item) -> bool:
