@@ -72,6 +72,7 @@ class Conducting:
         stage, case = self.stage, self.case
         stage.await_rings()
         stage.await_workers()
+        stage.await_health()
         del stage.kills[:]
         before = stage.twins.admin("GET", "/violations")
         began = self._clock()

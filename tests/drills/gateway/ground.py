@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import random
+import re
 import subprocess
 import threading
 import time
@@ -23,6 +24,7 @@ from replica.state import checkout
 from services.gateway import admission
 from services.gateway.callers import digest, new_key
 from steward.clients.ratelimit import load_functions, open_limiter
+from steward.clients.redis import open_redis
 from steward.errors import StewardError
 from steward.migrations.apply import migrate
 from steward.ratelimit import Cost, Limits, Ring
@@ -35,6 +37,8 @@ from tests.integration.fresh_database import fresh_database
 from tests.integration.providers.ground import Twins
 
 _UP_SECONDS = 60
+#: As a supervisor leaves between two starts of one that could not.
+_AGAIN_SECONDS = 2.0
 #: By who asks: its model at each provider. None of them has another name at the twins, whose limits go by model.
 MODELS = {
     PEOPLE: {"openai": "gpt-6-luna", "anthropic": "claude-sonnet-5-5"},
@@ -99,6 +103,7 @@ class Worker:
     process: psutil.Process | None = None
     was_up: bool = False
     """This process of it."""
+    begun_at: float = 0.0
 
     @property
     def is_alive(self):
@@ -178,7 +183,8 @@ class Stage:
         with self._asking:
             self.nursery.stdin.write(json.dumps(told) + "\n")
             self.nursery.stdin.flush()
-            worker.process, worker.was_up = psutil.Process(int(self.nursery.stdout.readline())), False
+            worker.process = psutil.Process(int(self.nursery.stdout.readline()))
+        worker.was_up, worker.begun_at = False, time.monotonic()
 
     def kill(self, workers):
         """SIGKILL, all of *workers* at once."""
@@ -199,7 +205,7 @@ class Stage:
                 worker for worker in self.workers if not (worker.is_alive and (worker.was_up or worker.answers()))
             ]
             for worker in waiting:
-                if not worker.is_alive:
+                if not worker.is_alive and time.monotonic() > worker.begun_at + _AGAIN_SECONDS:
                     died += [self.last_words(worker)] if worker.was_up else []
                     self.begin(worker)
             if not waiting:
@@ -241,6 +247,17 @@ class Stage:
             assert time.monotonic() < deadline, f"rings that do not open: {[ring.name for ring in waiting]}"
             time.sleep(0.1)
 
+    def await_health(self):
+        """What earlier cases made of the routes is forgotten, by Redis and by every worker."""
+        routes = [ring.name.partition(":")[2] for _, _, ring, _ in self.rings()]
+        deadline = time.monotonic() + _UP_SECONDS
+        while not all(_scores(worker) == dict.fromkeys(routes, 1.0) for worker in self.workers):
+            with open_redis(self.settings, "gateway") as redis:
+                for route in routes:
+                    redis.delete(f"gateway:{{{route}}}:health")
+            assert time.monotonic() < deadline, f"routes that do not get well: {_scores(self.workers[0])}"
+            time.sleep(0.5)
+
     def truths(self):
         """What came in since the last look, once all of it is over."""
         deadline = time.monotonic() + _UP_SECONDS
@@ -255,6 +272,15 @@ class Stage:
                 return found, after
             assert time.monotonic() < deadline, "attempts that do not end at the twins"
             time.sleep(0.1)
+
+
+def _scores(worker):
+    """By route, what *worker* thinks of it."""
+    told = httpx.get(f"http://127.0.0.1:{worker.port}/metrics", timeout=10).text
+    return {
+        name: float(score)
+        for name, score in re.findall(r'^steward_ai_route_score{route="(.*)"} (.*)$', told, re.MULTILINE)
+    }
 
 
 @contextmanager

@@ -21,19 +21,17 @@ class Wire:
     def __init__(self, port, leads_to, *, seed=0, silent=False, span_seconds=10.0) -> None:
         self.port, self._leads_to, self._silent, self._span = port, leads_to, silent, span_seconds
         self.delays, self._chance = NONE, random.Random(seed)
-        self._server, self._idle = None, set()
+        self._server, self._answered = None, set()
 
     async def open(self):
         if self._server is None:
             self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
 
     async def shut(self):
-        """Nobody gets through any more; what is being answered is answered to its end."""
+        """No request gets through any more; what is being answered is answered to its end."""
         if self._server is not None:
             server, self._server = self._server, None
             server.close()
-        for writer in list(self._idle):
-            writer.transport.abort()
 
     async def _serve(self, reader, writer):
         try:
@@ -41,23 +39,28 @@ class Wire:
         except OSError:
             writer.transport.abort()
             return
-        self._idle.add(writer)
+        self._answered.add(writer)
         try:
             await asyncio.gather(self._ask(reader, up_writer, writer), self._answer(up_reader, writer))
         except asyncio.CancelledError:
             # The drill is over. Not raised: asyncio's streams would complain of it.
             return
         finally:
-            self._idle.discard(writer)
+            self._answered.discard(writer)
             writer.close()
             up_writer.close()
 
     async def _ask(self, reader, up_writer, writer):
-        """A request is held before its first byte. What left arrives, whatever becomes of who sent it."""
+        """What comes after an answer begins a request, which is held before its first byte. What left arrives, whatever
+        becomes of who sent it.
+        """
         with suppress(OSError):
             while chunk := await reader.read(_CHUNK_BYTES):
-                if writer in self._idle:
-                    self._idle.discard(writer)
+                if writer in self._answered:
+                    self._answered.discard(writer)
+                    if self._server is None:
+                        writer.transport.abort()
+                        break
                     await asyncio.sleep(self._delay())
                 up_writer.write(chunk)
                 await up_writer.drain()
@@ -66,7 +69,7 @@ class Wire:
     async def _answer(self, up_reader, writer):
         with suppress(OSError):
             while chunk := await up_reader.read(_CHUNK_BYTES):
-                self._idle.add(writer)
+                self._answered.add(writer)
                 writer.write(chunk.replace(b"ratelimit-", b"rateless--") if self._silent else chunk)
                 await writer.drain()
         writer.close()
