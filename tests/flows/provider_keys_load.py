@@ -21,7 +21,7 @@ from tests.flows.provider_keys_ground import Account, Ground
 from tests.integration.gateway.ground import KEY, Running
 from tests.keyring_ground import query
 
-_CALLERS = 4
+_CALLERS = 3
 _MODELS = {"openai": "gpt-4.1", "anthropic": "claude-sonnet-5-5"}
 _ASKED = {"messages": [{"role": "user", "content": "Which way is the sea?"}], "max_tokens": 20}
 _PATIENCE_SECONDS = 60
@@ -43,6 +43,7 @@ class Load:
         with httpx.Client(timeout=30) as client:
             while [wrong for each in self._accounts if (wrong := self._ask(client, each, stream=False))]:
                 assert time.monotonic() < give_up
+                time.sleep(0.2)
         for thread in self._threads:
             thread.start()
 
@@ -76,7 +77,7 @@ class Load:
                     self.failed.append(wrong)
                 self.answered = next(self._answered)
                 # Steady, not as much as the machine can: the rotation runs on it too.
-                self._over.wait(0.02)
+                self._over.wait(0.05)
 
     def _ask(self, client: httpx.Client, account: Account, *, stream: bool) -> str:
         path = "/v1/messages" if account.kind == "anthropic" else "/v1/chat/completions"

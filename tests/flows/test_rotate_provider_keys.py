@@ -14,7 +14,7 @@ import tasks.provider_key_retirement
 import tasks.provider_keys
 from flows.rotate_provider_keys import KeyRequest
 from steward.ai.key_rotation import NewKey
-from steward.ai.key_rotation_errors import NotRotatable, PoolEmpty
+from steward.ai.key_rotation_errors import NotRotatable, PoolEmpty, ProviderUnavailable
 from steward.ai.keys import version_of
 from steward.clients.attempts import AttemptLedger
 from steward.clients.keyvault_errors import VaultUnavailable
@@ -24,6 +24,7 @@ from tests.flows.prefect_server import artifact
 from tests.flows.provider_keys_ground import ground, laid, soon
 from tests.flows.provider_keys_load import load_of
 from tests.integration.attempts_ground import asked
+from tests.integration.closed_doors import closed_port
 
 pytestmark = pytest.mark.without_search
 
@@ -164,6 +165,14 @@ def test_settings_that_do_not_do_are_refused_before_anything_is_touched(ground, 
     account = ground.account(kind)
     ground.describe(account, **changes)
     with pytest.raises(NotRotatable, match=words):
+        begin(account.name)
+    ground.forget(account)
+
+
+def test_a_provider_that_is_away_is_told_before_anything_is_touched(ground):
+    account = ground.account("openai")
+    ground.describe(account, url=f"http://127.0.0.1:{closed_port()}")
+    with pytest.raises(ProviderUnavailable, match="does not answer GET"):
         begin(account.name)
     ground.forget(account)
 
