@@ -75,7 +75,7 @@ def last_acknowledged(entries):
 def test_the_log_says_what_the_cluster_holds(settings, tenants):
     seed(settings, tenants, 400)
     with writing(settings, tenants, rate=RATE, seed=1) as log:
-        time.sleep(6)
+        time.sleep(3)
     done = log.acknowledged()
     assert Counter(entry.outcome for entry in log.entries())["unknown"] == 0
     assert {entry.op for entry in done} == {"create", "index", "update", "delete"}
@@ -95,7 +95,7 @@ def test_the_log_says_what_the_cluster_holds(settings, tenants):
 def test_the_rate_is_held_from_the_beginning_of_the_block_to_its_end(settings, tenants):
     with writing(settings, tenants, rate=RATE) as log:
         began = time.time()
-        time.sleep(8)
+        time.sleep(5)
         ended = time.time()
     within = [entry for entry in log.acknowledged() if began <= entry.answered <= ended]
     assert len(within) / (ended - began) >= 200
