@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from steward.ai.key_rotation import KeysBegun, OldKey, strays
+from steward.ai.key_rotation import KEY_ID, OPERATION, KeysBegun, NewKey, OldKey, strays
 from steward.ai.key_rotation_errors import SecretChangedMeanwhile
 from steward.ai.keys import prefix_of
 from steward.clients.attempts_keys import installation
@@ -38,6 +38,11 @@ def require_unchanged(begun: KeysBegun, current: SecretVersion, expected: str) -
             f"secret {begun.secret} has version {current.version} now, expected {expected}: somebody else set it",
             hint="see the vault's own log (SecretSet); then run this again: it takes the newest version for the key in use",
         )
+
+
+def holds(current: SecretVersion, new: NewKey) -> bool:
+    """Whether this operation has put the new key into use."""
+    return (current.tags.get(OPERATION), current.tags.get(KEY_ID)) == (mark(), new.id)
 
 
 def mark() -> str:

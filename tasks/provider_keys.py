@@ -19,7 +19,7 @@ from steward.ai.key_rotation import (
     used_keys,
 )
 from steward.ai.key_rotation_errors import NotRotatable
-from steward.ai.keys import LIFE_DAYS, version_of
+from steward.ai.keys import LIFE_DAYS, MOST_DAYS, version_of
 from steward.clients.attempts_keys import clock, lagging_workers, living_workers
 from steward.clients.keyvault_secret_versions import SecretVersion, VersionedSecrets, open_secret_versions
 from steward.clients.postgres import connect
@@ -29,7 +29,7 @@ from steward.operations.steps import Kind, current_step
 from steward.settings import Provider, Settings, load
 from tasks.durable import operation, step
 from tasks.provider_key_pool import give_back, require_pool, take_from_pool
-from tasks.provider_key_tries import clear_tries, mark, next_name, prefix, require_unchanged, tries_waiting
+from tasks.provider_key_tries import clear_tries, holds, mark, next_name, prefix, require_unchanged, tries_waiting
 from tasks.waiting import waited
 
 #: How long a provider may take until it knows a key that was made.
@@ -124,7 +124,7 @@ def _made(settings: Settings, vault: VersionedSecrets, begun: KeysBegun) -> NewK
         clear_tries(settings, vault, begun, keys)
         # What one try names, no other names again: a call of a try that died may still arrive.
         once = f"{operation().token}-{current_step().tries}"
-        made = keys.make(f"{prefix(settings, begun)}{once}")
+        made = keys.make(f"{prefix(settings, begun)}{once}", MOST_DAYS)
         put = vault.put(f"{next_name(begun)}{once}", made.secret, {KEY_ID: made.key_id, OPERATION: own}, _expiry())
         return _new(made.key_id, made.owner, put)
 
@@ -160,7 +160,7 @@ def switch_secret(begun: KeysBegun, new: NewKey) -> Switched:
     settings = load()
     with open_secret_versions(settings, guard) as vault:
         current = vault.version(begun.secret)
-        if (current.tags.get(OPERATION), current.tags.get(KEY_ID)) == (mark(), new.id):
+        if holds(current, new):
             return Switched(version=current.version)
         require_unchanged(begun, current, begun.version)
         replaced = next((each.id for each in begun.old if each.version == begun.version), "")

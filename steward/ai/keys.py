@@ -15,6 +15,8 @@ REFRESH_SECONDS = 10.0
 ENTERING_SECONDS = 20.0
 #: How long a version of the secret is to be in use: what the shipped policy of audit-keys takes for providers' keys.
 LIFE_DAYS = 90
+#: After which a key that is made ends by itself, if nobody rotates it: audit-keys has told of it daily for six weeks by then.
+MOST_DAYS = 120
 
 _HINT = re.compile(r"(?P<head>[^.*…]*)(?:\.{2,}|\*+|…)(?P<tail>[^.*…]*)")
 _TRY = re.compile("[0-9]+-[0-9]+")

@@ -43,9 +43,13 @@ class OpenAIKeys:
         """Deleted ones are not listed."""
         return [_key(each, self._project) for each in self._pages("api_keys")]
 
-    def make(self, name: str) -> Made:
-        """A service account *name* and its key. What is not answered may have been made: look for the name first."""
-        told = self._asking.ask("POST", f"{self._path}/service_accounts", json={"name": name})
+    def make(self, name: str, days: int) -> Made:
+        """A service account *name* and its key, which ends after *days*.
+
+        What is not answered may have been made: look for the name first.
+        """
+        asked = {"name": name, "expires_in_seconds": days * 24 * 3600}
+        told = self._asking.ask("POST", f"{self._path}/service_accounts", json=asked)
         if told is None:
             raise ProviderRefused(
                 f"{self._asking.url} knows no project {self._project}", hint="compare project in [providers.…]"

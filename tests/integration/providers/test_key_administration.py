@@ -50,7 +50,7 @@ def test_a_key_of_openai_is_made_listed_on_whatever_page_and_deleted_with_its_ac
     monkeypatch.setattr(provider_keys_openai, "_PAGE", 2)
     provider = settings.providers["openai"]
     with open_openai_keys(settings, "openai", nothing) as keys:
-        made = [keys.make(f"one-of-many-{number}") for number in range(3)]
+        made = [keys.make(f"one-of-many-{number}", 120) for number in range(3)]
         assert made[0].secret not in repr(made)
         listed = {each.id: each for each in keys.all()}
         assert {each.key_id: each.owner for each in made}.items() <= {
@@ -85,7 +85,7 @@ def test_a_key_of_anthropic_is_switched_off_and_then_archived_and_a_page_is_not_
 def test_whoever_may_not_change_anything_any_more_does_not(settings):
     with open_openai_keys(settings, "openai", refuse) as keys:
         before = keys.all()
-        for change in (lambda: keys.make("never"), lambda: keys.revoke(OldKey(id="o1", owner="sa_o1"))):
+        for change in (lambda: keys.make("never", 1), lambda: keys.revoke(OldKey(id="o1", owner="sa_o1"))):
             with pytest.raises(AssertionError):
                 change()
         assert keys.all() == before
@@ -101,7 +101,7 @@ def test_whoever_may_not_change_anything_any_more_does_not(settings):
 )
 def test_refusals_and_silence_are_told_without_a_key(settings, twins, account, kind, words):
     with open_openai_keys(settings, account, nothing) as keys, pytest.raises(kind, match=words) as refused:
-        keys.make("never")
+        keys.make("never", 1)
     secrets = [twins.secret(name) for name in ("o1", "openai-main.admin", "openai-main.nobody")]
     told = f"{refused.value}{refused.value.__dict__}{refused.value.__cause__}{refused.value.__context__}"
     assert not [secret for secret in secrets if secret in told]
