@@ -107,6 +107,7 @@ def old_keys(
     """
     known = {each.id: each for each in listed if each.is_active}
     mine = current.tags.get(KEY_ID) or _by_hint(secret, known.values())
+    _require_looks(known.get(mine), secret)
     told = {each.tags[KEY_ID]: each.version for each in versions if KEY_ID in each.tags}
     for each in versions:
         told.setdefault(each.tags.get(REPLACES, ""), "")
@@ -123,6 +124,15 @@ def _by_hint(secret: str, keys: Iterable[ProviderKey]) -> str:
             hint=f"tag the secret's newest version with the id of the right one: az keyvault secret set-attributes --tags {KEY_ID}=ID",
         )
     return fitting[0] if fitting else ""
+
+
+def _require_looks(tagged: ProviderKey | None, secret: str) -> None:
+    """Somebody may have set another key, and left the tags as they were."""
+    if tagged and is_hint_of(tagged.hint, secret) is False:
+        raise NotRotatable(
+            f"the secret's tag {KEY_ID} names {tagged.id}, which the provider shows as {tagged.hint}: it is another key",
+            hint=f"let the tag {KEY_ID} of the secret's newest version name the key that it holds, or take the tag off",
+        )
 
 
 def _require_whole_owners(going: Sequence[ProviderKey], listed: Sequence[ProviderKey]) -> None:

@@ -46,11 +46,11 @@ def version_of(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()[:16]
 
 
-def is_hint_of(hint: str, secret: str) -> bool:
-    """Whether a provider could show *hint* (`sk-svc...Ab3d`) for *secret*."""
+def is_hint_of(hint: str, secret: str) -> bool | None:
+    """Whether a provider could show *hint* (`sk-svc...Ab3d`) for *secret*; None: the hint says too little."""
     parts = _HINT.fullmatch(hint)
     if parts is None or len(parts["tail"]) < _LEAST_TAIL:
-        return False
+        return None
     return secret.startswith(parts["head"]) and secret.endswith(parts["tail"])
 
 

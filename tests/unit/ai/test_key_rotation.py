@@ -63,10 +63,10 @@ def seen(version, **tags):
         ("sk-svca...Zz9z", False),
         ("sk-proj...Ab3d", False),
         # By chance, or by everything.
-        ("sk-...b3d", False),
-        ("sk-...", False),
-        ("", False),
-        ("Ab3d", False),
+        ("sk-...b3d", None),
+        ("sk-...", None),
+        ("", None),
+        ("Ab3d", None),
     ],
 )
 def test_a_hint_fits_the_secret_whose_both_ends_it_shows(hint, fits):
@@ -76,10 +76,17 @@ def test_a_hint_fits_the_secret_whose_both_ends_it_shows(hint, fits):
 def test_the_tag_of_the_version_in_use_tells_which_key_goes_and_without_one_the_hint_does():
     listed = [key("key_1", hint="sk-svca...Ab3d", owner="sa_1"), key("key_9", hint="sk-svca...Zz9z")]
     tagged = seen("v1", key_id="key_1")
-    assert old_keys(tagged, "whatever", [tagged], listed) == (OldKey(id="key_1", owner="sa_1", version="v1"),)
+    assert old_keys(tagged, SECRET, [tagged], listed) == (OldKey(id="key_1", owner="sa_1", version="v1"),)
     bare = seen("v1")
     assert old_keys(bare, SECRET, [bare], listed) == (OldKey(id="key_1", owner="sa_1", version="v1"),)
     assert old_keys(bare, "sk-another", [bare], listed) == ()
+
+
+def test_a_tag_that_names_a_key_of_other_looks_is_not_believed():
+    with pytest.raises(
+        NotRotatable, match=r"names key_1, which the provider shows as sk-svca\.\.\.Ab3d: it is another"
+    ):
+        old_keys(seen("v1", key_id="key_1"), "sk-another", [], [key("key_1", hint="sk-svca...Ab3d")])
 
 
 def test_two_keys_that_look_alike_are_told_apart_by_a_person():
