@@ -1,6 +1,6 @@
 """Providers' keys rotated, killed wherever: one living key that is in use, none that nobody has, none lost.
 
-`STEWARD_DRILL_CASES` says how many: two by default, more by `python -m tests.drills provider-keys`. What the providers have is
+`STEWARD_DRILL_CASES` says how many: two by default, more by `make drill-provider-keys`. What the providers have is
 judged by their own administrations, and not by the ledger.
 """
 
