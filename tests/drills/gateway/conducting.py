@@ -139,10 +139,12 @@ class Conducting:
             self._fault("died", f"a worker ended by itself: {last_words}")
 
     def _postgres(self):
+        began = time.monotonic()
         faults.kill(self.stage.place.state, "postgres")
         self.outcome.kills["postgres"] += 1
         time.sleep(self.case.away_seconds)
         self._up("postgres")
+        self.outcome.figures["postgres_away_milliseconds"] += int(1000 * (time.monotonic() - began))
 
     def _redis(self):
         self.lost_masters.append((self.case.master, time.time()))
