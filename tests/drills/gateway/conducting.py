@@ -71,9 +71,9 @@ class Conducting:
     def run(self):
         stage, case = self.stage, self.case
         stage.await_rings()
-        stage.await_workers()
+        stage.workers.await_up()
         stage.await_health()
-        del stage.kills[:]
+        del stage.workers.kills[:]
         before = stage.twins.admin("GET", "/violations")
         began = self._clock()
         self._lay()
@@ -127,15 +127,16 @@ class Conducting:
         self._kill_workers(self.case.several)
 
     def _kill_workers(self, number):
-        chosen = self.stage.chance.sample(self.stage.workers, min(number, len(self.stage.workers) - 1))
-        self.stage.kill(chosen)
+        workers = self.stage.workers
+        chosen = self.stage.chance.sample(workers.all, min(number, len(workers.all) - 1))
+        workers.kill(chosen)
         self.outcome.kills["worker"] += len(chosen)
         for worker in chosen:
-            self.stage.begin(worker)
+            workers.begin(worker)
         self._await_workers()
 
     def _await_workers(self):
-        for last_words in self.stage.await_workers():
+        for last_words in self.stage.workers.await_up():
             self._fault("died", f"a worker ended by itself: {last_words}")
 
     def _postgres(self):
@@ -254,7 +255,7 @@ class Conducting:
         figures = self.outcome.figures
         figures["refused"] = users.told["refused"]
         for asked in users.asked:
-            outcome = "cut" if is_cut(asked, self.stage.kills) else asked.outcome
+            outcome = "cut" if is_cut(asked, self.stage.workers.kills) else asked.outcome
             figures[f"{asked.who}_{outcome}"] += 1
             figures["requests"] += 1
             if self.case.is_one_dark and asked.who == PEOPLE and self._began_in_the_dark(asked) and outcome != "cut":
@@ -262,7 +263,9 @@ class Conducting:
                 figures["dark_answered"] += outcome == "answered"
             if asked.who == PEOPLE and outcome not in {"answered", "cut"}:
                 self._tell(f"{outcome}: {asked}")
-        figures["under_way_in_the_killed"] = sum(was_under_way(asked, self.stage.kills) for asked in users.asked)
+        figures["under_way_in_the_killed"] = sum(
+            was_under_way(asked, self.stage.workers.kills) for asked in users.asked
+        )
 
     def _began_in_the_dark(self, asked):
         return any(began <= asked.began <= ended for began, ended in self.dark)
@@ -297,7 +300,9 @@ class Conducting:
 
     def _used_rings(self, master):
         """(provider, account, model) of each ring of *master* that users ask for here."""
-        return [tuple(ring.name.split(":")) for who, _, ring, _ in self.stage.rings(master) if who in {PEOPLE, BATCH}]
+        return [
+            tuple(ring.name.split(":")) for who, _, ring, _ in self.stage.scale.rings(master) if who in {PEOPLE, BATCH}
+        ]
 
     def _fault(self, kind, told, times=1):
         self.outcome.figures[kind] += times
