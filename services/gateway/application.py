@@ -37,6 +37,7 @@ from steward.clients.redis import open_async_redis
 from steward.errors import BadInput, StewardError
 from steward.ratelimit import AsyncLimiter
 from steward.settings import Settings
+from steward.stopping import stop
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -97,7 +98,7 @@ class Gateway:
         opened.push_async_callback(attempts.all_ended)
         opened.push_async_callback(self._drained)
         watching = asyncio.create_task(self._watch_callers(), name="callers")
-        opened.callback(watching.cancel)
+        opened.push_async_callback(stop, watching)
         budget = RetryBudget(share=1 / self._workers)
         self._limiter = limiter
         self._exchange = Exchange(self._settings, self._catalog, attempts, health, budget)

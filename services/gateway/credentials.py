@@ -13,6 +13,7 @@ from steward.ai import keys
 from steward.clients.secrets import read_secret
 from steward.errors import BadInput, StewardError
 from steward.settings import Settings
+from steward.stopping import stop
 
 _log = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ class Credentials:
 
     async def __aexit__(self, *_: object) -> None:
         if self._refreshing:
-            self._refreshing.cancel()
+            await stop(self._refreshing)
 
     def of(self, account: str) -> Credential:
         """The newest that could be read."""

@@ -14,6 +14,7 @@ from redis import exceptions
 from services.gateway.metrics import Metrics
 from steward.ai.health import PROBE_SECONDS, WINDOW, Door, Health, Seen, assess, slice_of
 from steward.clients.redis import AsyncRedisCluster
+from steward.stopping import stop
 
 SHARE_SECONDS = 1.0
 _KINDS = {"a": "answered", "f": "failed", "t": "first_token_ms"}
@@ -40,7 +41,7 @@ class HealthBoard:
 
     async def __aexit__(self, *_: object) -> None:
         if self._sharing:
-            self._sharing.cancel()
+            await stop(self._sharing)
 
     @property
     def now(self) -> Mapping[str, Health]:

@@ -16,6 +16,7 @@ from psycopg import AsyncConnection
 
 from steward.clients.postgres import DatabaseUnavailable, worded
 from steward.settings import Settings
+from steward.stopping import stop
 
 Row = dict[str, Any]
 Opened = AsyncConnection[Row]
@@ -84,9 +85,7 @@ class Lane:
     async def close(self) -> None:
         """After what is waiting was written, or has waited out its patience."""
         await self._idle.wait()
-        self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
+        await stop(self._task)
         await self._drop()
 
     async def _run(self) -> None:

@@ -18,6 +18,7 @@ from steward.clients.attempts_lane import LIMIT_SECONDS, Opened
 from steward.clients.postgres import worded
 from steward.errors import StewardError
 from steward.settings import Settings
+from steward.stopping import stop
 
 #: As for operations: a lost heartbeat is weather, three are a dead worker.
 LEASE_SECONDS = 15.0
@@ -46,9 +47,7 @@ class Lease:
     async def end(self) -> None:
         """Whatever is open of it now is nobody's. An absent database learns it when the lease runs out."""
         if self._task:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await stop(self._task)
         with suppress(StewardError, psycopg.Error, TimeoutError):
             await self._tell(sql.END_WORK)
         await self._drop()

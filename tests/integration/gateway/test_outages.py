@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -54,14 +55,14 @@ def test_workers_agree_on_a_route_whatever_their_clocks_say(gateway, monkeypatch
             open_async_redis(gateway.settings, "gateway") as redis,
             HealthBoard(redis, [ROUTE], Metrics()) as right,
         ):
-            real = time.time
-            monkeypatch.setattr(health.time, "time", lambda: real() + 7200)
-            async with HealthBoard(redis, [ROUTE], Metrics()) as ahead:
+            ahead = SimpleNamespace(time=lambda: time.time() + 7200, monotonic=time.monotonic)
+            monkeypatch.setattr(health, "time", ahead)
+            async with HealthBoard(redis, [ROUTE], Metrics()) as skewed:
                 for _ in range(10):
                     right.failed(ROUTE)
-                    ahead.failed(ROUTE)
+                    skewed.failed(ROUTE)
                     await asyncio.sleep(0.03)
-                return [board.now[ROUTE].door for board in (right, ahead)]
+                return [board.now[ROUTE].door for board in (right, skewed)]
 
     assert asyncio.run(told()) == [Door.SHUT, Door.SHUT]
 
