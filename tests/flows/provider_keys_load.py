@@ -97,8 +97,8 @@ def load_of(ground: Ground, accounts: Sequence[Account], folder: Path, patch: py
     patch.setattr(keys, "REFRESH_SECONDS", 0.2)
     patch.setattr(keys, "ENTERING_SECONDS", 0.5)
     patch.setattr(attempts_workers, "HEARTBEAT_SECONDS", 0.2)
-    # A ring of three seconds, in place of a minute, starts exhausted.
-    patch.setattr(admission, "POLICY", Policy(window_seconds=1, dispatch_seconds=1))
+    # A ring of five seconds, in place of a minute, starts exhausted. Its tickets live long enough for a busy machine.
+    patch.setattr(admission, "POLICY", Policy(window_seconds=1, dispatch_seconds=3))
     load_functions(ground.settings)
     ground.twins.admin("PUT", "/limits", {"mode": "off"})
     catalog = {"alias": [_alias(each) for each in accounts]}
