@@ -73,12 +73,16 @@ class Exchange:
     async def answer(self, request: Request) -> Whole | AsyncGenerator[bytes]:
         """A whole answer, or a stream whose first token is there. Raises Fault where no route gave any."""
         asked = request.asked
-        plans = await self._open_ones(self._plans(asked))
+        plans, spared = await self._sparing(self._plans(asked))
         self._budget.request()
         not_asked: list[Fault] = []
         failures: list[NotAnswered] = []
-        for each in plans:
-            if failures and not self._budget.retry():
+        for each in [*plans, *spared]:
+            if failures:
+                if not self._budget.retry():
+                    break
+            elif each in spared:
+                # There was no room elsewhere: to fail here would help nobody.
                 break
             try:
                 sent = await self._sent(request, each, len(failures) + 1, last=each is plans[-1])
@@ -106,13 +110,14 @@ class Exchange:
             raise Fault(400, "invalid", f"no route of this model can be asked that: {why}")
         return plans
 
-    async def _open_ones(self, plans: list[Plan]) -> list[Plan]:
-        """Those of routes that are not shut, and all of them where all are. First a shut one, if it is time to see how it is."""
+    async def _sparing(self, plans: list[Plan]) -> tuple[list[Plan], list[Plan]]:
+        """(whom to ask, who is spared until one of them fails): shut routes, but for one if it is time to see how it is."""
         shut = [each for each in plans if self._health.now.get(each.route.name, UNUSED).door is Door.SHUT]
         if len(shut) == len(plans):
-            return plans
-        looked_at = [each for each in shut if await self._health.may_probe(each.route.name)]
-        return [*looked_at[:1], *(each for each in plans if each not in shut)]
+            return plans, []
+        looked_at = [each for each in shut if await self._health.may_probe(each.route.name)][:1]
+        spared = [each for each in shut if each not in looked_at]
+        return [*looked_at, *(each for each in plans if each not in shut)], spared
 
     async def _sent(self, request: Request, each: Plan, ordinal: int, *, last: bool) -> Sent:
         try:

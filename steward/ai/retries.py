@@ -16,7 +16,7 @@ class RetryBudget:
 
     def __init__(self, share: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_second, self._clock = PER_SECOND * share, clock
-        self._left, self._at = self._per_second, clock()
+        self._left, self._at = max(self._per_second, 1.0), clock()
 
     def request(self) -> None:
         """A first attempt."""

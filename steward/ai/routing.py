@@ -12,8 +12,8 @@ from steward.ai.health import UNUSED, Door, Health
 def order(routes: Sequence[Route], health: Mapping[str, Health], chosen: random.Random) -> list[Route]:
     """Routes that are open, by chance and weight times score; then those that are shut, the best first.
 
-    A shut one is asked only by whoever is let in to see how it is, and by everybody where all are shut: to answer nobody
-    because nobody was answered would be an outage of our own.
+    A shut one is asked by whoever is let in to see how it is, where an open one failed, and by everybody where all are shut:
+    to answer nobody because nobody was answered would be an outage of our own.
     """
     known = {route.name: health.get(route.name, UNUSED) for route in routes}
     is_open = [route for route in routes if known[route.name].door is Door.OPEN]
