@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections import Counter
 
 import anthropic
 import httpx
@@ -199,7 +200,7 @@ def test_a_key_that_is_taken_out_of_the_file_is_refused_from_then_on(gateway):
 
 
 def test_beyond_the_limit_the_caller_is_told_when_to_come_back(gateway):
-    client, granted = gateway.anthropic(), 0
+    client, granted, began = gateway.anthropic(), 0, time.monotonic()
     while True:
         try:
             client.messages.create(model="small", **CHAT)
@@ -209,18 +210,12 @@ def test_beyond_the_limit_the_caller_is_told_when_to_come_back(gateway):
         granted += 1
     assert granted >= 1
     assert float(told.response.headers["retry-after"]) >= 1
-    # What found no room is on record as not sent.
-    assert [row["ending"] for row in gateway.attempts()] == ["completed"] * granted + ["not_sent"]
-    assert len(gateway.truths()) == granted
-
-
-def test_while_a_provider_is_at_its_limit_nothing_more_is_entered_for_nothing(gateway):
-    began, refused = time.monotonic(), 0
-    while refused < 3:
-        answer = gateway.post("/v1/messages", json={"model": "small", **CHAT})
-        refused += answer.status_code == 429
-    for_nothing = [row for row in gateway.attempts() if row["ending"] == "not_sent"]
-    assert 1 <= len(for_nothing) <= 1 + (time.monotonic() - began) / admission.TIGHT_SECONDS
+    for _ in range(3):
+        gateway.post("/v1/messages", json={"model": "small", **CHAT})
+    # What found no room is on record as not sent; and for a while nothing more is entered only to find none.
+    endings_seen = Counter(row["ending"] for row in gateway.attempts())
+    assert endings_seen["completed"] == len(gateway.truths()) >= granted
+    assert 1 <= endings_seen["not_sent"] <= 1 + (time.monotonic() - began) / admission.TIGHT_SECONDS
 
 
 def test_each_tenant_may_ask_as_often_as_its_callers_key_lets_it(gateway):
