@@ -18,7 +18,6 @@ from services.gateway.metrics import Metrics
 from services.gateway.plans import Plan, limits_of
 from steward.ai.attempts import Attempt, as_name, new_id
 from steward.clients.attempts import AttemptLedger
-from steward.errors import StewardError
 from steward.ratelimit import AsyncLimiter, Policy, Ring, Ticket
 from steward.ratelimit.errors import LimitReached, RateLimitError
 
@@ -63,29 +62,33 @@ class Admission:
         return await self._in_turn(wanted, patience_seconds)
 
     async def _at_once(self, wanted: _Wanted) -> Admitted:
-        attempt = wanted.attempt()
-        entering = asyncio.create_task(self._entered(attempt))
+        attempt, began = wanted.attempt(), time.monotonic()
+        entry = self._ledger.begin_send(attempt)
         try:
+            # The ledger takes longer: its statement leaves first.
+            await asyncio.sleep(0)
             ticket = await self._ticket(wanted, 0.0)
         except BaseException as error:
             kind = "no_ticket" if isinstance(error, RateLimitError) else "withdrawn"
-            self._later(self._withdraw(entering, attempt, kind))
+            self._later(self._ledger.withdraw(entry, kind))
             raise
         try:
-            await entering
+            await self._ledger.entered(entry)
         except BaseException:
             self._later(self._limiter.cancel(ticket))
             raise
+        self._metrics.waited("ledger", time.monotonic() - began)
         return Admitted(attempt, ticket, wanted.credential)
 
     async def _in_turn(self, wanted: _Wanted, patience_seconds: float) -> Admitted:
         ticket = await self._ticket(wanted, patience_seconds)
-        attempt = wanted.attempt()
+        attempt, began = wanted.attempt(), time.monotonic()
         try:
-            await self._entered(attempt)
+            await self._ledger.send(attempt)
         except BaseException:
             self._later(self._limiter.cancel(ticket))
             raise
+        self._metrics.waited("ledger", time.monotonic() - began)
         return Admitted(attempt, ticket, wanted.credential)
 
     async def _ticket(self, wanted: _Wanted, patience_seconds: float) -> Ticket:
@@ -101,19 +104,6 @@ class Admission:
         )
         self._metrics.waited("limiter", time.monotonic() - began)
         return ticket
-
-    async def _entered(self, attempt: Attempt) -> None:
-        began = time.monotonic()
-        await self._ledger.send(attempt)
-        self._metrics.waited("ledger", time.monotonic() - began)
-
-    async def _withdraw(self, entering: asyncio.Task[None], attempt: Attempt, kind: str) -> None:
-        try:
-            await entering
-        except StewardError:
-            # The ledger withdraws by itself what it may not have entered.
-            return
-        await self._ledger.abort(attempt.id, kind)
 
 
 @dataclass(frozen=True, slots=True)

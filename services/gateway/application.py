@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 import traceback
@@ -122,6 +123,9 @@ class Gateway:
             await self._opened.aclose()
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
+        # What was imported and opened lives as long as the worker: no collection needs to look at it during a request.
+        gc.collect()
+        gc.freeze()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self.close()

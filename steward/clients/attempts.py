@@ -41,6 +41,18 @@ class Patience:
     after: float = AFTER_SECONDS
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An attempt on its way into the ledger."""
+
+    row: Mapping[str, Any]
+    written: asyncio.Future[bool]
+
+    @property
+    def attempt_id(self) -> UUID:
+        return UUID(self.row["id"])
+
+
 class AttemptLedger:
     """`async with AttemptLedger(settings, "gateway-1") as ledger`: the worker is known to live while the block runs.
 
@@ -81,7 +93,7 @@ class AttemptLedger:
 
     async def reserve(self, attempt: Attempt) -> None:
         """Enter it, not to be sent before `sent` returned. Twice is harmless; AttemptEnteredOtherwise."""
-        await self._enter(attempt, State.RESERVED)
+        await self.entered(self._begin(attempt, State.RESERVED))
 
     async def send(self, attempt: Attempt) -> None:
         """`reserve` and `sent` in one commit, for a caller that holds its ticket already: it may be sent at once.
@@ -89,7 +101,30 @@ class AttemptLedger:
         A caller that is cancelled meanwhile, or told that the database is away, must not send: what may have been entered
         is aborted.
         """
-        await self._enter(attempt, State.SENT)
+        await self.entered(self.begin_send(attempt))
+
+    def begin_send(self, attempt: Attempt) -> Entry:
+        """`send`, for a caller that has something else to wait for: `entered` ends it, or else `withdraw`."""
+        return self._begin(attempt, State.SENT)
+
+    async def entered(self, entry: Entry) -> None:
+        """It is on disk when this returns. What comes to nothing is withdrawn before this raises."""
+        try:
+            await self._done(entry.written, entry.row)
+        except (asyncio.CancelledError, DatabaseUnavailable):
+            # It may be entered all the same, and now it is never sent: left as it is, it would count as unknown.
+            withdrawing = asyncio.create_task(self.withdraw(entry, "withdrawn"))
+            self._withdrawing.add(withdrawing)
+            withdrawing.add_done_callback(self._withdrawing.discard)
+            raise
+
+    async def withdraw(self, entry: Entry, error_class: str) -> None:
+        """It will not be sent."""
+        with suppress(StewardError, psycopg.Error):
+            await entry.written
+        # AttemptMissing: it is not there, as it ought to be.
+        with suppress(StewardError, psycopg.Error):
+            await self.abort(entry.attempt_id, error_class)
 
     async def sent(self, attempt_id: UUID) -> None:
         """Its first byte leaves now. AttemptOver: it must not, since the sweeper took its worker for dead."""
@@ -108,25 +143,9 @@ class AttemptLedger:
         """It was sent, and nobody knows what came of it."""
         await self._end(attempt_id, State.UNKNOWN, outcome)
 
-    async def _enter(self, attempt: Attempt, state: State) -> None:
+    def _begin(self, attempt: Attempt, state: State) -> Entry:
         row = attempt.row() | {"worker": str(self.worker), "state": state}
-        lane = self._lane(self._before)
-        entering = asyncio.ensure_future(self._write(lane, sql.ENTER, row, self._patience.before))
-        try:
-            await asyncio.shield(entering)
-        except (asyncio.CancelledError, DatabaseUnavailable):
-            # It may be entered all the same, and now it is never sent: left as it is, it would count as unknown.
-            withdrawing = asyncio.create_task(self._withdraw(entering, attempt.id))
-            self._withdrawing.add(withdrawing)
-            withdrawing.add_done_callback(self._withdrawing.discard)
-            raise
-
-    async def _withdraw(self, entering: asyncio.Future[None], attempt_id: UUID) -> None:
-        with suppress(StewardError, psycopg.Error):
-            await entering
-        # AttemptMissing: it is not there, as it ought to be.
-        with suppress(StewardError, psycopg.Error):
-            await self.abort(attempt_id, "withdrawn")
+        return Entry(row, self._lane(self._before).put(sql.ENTER, row, self._patience.before))
 
     async def _end(self, attempt_id: UUID, state: State, outcome: Outcome) -> None:
         row = outcome.row(state) | {"id": str(attempt_id), "state": state}
@@ -139,8 +158,12 @@ class AttemptLedger:
             await self._write(lane, sql.MOVE, row, self._patience.after)
 
     async def _write(self, lane: Lane, statement: LiteralString, row: dict[str, Any], patience: float) -> None:
+        await self._done(lane.put(statement, row, patience), row)
+
+    async def _done(self, written: asyncio.Future[bool], row: Mapping[str, Any]) -> None:
         try:
-            touched = await lane.put(statement, row, patience)
+            # Whoever is cancelled meanwhile takes nothing back: the row may be on its way.
+            touched = await asyncio.shield(written)
         except psycopg.Error as error:
             raise _in_words(error) from None
         if not touched:

@@ -71,16 +71,16 @@ class Lane:
         self._connection: Opened | None = None
         self._task = asyncio.create_task(self._run(), name="ai-attempts-lane")
 
-    async def put(self, statement: LiteralString, row: Row, patience_seconds: float) -> bool:
-        """Write *row*; whether the statement touched it. Raises what the database says of it, DatabaseUnavailable.
+    def put(self, statement: LiteralString, row: Row, patience_seconds: float) -> asyncio.Future[bool]:
+        """*row* is in line to be written when this returns; the future gives whether the statement touched it.
 
-        Not taken back by a caller that is cancelled while it waits: the row may be on its way.
+        It raises what the database says of the row, and DatabaseUnavailable. Not to be cancelled: the row may be on its way.
         """
         write = Write(statement, row, asyncio.get_running_loop().time() + patience_seconds)
         self._waiting.append(write)
         self._idle.clear()
         self._woken.set()
-        return await asyncio.shield(write.done)
+        return write.done
 
     async def close(self) -> None:
         """After what is waiting was written, or has waited out its patience."""
