@@ -20,7 +20,12 @@ DRILLS = {
     "provider-keys": "test_provider_keys.py",
 }
 #: Of the replica, where a drill needs few.
-SERVERS = {"operations": "postgres,prefect,worker", "keys": "postgres,prefect", "gateway": "postgres,redis-1", "provider-keys": "postgres,s3,keyvault,prefect"}
+SERVERS = {
+    "operations": "postgres,prefect,worker",
+    "keys": "postgres,prefect",
+    "gateway": "postgres,redis-1",
+    "provider-keys": "postgres,s3,keyvault,prefect",
+}
 #: What a case tells beside its fault: how often it was met where.
 PLACES = "killed_at"
 #: What a drill that has figures of its own tells with each case: of all cases so far.
