@@ -234,8 +234,12 @@ class Provider(_Frozen):
     kind: Literal["openai", "anthropic"] = Field(description="whose API it speaks")
     url: str = Field(pattern="^https?://[^/?#@]+$", description="without a path: https://api.openai.com")
     key: SecretRef
-    admin_key: SecretRef | None = Field(default=None, description="lists, makes and revokes keys, and reads limits and costs")
-    project: str | None = Field(default=None, description="of the key: OpenAI's project or Anthropic's workspace, by its id")
+    admin_key: SecretRef | None = Field(
+        default=None, description="lists, makes and revokes keys, and reads limits and costs"
+    )
+    project: str | None = Field(
+        default=None, description="of the key: OpenAI's project or Anthropic's workspace, by its id"
+    )
 
 
 class Gateway(_Frozen):
