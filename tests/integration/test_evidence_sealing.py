@@ -120,7 +120,7 @@ def test_an_object_store_that_is_away_loses_no_statement(stores, command):
 
 def test_without_a_key_the_log_is_anchored_unsigned_until_there_is_one(stores, command):
     unsigned = changed(stores, "evidence", checkpoint_key=None, checkpoint_public_keys=None)
-    unsigned = unsigned.model_copy(update={"vault": None, "keyring": None})
+    unsigned = unsigned.model_copy(update={"vault": None, "keyring": None, "providers": {}})
     record(unsigned, new_statement())
     assert command(unsigned, "complete").endswith("the log is anchored; no key signs it\n")
     told = command(unsigned, "verify", status=2)
