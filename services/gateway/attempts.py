@@ -38,17 +38,13 @@ _log = logging.getLogger(__name__)
 class NotAnswered(Exception):
     """The attempt came to nothing before the first token: another may be made."""
 
-    def __init__(
-        self, kind: str, *, is_fault: bool = True, is_sent: bool = True, retry_after_seconds: float | None = None
-    ) -> None:
+    def __init__(self, kind: str, *, is_fault: bool = True, retry_after_seconds: float | None = None) -> None:
         super().__init__(kind)
         self.kind = kind
         self.retry_after_seconds = retry_after_seconds
         """Of a provider that is at its limit."""
         self.is_fault = is_fault
         """Of the provider, as against ours."""
-        self.is_sent = is_sent
-        """Whether any of it left: an attempt that did not is none."""
 
 
 @dataclass(slots=True)
@@ -100,7 +96,7 @@ class Attempts:
     async def send(self, request: Request, plan: Plan, ordinal: int, *, patience_seconds: float) -> Sent:
         """Be admitted, send, and wait for the head of the answer.
 
-        Raises what the limiter raises and DatabaseUnavailable, nothing being sent then; NotAnswered.
+        Raises what the limiter raises, TicketDied and DatabaseUnavailable, nothing being sent then; NotAnswered.
         """
         admitted = await self._admission.admit(request, plan, ordinal, patience_seconds=patience_seconds)
         attempt, ticket = admitted.attempt, admitted.ticket
@@ -111,9 +107,9 @@ class Attempts:
                 response = await self._transport.handle_async_request(said)
         except (TicketDied, httpx.HTTPError, TimeoutError, asyncio.CancelledError) as error:
             self._lost(attempt, ticket, plan, error)
-            if isinstance(error, asyncio.CancelledError):
+            if isinstance(error, TicketDied | asyncio.CancelledError):
                 raise
-            raise NotAnswered(type(error).__name__, is_sent=ticket.sent) from None
+            raise NotAnswered(type(error).__name__) from None
         sent = Sent(attempt, plan, ticket, response, sent_at, reading_of(plan.provider))
         self._observe(ticket.ring, response, sent_at)
         if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:

@@ -28,7 +28,7 @@ from steward.ai.routing import order
 from steward.ai.translation.errors import NotTranslatable
 from steward.clients.postgres import DatabaseUnavailable
 from steward.ratelimit import retry_after_seconds
-from steward.ratelimit.errors import LimiterUnavailable, LimitReached, NeverFits
+from steward.ratelimit.errors import LimiterUnavailable, LimitReached, NeverFits, TicketDied
 from steward.settings import Settings
 
 #: How long a request waits for room where every route is at its limit; the caller's own client waits longer.
@@ -115,9 +115,12 @@ class Exchange:
         shut = [each for each in plans if self._health.now.get(each.route.name, UNUSED).door is Door.SHUT]
         if len(shut) == len(plans):
             return plans, []
-        looked_at = [each for each in shut if await self._health.may_probe(each.route.name)][:1]
-        spared = [each for each in shut if each not in looked_at]
-        return [*looked_at, *(each for each in plans if each not in shut)], spared
+        opened = [each for each in plans if each not in shut]
+        for each in shut:
+            # One is enough: whoever asks for another would have its turn, and not take it.
+            if await self._health.may_probe(each.route.name):
+                return [each, *opened], [other for other in shut if other is not each]
+        return opened, shut
 
     async def _sent(self, request: Request, each: Plan, ordinal: int, *, last: bool) -> Sent:
         try:
@@ -133,10 +136,8 @@ class Exchange:
             raise _NotAsked(unavailable("nobody knows what is left of the provider's limit")) from None
         except DatabaseUnavailable:
             raise unavailable("the ledger cannot be written, and nothing is sent without it") from None
-        except NotAnswered as failed:
-            if failed.kind == "TicketDied":
-                raise _NotAsked(unavailable("this worker is too busy to send in time")) from None
-            raise
+        except TicketDied:
+            raise _NotAsked(unavailable("this worker is too busy to send in time")) from None
 
     async def _begun(self, asked: Asked, sent: Sent) -> Whole | AsyncGenerator[bytes]:
         """Raises NotAnswered while nothing has been said to the caller."""
