@@ -137,7 +137,7 @@ def _tls(place: Place, node: str) -> dict[str, Any]:
 
 
 def _write_users(config: Path, passwords: Mapping[str, str], roles: Mapping[str, Collection[str]]) -> None:
-    # Roles first: a node that reads between the two knows no user without roles.
+    # Roles first: a node that reads in between knows no user without roles for longer than one round of its watcher.
     _amend(config / "users_roles", lambda text: file_realm.users_roles(text, roles))
     _amend(config / "users", lambda text: file_realm.users(text, passwords))
 
