@@ -74,12 +74,11 @@ def describe(step: TaskRun) -> str:
     return f"{took:6.1f} s  {step.name}" + ("" if ended == "Completed" else f"  {ended}")
 
 
-def artifact(client: SyncPrefectClient, run: UUID, key: str) -> str | None:
-    """The newest markdown that *run* left under *key*, if any."""
+def artifact(client: SyncPrefectClient, key: str, run: UUID | None = None) -> str | None:
+    """The newest markdown under *key*, if any: that *run* left; None: whichever did."""
+    left = ArtifactFilterFlowRunId(any_=[run]) if run else None
     found = client.read_artifacts(
-        artifact_filter=ArtifactFilter(
-            flow_run_id=ArtifactFilterFlowRunId(any_=[run]), key=ArtifactFilterKey(any_=[key])
-        ),
+        artifact_filter=ArtifactFilter(flow_run_id=left, key=ArtifactFilterKey(any_=[key])),
         sort=ArtifactSort.CREATED_DESC,
         limit=1,
     )

@@ -1,6 +1,8 @@
 import pytest
+from prefect.client.schemas.actions import ArtifactCreate
+from prefect.states import Completed
 
-from demo.acts import RunFailed, prepare, read_certificate, run
+from demo.acts import ALREADY_DONE, RunFailed, prepare, read_certificate, run
 from demo.runs import start
 from demo.snapshot import CERTIFICATE, PROVISION, onboard, provision
 from demo.stage import open_stage
@@ -53,6 +55,17 @@ def test_a_run_without_a_certificate_is_never_taken_for_one_that_has_it(stage):
     ended = run(stage, PROVISION, {"request": {"apply": False}})
     with pytest.raises(RunFailed, match="without a certificate"):
         read_certificate(stage, ended, CERTIFICATE)
+
+
+def test_what_was_proved_before_is_shown_by_the_certificate_of_that_time(stage, capsys):
+    ended = run(stage, PROVISION, {"request": {"apply": False}})
+    done = ended.model_copy(update={"state": Completed(name=ALREADY_DONE), "state_name": ALREADY_DONE})
+    with pytest.raises(RunFailed, match="without a certificate"):
+        read_certificate(stage, done, "certificate-of-a-test")
+    with stage.prefect() as client:
+        client.create_artifact(ArtifactCreate(key="certificate-of-a-test", type="markdown", data="verdict: VERIFIED"))
+    assert read_certificate(stage, done, "certificate-of-a-test") == "verdict: VERIFIED"
+    assert "it was proved before" in capsys.readouterr().out
 
 
 def test_a_deployment_that_is_not_there_is_named(stage):
