@@ -103,10 +103,9 @@ class Uptime(_Frozen):
     @property
     def percent(self) -> float | None:
         """Of the known time; None: there is none. A probe that failed is never rounded away."""
-        if not self.known:
-            return None
-        percent = 100 * (self.up + self.degraded) / self.known
-        return int(percent * 1000) / 1000
+        # In whole microseconds, as the spans have them: a float may be just below what it stands for, and is cut off here.
+        well, known = round((self.up + self.degraded) * 1_000_000), round(self.known * 1_000_000)
+        return well * 100_000 // known / 1000 if known else None
 
 
 def uptime(spans: Sequence[Span], since: dt.datetime, until: dt.datetime) -> Uptime:

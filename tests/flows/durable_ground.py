@@ -26,7 +26,7 @@ from tests.integration.fresh_database import fresh_database
 
 LEASE_SECONDS, HEARTBEAT_SECONDS = 4.0, 1.0
 #: For a worker on busy cores to start a flow's process.
-PATIENCE_SECONDS = 90
+PATIENCE_SECONDS = 180
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from steward.ai.probing import COVERS, ProviderState, Span, Standing, classify, news, standing, uptime
+from steward.ai.probing import COVERS, ProviderState, Span, Standing, Uptime, classify, news, standing, uptime
 
 UP, DEGRADED, DOWN, REFUSED, UNKNOWN = ProviderState
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -73,6 +73,11 @@ def test_without_any_probe_there_is_no_percentage():
 def test_a_failure_is_never_rounded_away():
     seen = uptime([span(DOWN, 0), span(UP, 0.001, 10**8)], at(0), at(10**8))
     assert seen.percent == 99.999
+
+
+@pytest.mark.parametrize("up", [0.687011, *(number / 1_000_000 for number in range(1, 2_000_000, 7_919))])
+def test_whoever_always_answered_is_up_for_all_of_the_time(up):
+    assert Uptime(up=up).percent == 100
 
 
 def test_a_watch_that_is_silent_leaves_the_state_unknown_since_then():
