@@ -53,12 +53,12 @@ def run(stage: Stage, deployment: str, parameters: dict[str, Any], *, must_compl
 def read_certificate(stage: Stage, run: FlowRun, key: str) -> str:
     """The certificate that *run* left under *key* in Prefect; RunFailed when it left none.
 
-    What was proved before, tonight or this month, is not done twice: then it is the certificate of that time.
+    What was proved before, tonight or this month, is not done twice: then it is the newest certificate under *key*.
     """
     is_done = run.state_name == ALREADY_DONE
     if is_done:
         say(
-            "it was proved before, and nothing is done twice: this is its certificate (`make clean` lets all begin anew)"
+            "it was proved before, and nothing is done twice (`make clean` lets all begin anew); the newest certificate:"
         )
     with stage.prefect() as client:
         found = runs.artifact(client, key, None if is_done else run.id)

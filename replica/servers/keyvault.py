@@ -223,12 +223,15 @@ def _ask(place: Place, method: str, path: str) -> tuple[int, Any]:
 
 
 def _ask_patiently(place: Place, method: str, path: str) -> tuple[int, Any]:
-    """The answer to what may be asked again, once others let the vault serve it."""
+    """The answer to what may be asked again, once others let the vault serve it. DidNotStart where they do not."""
     until = time.monotonic() + _THROTTLED_SECONDS
     while True:
         status, answer = _ask(place, method, path)
-        if status != http.HTTPStatus.TOO_MANY_REQUESTS or time.monotonic() > until:
+        if status != http.HTTPStatus.TOO_MANY_REQUESTS:
             return status, answer
+        if time.monotonic() > until:
+            # Not the 429 itself: whoever asks whether a key is there would take it for one that is.
+            raise DidNotStart(KeyVault.name, f"{path} is still throttled after {_THROTTLED_SECONDS:.0f} s")
         time.sleep(_POLL_SECONDS)
 
 

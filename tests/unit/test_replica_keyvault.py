@@ -5,6 +5,7 @@ from http import HTTPStatus
 import pytest
 
 from replica import state
+from replica.errors import DidNotStart
 from replica.servers import SERVERS, keyvault
 
 THROTTLED = (HTTPStatus.TOO_MANY_REQUESTS, {"error": {"code": "Throttled"}})
@@ -27,3 +28,10 @@ def test_what_is_settled_waits_until_others_leave_room(place, monkeypatch):
     answers = iter([THROTTLED, THROTTLED, (HTTPStatus.OK, {"key": "found"})])
     monkeypatch.setattr(keyvault, "_ask", lambda *_: next(answers))
     assert keyvault._ask_patiently(place, "GET", "/keys/any") == (HTTPStatus.OK, {"key": "found"})
+
+
+def test_a_vault_that_throttles_for_ever_is_not_taken_for_one_that_has_its_keys(place, monkeypatch):
+    monkeypatch.setattr(keyvault, "_THROTTLED_SECONDS", -1)
+    monkeypatch.setattr(keyvault, "_ask", lambda *_: THROTTLED)
+    with pytest.raises(DidNotStart, match="still throttled"):
+        keyvault.KeyVault().settle(place)
