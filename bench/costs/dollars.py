@@ -1,0 +1,125 @@
+"""The dollars of each planted cause, by account, day and project: at the twins' prices, row by row of the truth."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import duckdb
+
+from bench.costs.planted_prices import (
+    CHANGED,
+    DISCOUNT,
+    DISCOUNT_DAYS,
+    DISCOUNTED,
+    EARLIER,
+    MULTIPLIER,
+    REGIONAL,
+    REGIONAL_DAYS,
+    PlantedPrices,
+)
+from replica.providers.billing.usage import DAY
+
+Key = tuple[str, str, int, str]
+"""Cause, account, days since 1970, project."""
+
+
+def planted_dollars(database: duckdb.DuckDBPyConnection, prices: PlantedPrices) -> dict[Key, Decimal]:
+    """What each cause makes the bill differ from the ledger by; below a cent in all it is none."""
+    _lay_rates(database, prices)
+    rows = database.execute(_DOLLARS).fetchall()
+    return {(cause, account, int(day), project): amount for cause, account, day, project, amount in rows if amount}
+
+
+def _lay_rates(database: duckdb.DuckDBPyConnection, prices: PlantedPrices) -> None:
+    names = ("input", "cached", "cache_write_5m", "cache_write_1h", "cache_write_30m", "output")
+    columns = ", ".join(f"{name} DECIMAL(38,12)" for name in names)
+    database.execute(
+        f"CREATE OR REPLACE TABLE rates (provider VARCHAR, model VARCHAR, tier VARCHAR, day BIGINT, long_context BOOLEAN, {columns})"
+    )
+    days = [day for (day,) in database.execute(f"SELECT DISTINCT hour // {DAY} FROM billed").fetchall()]
+    rows = [
+        (*name, day, long, *(rates.get(each, Decimal(0)) for each in names))
+        for name in [(p, m, t) for p, m, t in prices.known()]
+        for day in days
+        for long in (False, True)
+        for rates in [prices.listed(*name, day * DAY, long_context=long)]
+    ]
+    database.executemany(f"INSERT INTO rates VALUES ({', '.join('?' * (5 + len(names)))})", rows)
+
+
+def _worth(alias: str, rates: str) -> str:
+    """Of a row's tokens, at the rates of an alias."""
+    pairs = (
+        ("input_uncached", "input"),
+        ("cache_read", "cached"),
+        ("cache_write_5m", "cache_write_5m"),
+        ("cache_write_1h", "cache_write_1h"),
+        ("cache_write_30m", "cache_write_30m"),
+        ("output", "output"),
+    )
+    return "(" + " + ".join(f"{alias}.{column} * {rates}.{rate}" for column, rate in pairs) + ")"
+
+
+def _rates(alias: str, model: str, tier: str, long_context: str) -> str:
+    return (
+        f"JOIN rates {alias} ON {alias}.provider = s.provider AND {alias}.model = {model} AND {alias}.tier = {tier} "
+        f"AND {alias}.long_context = {long_context} AND {alias}.day = epoch(date_trunc('day', s.arrived_at))::BIGINT // {DAY}"
+    )
+
+
+_ROWS = f"""
+    FROM struck s JOIN entered e USING (seq)
+    {_rates("own", "s.model_served", "s.tier_served", "s.long_context")}
+"""
+_DAY = f"epoch(date_trunc('day', s.arrived_at))::BIGINT // {DAY}"
+_GUESSED = """(
+    (s.input_uncached - e.input_uncached) * own.input + (s.cache_read - e.input_cached) * own.cached
+    + (s.cache_write_30m - e.cache_write) * own.cache_write_30m + (s.cache_write_5m - e.cache_write_5m) * own.cache_write_5m
+    + (s.cache_write_1h - e.cache_write_1h) * own.cache_write_1h + (s.output - e.output) * own.output)"""
+
+_DOLLARS = f"""
+SELECT cause, account, day, project, sum(amount)::DECIMAL(38,12) FROM (
+    SELECT s.cause, s.account, {_DAY} AS day, s.project, {_worth("s", "own")} AS amount
+      FROM struck s {_rates("own", "s.model_served", "s.tier_served", "s.long_context")} WHERE s.cause IN ('past_gateway', 'stated_twice')
+    UNION ALL SELECT 'cache_split', s.account, {_DAY}, s.project, s.cache_read * (own.cached - own.input) {_ROWS} WHERE s.cause = 'cache_split'
+    UNION ALL SELECT 'cache_write_life', s.account, {_DAY}, s.project, s.cache_write_1h * (own.cache_write_1h - own.cache_write_5m)
+      {_ROWS} WHERE s.cause = 'cache_write_life'
+    UNION ALL SELECT 'boundary_shift', s.account, {_DAY}, s.project, {_worth("s", "own")} {_ROWS} WHERE s.cause = 'boundary_shift'
+    UNION ALL SELECT 'boundary_shift', s.account, epoch(date_trunc('day', e.sent_at))::BIGINT // {DAY}, s.project, -{_worth("s", "own")} {_ROWS} WHERE s.cause = 'boundary_shift'
+    UNION ALL SELECT s.cause, s.account, {_DAY}, s.project, {_worth("s", "own")} - {_worth("s", "other")}
+      {_ROWS} {_rates("other", "s.model_served", "'priority'", "s.long_context")} WHERE s.cause = 'served_tier'
+    UNION ALL SELECT s.cause, s.account, {_DAY}, s.project, {_worth("s", "other")} - {_worth("s", "own")}
+      {_ROWS} {_rates("other", "'gpt-6-sol'", "s.tier_served", "s.long_context")} WHERE s.cause = 'billed_model'
+    UNION ALL SELECT s.cause, s.account, {_DAY}, s.project, {_worth("s", "other")} - {_worth("s", "own")}
+      {_ROWS} {_rates("other", "s.model_served", "s.tier_served", "true")} WHERE s.cause = 'long_context'
+    UNION ALL SELECT s.cause, s.account, {_DAY}, s.project, -{_worth("s", "own")} {_ROWS} WHERE s.cause = 'commitment'
+    UNION ALL SELECT 'unknown_attempts', s.account, {_DAY}, s.project, {_worth("s", "own")} {_ROWS} WHERE s.outcome = 'dropped' AND s.billed
+    UNION ALL SELECT 'estimated_streams', s.account, {_DAY}, s.project, {_GUESSED} {_ROWS} WHERE e.is_estimate
+    UNION ALL SELECT 'web_search', s.account, {_DAY}, s.project, s.web_searches * 0.01 {_ROWS}
+      WHERE s.billed AND s.web_searches > coalesce(e.web_searches, 0)
+) GROUP BY ALL
+"""
+
+
+def rate_dollars(database: duckdb.DuckDBPyConnection, prices: PlantedPrices, begin: int) -> dict[Key, Decimal]:
+    """What prices that no list has make of what was billed. After `planted_dollars`, which lays the rates."""
+    first = begin // DAY
+    asked = (
+        ("price_change", CHANGED[0], EARLIER, "b.cache_read * b.times * (r.cached - later.cached) * -1"),
+        ("regional_rate", REGIONAL, REGIONAL_DAYS, f"{_worth('b', 'r')} * b.times * {MULTIPLIER - 1}"),
+        ("discount", None, DISCOUNT_DAYS, f"{_worth('b', 'r')} * b.times * -{DISCOUNT}"),
+    )
+    found: dict[Key, Decimal] = {}
+    for cause, model, days, amount in asked:
+        where = f"b.model = '{model}'" if model else f"b.provider = '{DISCOUNTED}'"
+        rows = database.execute(
+            f"SELECT account, b.hour // {DAY}, project, sum({amount})::DECIMAL(38,12) FROM billed b "
+            f"JOIN rates r ON r.provider = b.provider AND r.model = b.model AND r.tier = b.tier AND r.day = b.hour // {DAY} "
+            "AND r.long_context = b.long_context "
+            f"LEFT JOIN rates later ON later.provider = b.provider AND later.model = b.model AND later.tier = b.tier "
+            f"AND later.day = r.day + 7 AND later.long_context = b.long_context "
+            f"WHERE {where} AND NOT (b.provider = 'anthropic' AND b.tier = 'priority') "
+            f"AND b.hour // {DAY} BETWEEN {first + days.start} AND {first + days.stop - 1} GROUP BY ALL"
+        ).fetchall()
+        found |= {(cause, account, int(day), project): value for account, day, project, value in rows if value}
+    return found

@@ -1,0 +1,98 @@
+"""The pages that the providers would answer with: by the twins' own reports, of what was billed."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import Any
+
+import duckdb
+
+from bench.costs.planted_prices import PlantedPrices
+from replica.providers.anthropic import reports as anthropic_reports
+from replica.providers.billing.usage import DAY, Held, Usage
+from replica.providers.configuration import Account
+from replica.providers.exchange import dumps
+from replica.providers.month import ACCOUNTS
+from replica.providers.openai import reports as openai_reports
+
+_SUMS = """
+SELECT hour, provider, account, project, key_id, endpoint, model, tier, long_context, sum(times)::BIGINT,
+    sum(input_uncached * times)::BIGINT, sum(cache_read * times)::BIGINT, sum(cache_write_5m * times)::BIGINT,
+    sum(cache_write_1h * times)::BIGINT, sum(cache_write_30m * times)::BIGINT, sum(output * times)::BIGINT, sum(web_searches * times)::BIGINT
+FROM billed GROUP BY ALL ORDER BY ALL
+"""
+HOUR = 3600
+#: Days of the month on which Anthropic bills something that is no token, and how many cents of it.
+OTHER_DAYS, OTHER_CENTS = (2, 11, 22), "123.456789"
+
+
+class Bills:
+    """Of a month, by account and day."""
+
+    def __init__(self, database: duckdb.DuckDBPyConnection, prices: PlantedPrices, begin: int, *, clean: bool) -> None:
+        self._prices, self._begin, self._clean = prices, begin, clean
+        self._held = Held((Usage(*row) for row in database.execute(_SUMS).fetchall()), as_of=float("inf"))
+
+    def pages(self, account: Account, day: int) -> Iterator[tuple[str, bytes]]:
+        """(report, raw page) of the day that begins at the Unix time *day*."""
+        if account.provider == "openai":
+            yield from self._openai(account, day)
+        else:
+            yield from self._anthropic(account, day)
+
+    def _openai(self, account: Account, day: int) -> Iterator[tuple[str, bytes]]:
+        costs = {
+            "start_time": [str(day)],
+            "end_time": [str(day + DAY)],
+            "group_by": ["project_id", "line_item", "api_key_id"],
+        }
+        hours = {
+            "start_time": [str(day - HOUR)],
+            "end_time": [str(day + DAY + HOUR)],
+            "bucket_width": ["1h"],
+            "limit": ["168"],
+            "group_by": ["project_id", "api_key_id", "model", "service_tier", "batch"],
+        }
+        now = day + 40 * DAY
+        yield "costs", dumps(openai_reports.costs(self._prices, self._held, account, costs, now))
+        yield "usage/completions", dumps(openai_reports.completions(self._held, account, hours, now))
+        yield "usage/embeddings", dumps(openai_reports.embeddings(self._held, account, hours, now))
+
+    def _anthropic(self, account: Account, day: int) -> Iterator[tuple[str, bytes]]:
+        moment, now = anthropic_reports.moment, day + 40 * DAY
+        costs = {
+            "starting_at": [moment(day)],
+            "ending_at": [moment(day + DAY)],
+            "group_by": ["workspace_id", "description"],
+        }
+        hours = {
+            "starting_at": [moment(day - HOUR)],
+            "ending_at": [moment(day + DAY + HOUR)],
+            "bucket_width": ["1h"],
+            "limit": ["168"],
+            "group_by": ["workspace_id", "api_key_id", "model", "service_tier", "context_window"],
+        }
+        page = anthropic_reports.cost_report(self._prices, self._held, account, costs, now)
+        if not self._clean and (day - self._begin) // DAY in OTHER_DAYS:
+            page["data"][0]["results"].append(_other())
+        yield "cost_report", dumps(page)
+        yield "usage_report", dumps(anthropic_reports.usage_report(self._held, account, hours, now))
+
+
+def _other() -> dict[str, Any]:
+    none = dict.fromkeys(("model", "token_type", "service_tier", "context_window", "inference_geo"))
+    told = {"description": "Code Execution Usage", "cost_type": "code_execution", "workspace_id": "wrkspc_1"}
+    return {"currency": "USD", "amount": OTHER_CENTS, **none, **told}
+
+
+def accounts() -> tuple[Account, ...]:
+    return ACCOUNTS
+
+
+def days(month: str) -> list[int]:
+    """When each begins, in Unix time."""
+    year, number = int(month[:4]), int(month[5:])
+    begin = dt.datetime(year, number, 1, tzinfo=dt.UTC)
+    end = dt.datetime(year + number // 12, number % 12 + 1, 1, tzinfo=dt.UTC)
+    return list(range(int(begin.timestamp()), int(end.timestamp()), DAY))

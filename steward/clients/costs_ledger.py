@@ -1,0 +1,152 @@
+"""What the ledger has of a day, by DuckDB out of its sealed hours."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from steward.costs.cells import CLASSES, DAY, HOUR, Cell, Quantities
+from steward.costs.values import EdgeRow, Entered
+
+MEMORY = "1GB"
+#: How far from its hour's end an attempt may have been entered to be looked for in the next one.
+EDGE_SECONDS = 60
+
+
+class SealedDay:
+    """The day of an account, and the hour before and after it."""
+
+    def __init__(
+        self,
+        files: Iterable[Path],
+        account: str,
+        day: dt.date,
+        keys: Mapping[str, tuple[str, str]],
+        long_context: Mapping[str, int],
+        *,
+        default_tier: str,
+        threads: int = 1,
+    ) -> None:
+        """
+        Args:
+            files: Sealed hours that hold the day and the hour before and after it; what else they hold is left out.
+            account: As the settings name it.
+            day: UTC.
+            keys: By credential version, the provider's id of the key and of its project.
+            long_context: By model, above how many tokens a prompt is billed at the rate of long ones.
+            default_tier: At which an attempt is billed that asked for none and was told none.
+            threads: Of DuckDB.
+        """
+        config: dict[str, Any] = {
+            "memory_limit": MEMORY,
+            "threads": threads,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+        self._db = duckdb.connect(config=config)
+        self._db.execute("SET timezone = 'UTC'")
+        begin = int(dt.datetime.combine(day, dt.time(), dt.UTC).timestamp())
+        self._db.execute("CREATE TABLE keys (version VARCHAR, key VARCHAR, project VARCHAR)")
+        self._db.executemany("INSERT INTO keys VALUES (?, ?, ?)", [(v, *k) for v, k in keys.items()] or [("", "", "")])
+        self._db.execute("CREATE TABLE long_context (model VARCHAR, above BIGINT)")
+        self._db.executemany("INSERT INTO long_context VALUES (?, ?)", [*long_context.items()] or [("", 0)])
+        self._db.execute(
+            _ATTEMPTS,
+            {
+                "files": [str(file) for file in files],
+                "account": account,
+                "since": begin - HOUR,
+                "until": begin + DAY + HOUR,
+                "tier": default_tier,
+            },
+        )
+
+    @cached_property
+    def entered(self) -> Sequence[Entered]:
+        """By cell, in order."""
+        rows = self._db.execute(_ENTERED).fetchall()
+        return [_entered(row) for row in rows]
+
+    @cached_property
+    def edges(self) -> Sequence[EdgeRow]:
+        """Near the ends of hours."""
+        rows = self._db.execute(_EDGES, {"seconds": EDGE_SECONDS}).fetchall()
+        return [EdgeRow(Cell(*row[:7]), row[7], tuple(row[9:]), str(row[8])) for row in rows]
+
+    def alike(self, wanted: Mapping[Cell, Quantities]) -> Mapping[Cell, str]:
+        """For each cell with a settled attempt of just these quantities: the attempt's id."""
+        if not wanted:
+            return {}
+        marks = ", ".join("?" * (len(Cell._fields) + len(CLASSES)))
+        self._db.execute(f"CREATE OR REPLACE TEMP TABLE wanted AS SELECT {_CELL}, {_CLASSES} FROM attempts LIMIT 0")
+        self._db.executemany(f"INSERT INTO wanted VALUES ({marks})", [(*cell, *each) for cell, each in wanted.items()])  # noqa: S608
+        rows = self._db.execute(_ALIKE).fetchall()
+        return {Cell(*row[:7]): str(row[7]) for row in rows}
+
+    def close(self) -> None:
+        """Let its memory go."""
+        self._db.close()
+
+
+def _entered(row: tuple[Any, ...]) -> Entered:
+    cell, rest = Cell(*row[:7]), row[7:]
+    return Entered(
+        cell=cell,
+        quantities=tuple(rest[: len(CLASSES)]),
+        requests=rest[7],
+        estimates=rest[8],
+        below=(rest[9], rest[10]),
+        above=(rest[11], rest[12]),
+        unknown=rest[13],
+        reserved=(rest[14], rest[15]),
+    )
+
+
+_INPUT = "input_uncached + input_cached + cache_write + cache_write_5m + cache_write_1h"
+_CELL = "account, hour, project, key, model, tier, context"
+_CLASSES = ", ".join(CLASSES)
+
+_ATTEMPTS = f"""
+CREATE TABLE attempts AS
+SELECT a.account, epoch(date_trunc('hour', coalesce(sent_at, reserved_at)))::BIGINT AS hour, coalesce(k.project, '') AS project,
+       coalesce(k.key, '?' || credential_version) AS key, coalesce(model_served, model_asked) AS model,
+       coalesce(tier_served, tier_asked, $tier) AS tier,
+       CASE WHEN coalesce({_INPUT}, reserved_input) > coalesce(l.above, 9223372036854775807) THEN 'long' ELSE 'base' END AS context,
+       epoch(coalesce(sent_at, reserved_at)) AS moment, id, state, {_CLASSES}, is_estimate,
+       {_INPUT} AS input, input_low, input_high, output_low, output_high, reserved_input, reserved_output
+  FROM read_parquet($files) a
+  LEFT JOIN keys k ON k.version = credential_version
+  LEFT JOIN long_context l ON l.model = coalesce(model_served, model_asked)
+ WHERE a.account = $account AND state IN ('settled', 'unknown')
+   AND coalesce(sent_at, reserved_at) >= to_timestamp($since) AND coalesce(sent_at, reserved_at) < to_timestamp($until)
+"""  # noqa: S608  made of the ledger's own names
+
+_SUMS = ", ".join(f"coalesce(sum({name}), 0)::BIGINT" for name in CLASSES)
+
+_ENTERED = f"""
+SELECT {_CELL}, {_SUMS}, count(*) FILTER (input + output + web_searches > 0), count(*) FILTER (is_estimate),
+       coalesce(sum(input - input_low), 0)::BIGINT, coalesce(sum(output - output_low), 0)::BIGINT,
+       coalesce(sum(input_high - input), 0)::BIGINT, coalesce(sum(output_high - output), 0)::BIGINT,
+       count(*) FILTER (state = 'unknown'), coalesce(sum(reserved_input) FILTER (state = 'unknown'), 0)::BIGINT,
+       coalesce(sum(reserved_output) FILTER (state = 'unknown'), 0)::BIGINT
+  FROM attempts GROUP BY ALL HAVING count(*) FILTER (input + output + web_searches > 0 OR state = 'unknown') > 0 ORDER BY ALL
+"""  # noqa: S608  made of the ledger's own names
+
+_EDGES = f"""
+SELECT {_CELL}, moment, id, {_CLASSES} FROM attempts
+ WHERE state = 'settled' AND input > 0 AND (moment - hour < $seconds OR hour + 3600 - moment <= $seconds) ORDER BY moment, id
+"""  # noqa: S608  made of the ledger's own names
+
+_ALIKE = f"""
+SELECT {", ".join("w." + name for name in Cell._fields)}, min(a.id)
+  FROM wanted w JOIN attempts a ON
+       {" AND ".join(f"a.{name} = w.{name}" for name in Cell._fields if name != "context")}
+       AND (w.context = '' OR a.context = w.context)
+       AND {" AND ".join(f"a.{name} = w.{name}" for name in CLASSES)}
+ WHERE a.state = 'settled' GROUP BY ALL
+"""  # noqa: S608  made of the ledger's own names

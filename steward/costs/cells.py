@@ -1,0 +1,54 @@
+"""The cells in which a bill and the ledger are compared: everything that both sides tell apart, by the hour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+#: What is counted: tokens, and searches. Named as in the ledger; no two of them share a token.
+CLASSES = (
+    "input_uncached",
+    "input_cached",
+    "cache_write",
+    "cache_write_5m",
+    "cache_write_1h",
+    "output",
+    "web_searches",
+)
+INPUTS = range(5)
+OUTPUT, SEARCHES = 5, 6
+#: In the order of CLASSES. A difference may be negative.
+Quantities = tuple[int, ...]
+NOTHING: Quantities = (0,) * len(CLASSES)
+HOUR = 3600
+DAY = 86_400
+
+
+class Cell(NamedTuple):
+    """One account, hour, project, key, model, tier and context."""
+
+    account: str
+    hour: int
+    """Unix time at which the UTC hour begins."""
+    project: str
+    """The provider's id of the project, or workspace."""
+    key: str
+    """The provider's id of its key."""
+    model: str
+    """As served, and as billed."""
+    tier: str
+    context: str
+    """`base` or `long`, by the rate that its prompts' size asks for; empty where a report does not tell."""
+
+
+def plus(left: Iterable[int], right: Iterable[int]) -> Quantities:
+    return tuple(a + b for a, b in zip(left, right, strict=True))
+
+
+def minus(left: Iterable[int], right: Iterable[int]) -> Quantities:
+    return tuple(a - b for a, b in zip(left, right, strict=True))
+
+
+def prompt_of(quantities: Quantities) -> int:
+    """All of the input."""
+    return sum(quantities[index] for index in INPUTS)

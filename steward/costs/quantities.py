@@ -1,0 +1,276 @@
+"""Why other quantities were billed than the ledger has: by the hour, each cause by evidence of its own.
+
+The order is that of `Cause`: what leaves no doubt comes first, what only bounds tell comes last.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from steward.costs.causes import Cause
+from steward.costs.cells import (
+    CLASSES,
+    HOUR,
+    INPUTS,
+    NOTHING,
+    OUTPUT,
+    SEARCHES,
+    Cell,
+    Quantities,
+    minus,
+    plus,
+    prompt_of,
+)
+from steward.costs.rest import Rest
+from steward.costs.values import Bill, EdgeRow, Entered, LedgerDay, Terms
+
+_WRITES = (CLASSES.index("cache_write_5m"), CLASSES.index("cache_write_1h"))
+
+
+def explain_quantities(bill: Bill, ledger: LedgerDay, terms: Terms, *, final: bool) -> Rest:
+    """Everything that was taken, and what is left. *final*: the provider has had its time to state what is late."""
+    told = {usage.cell.context for usage in bill.usage}
+    entered = _folded(ledger.entered) if told == {""} else {each.cell: each for each in ledger.entered}
+    rest = _differences(bill, entered)
+    _past_gateway(rest, terms)
+    _boundary_shifts(rest, ledger.edges, folded=told == {""})
+    _long_contexts(rest)
+    _served_tiers(rest)
+    _billed_models(rest)
+    _cache_lives(rest)
+    _cache_splits(rest, entered)
+    _stated_twice(rest, ledger)
+    _doubtful_attempts(rest, entered)
+    _searches(rest)
+    if not final:
+        _not_yet_stated(rest)
+    return rest
+
+
+def fold(cell: Cell) -> Cell:
+    """As a report has it that does not tell at which context's rate a prompt is billed."""
+    return cell._replace(context="")
+
+
+def _folded(entered: Iterable[Entered]) -> dict[Cell, Entered]:
+    found: dict[Cell, Entered] = {}
+    for each in entered:
+        cell = fold(each.cell)
+        found[cell] = _sum(found[cell], each) if cell in found else _sum(Entered(cell, NOTHING, 0), each)
+    return found
+
+
+def _sum(left: Entered, right: Entered) -> Entered:
+    def pair(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
+        return one[0] + other[0], one[1] + other[1]
+
+    return Entered(
+        cell=left.cell,
+        quantities=plus(left.quantities, right.quantities),
+        requests=left.requests + right.requests,
+        estimates=left.estimates + right.estimates,
+        below=pair(left.below, right.below),
+        above=pair(left.above, right.above),
+        unknown=left.unknown + right.unknown,
+        reserved=pair(left.reserved, right.reserved),
+    )
+
+
+def _differences(bill: Bill, entered: Mapping[Cell, Entered]) -> Rest:
+    billed = {each.cell: each for each in bill.usage}
+    differences: dict[Cell, Quantities] = {}
+    requests: dict[Cell, int] = {}
+    counts = any(each.requests is not None for each in bill.usage)
+    for cell in billed.keys() | entered.keys():
+        usage, ours = billed.get(cell), entered.get(cell)
+        differences[cell] = minus(usage.quantities if usage else NOTHING, ours.quantities if ours else NOTHING)
+        if counts:
+            requests[cell] = ((usage.requests or 0) if usage else 0) - (ours.requests if ours else 0)
+    return Rest(differences, requests)
+
+
+def _past_gateway(rest: Rest, terms: Terms) -> None:
+    for cell in rest:
+        if cell.key not in terms.gateway_keys:
+            rest.take(
+                Cause.PAST_GATEWAY,
+                cell,
+                rest[cell],
+                f"{cell.key} is no key of the gateway's",
+                requests=rest.requests(cell) or 0,
+            )
+
+
+def _cache_lives(rest: Rest) -> None:
+    for cell in rest:
+        _swap(rest, cell, Cause.CACHE_WRITE_LIFE, _WRITES, "one kind of cache write is billed as the other")
+
+
+def _cache_splits(rest: Rest, entered: Mapping[Cell, Entered]) -> None:
+    usual = _usual(entered.values(), lambda quantities: sum(quantities[index] for index in INPUTS[1:]))
+    for cell in rest:
+        ours = entered.get(cell)
+        # Of a stream whose usage was not told the ledger has all input as uncached: what of it was cached is no split.
+        guessed = round(usual.get(cell.model, 0.0) * ours.below[0]) if ours else 0
+        _swap(rest, cell, Cause.CACHE_SPLIT, tuple(INPUTS), "what one class of input lacks, another has", but=guessed)
+
+
+def _swap(rest: Rest, cell: Cell, cause: Cause, among: Sequence[int], evidence: str, *, but: int = 0) -> None:
+    """Let what some classes of *cell* lack be what others have, as far as it goes, and *but* so many."""
+    left = rest[cell]
+    lacking = [index for index in among if left[index] < 0]
+    having = [index for index in among if left[index] > 0]
+    swapped = min(-sum(left[index] for index in lacking), sum(left[index] for index in having)) - but
+    if swapped <= 0:
+        return
+    taken = [0] * len(CLASSES)
+    for indexes, sign in ((lacking, -1), (having, 1)):
+        todo = swapped
+        for index in indexes:
+            part = min(todo, abs(left[index]))
+            taken[index], todo = sign * part, todo - part
+    rest.take(cause, cell, tuple(taken), evidence)
+
+
+def _boundary_shifts(rest: Rest, edges: Sequence[EdgeRow], *, folded: bool) -> None:
+    for row in sorted(edges, key=lambda each: (each.at, each.attempt)):
+        cell = fold(row.cell) if folded else row.cell
+        after = row.at - cell.hour > HOUR / 2
+        other = cell._replace(hour=cell.hour + (HOUR if after else -HOUR))
+        if not _is_missing(rest[cell], row.quantities) or not _is_over(rest[other], row.quantities):
+            continue
+        evidence = f"attempt {row.attempt}, entered {'at the end' if after else 'at the beginning'} of its hour"
+        rest.take(Cause.BOUNDARY_SHIFT, cell, minus(NOTHING, row.quantities), evidence, requests=-1)
+        rest.take(Cause.BOUNDARY_SHIFT, other, row.quantities, evidence, requests=1)
+
+
+# By the whole prompt: its classes may be swapped, and what streams wrote that were given up is not known.
+def _is_missing(left: Quantities, row: Quantities) -> bool:
+    return 0 < prompt_of(row) <= -prompt_of(left)
+
+
+def _is_over(left: Quantities, row: Quantities) -> bool:
+    return prompt_of(left) >= prompt_of(row)
+
+
+def _long_contexts(rest: Rest) -> None:
+    for cells in rest.by_group("context"):
+        _move_between(rest, cells, Cause.LONG_CONTEXT, "context")
+
+
+def _served_tiers(rest: Rest) -> None:
+    for cells in rest.by_group("tier"):
+        _move_between(rest, cells, Cause.SERVED_TIER, "tier")
+
+
+def _billed_models(rest: Rest) -> None:
+    for cells in rest.by_group("model", "context"):
+        _move_between(rest, cells, Cause.BILLED_MODEL, "model")
+
+
+def _move_between(rest: Rest, cells: Sequence[Cell], cause: Cause, name: str) -> None:
+    """Let what one cell lacks be what another has."""
+    for lacking in cells:
+        for having in cells:
+            moved = rest[lacking]
+            # All of its prompt: only then it is the same attempts, and not two accidents.
+            if getattr(lacking, name) == getattr(having, name) or not _is_over(rest[having], minus(NOTHING, moved)):
+                continue
+            if prompt_of(moved) >= 0 or moved[OUTPUT] > 0:
+                continue
+            evidence = f"entered at {getattr(lacking, name)}, billed at {getattr(having, name)}"
+            requests = rest.requests(lacking) or 0
+            rest.take(cause, lacking, moved, evidence, requests=requests)
+            rest.take(cause, having, minus(NOTHING, moved), evidence, requests=-requests)
+
+
+def _stated_twice(rest: Rest, ledger: LedgerDay) -> None:
+    over = {
+        cell: rest[cell]
+        for cell in rest
+        if prompt_of(rest[cell]) > 0 and min(rest[cell]) >= 0 and rest.requests(cell) in {None, 1}
+    }
+    for cell, attempt in ledger.alike(over).items():
+        evidence = f"the quantities of attempt {attempt} once more"
+        rest.take(Cause.STATED_TWICE, cell, rest[cell], evidence, requests=1)
+
+
+def _doubtful_attempts(rest: Rest, entered: Mapping[Cell, Entered]) -> None:
+    """Attempts without an end, and streams without usage: what is over, or below, as far as their bounds reach."""
+    usual = _usual(entered.values(), lambda quantities: quantities[OUTPUT])
+    for cell in rest:
+        ours = entered.get(cell)
+        if ours and ours.unknown:
+            _unknown_attempts(rest, ours, usual.get(cell.model, 0.0))
+        if ours and ours.estimates:
+            _estimated_streams(rest, ours)
+
+
+def _usual(entered: Iterable[Entered], counted: Callable[[Quantities], int]) -> dict[str, float]:
+    """How many of what is *counted* come to a token of the prompt, by model."""
+    sums = defaultdict[str, list[int]](lambda: [0, 0])
+    for each in entered:
+        sums[each.cell.model][0] += prompt_of(each.quantities)
+        sums[each.cell.model][1] += counted(each.quantities)
+    return {model: found / read for model, (read, found) in sums.items() if read}
+
+
+def _unknown_attempts(rest: Rest, ours: Entered, usual: float) -> None:
+    cell, left = ours.cell, rest[ours.cell]
+    billed = rest.requests(cell)
+    if billed is not None and billed <= 0:
+        return
+    # Of the prompt, all that estimates cannot account for; without any prompt, none of them was billed.
+    over = [max(0, left[index]) for index in INPUTS]
+    lacking = -sum(min(0, left[index]) for index in INPUTS)
+    prompt = min(ours.reserved[0], max(0, sum(over) - ours.above[0] - min(lacking, ours.below[0])))
+    if not prompt:
+        return
+    written = max(0, left[OUTPUT])
+    if ours.estimates:
+        # Both may have written it: the unknown ones as much as is usual for their prompt, and what streams cannot have.
+        written = max(min(written, round(prompt * usual)), written - ours.above[1])
+    taken = (*_at_most(over, prompt), min(written, ours.reserved[1]), 0)
+    if billed is None:
+        rest.take(Cause.UNKNOWN_ATTEMPTS, cell, taken, f"of {ours.unknown} attempts without an end some were billed")
+    else:
+        count = min(billed, ours.unknown)
+        evidence = f"{count} of {ours.unknown} attempts without an end were billed"
+        rest.take(Cause.UNKNOWN_ATTEMPTS, cell, taken, evidence, requests=count)
+
+
+def _estimated_streams(rest: Rest, ours: Entered) -> None:
+    left = rest[ours.cell]
+    # A guess is of no class of input: what one lacks, another may have.
+    below = _at_most([max(0, -left[index]) for index in INPUTS], ours.below[0])
+    over = _at_most([max(0, left[index]) for index in INPUTS], ours.above[0] + sum(below))
+    inputs = minus(over, below)
+    output = max(-ours.below[1], min(left[OUTPUT], ours.above[1]))
+    if any(inputs) or output:
+        evidence = f"{ours.estimates} streams ended before their usage was told"
+        rest.take(Cause.ESTIMATED_STREAMS, ours.cell, (*inputs, output, 0), evidence)
+
+
+def _at_most(quantities: Sequence[int], most: int) -> list[int]:
+    """The first of them, up to *most* in all."""
+    taken: list[int] = []
+    for quantity in quantities:
+        part = min(quantity, most)
+        taken.append(part)
+        most -= part
+    return taken
+
+
+def _searches(rest: Rest) -> None:
+    for cell in rest:
+        if number := rest[cell][SEARCHES]:
+            taken = (*NOTHING[:SEARCHES], number)
+            rest.take(Cause.WEB_SEARCH, cell, taken, "another number of searches is billed than the answers told")
+
+
+def _not_yet_stated(rest: Rest) -> None:
+    for cell in rest:
+        missing = tuple(min(0, each) for each in rest[cell])
+        if any(missing):
+            rest.take(Cause.NOT_YET_STATED, cell, missing, "the provider may still state it")
