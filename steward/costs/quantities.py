@@ -25,6 +25,10 @@ from steward.costs.cells import (
 from steward.costs.rest import Rest
 from steward.costs.values import Bill, EdgeRow, Entered, LedgerDay, Terms
 
+#: Times that what one attempt leaves behind is looked at again.
+_ROUNDS = 4
+#: Where an attempt may be found that is missing, by what is different there.
+_PLACES = {("context",): Cause.LONG_CONTEXT, ("tier",): Cause.SERVED_TIER, ("model",): Cause.BILLED_MODEL}
 _WRITES = (CLASSES.index("cache_write_5m"), CLASSES.index("cache_write_1h"))
 
 
@@ -40,6 +44,7 @@ def explain_quantities(bill: Bill, ledger: LedgerDay, terms: Terms, *, final: bo
     _billed_models(rest)
     _cache_lives(rest)
     _cache_splits(rest, entered)
+    _single_attempts(rest, ledger)
     _stated_twice(rest, ledger)
     _doubtful_attempts(rest, entered)
     _searches(rest)
@@ -183,6 +188,38 @@ def _move_between(rest: Rest, cells: Sequence[Cell], cause: Cause, name: str) ->
             requests = rest.requests(lacking) or 0
             rest.take(cause, lacking, moved, evidence, requests=requests)
             rest.take(cause, having, minus(NOTHING, moved), evidence, requests=-requests)
+
+
+def _single_attempts(rest: Rest, ledger: LedgerDay) -> None:
+    """What a cell lacks is one attempt of the ledger: it is looked for where most of its prompt is over."""
+    for _ in range(_ROUNDS):
+        lacking = {cell: minus(NOTHING, rest[cell]) for cell in rest if prompt_of(rest[cell]) < 0 >= max(rest[cell])}
+        found = ledger.alike(lacking)
+        moves = [(cell, other) for cell in sorted(found) if (other := _where_over(rest, cell, lacking[cell]))]
+        for cell, (cause, other) in moves:
+            evidence = f"attempt {found[cell]}: entered at {_place(cell, cause)}, billed at {_place(other, cause)}"
+            rest.take(cause, cell, minus(NOTHING, lacking[cell]), evidence, requests=-1)
+            rest.take(cause, other, lacking[cell], evidence, requests=1)
+        if not moves:
+            return
+
+
+def _where_over(rest: Rest, cell: Cell, wanted: Quantities) -> tuple[Cause, Cell] | None:
+    near = [
+        (prompt_of(rest[other]), cause, other)
+        for other in rest
+        if other.project == cell.project and other.key == cell.key and (cause := _PLACES.get(_differing(cell, other)))
+    ]
+    most, cause, other = max(near, default=(0, Cause.UNEXPLAINED, cell))
+    return (cause, other) if most * 2 >= prompt_of(wanted) else None
+
+
+def _differing(one: Cell, other: Cell) -> tuple[str, ...]:
+    return tuple(name for name in Cell._fields if getattr(one, name) != getattr(other, name) and name != "account")
+
+
+def _place(cell: Cell, cause: Cause) -> str:
+    return next(str(getattr(cell, names[0])) for names, each in _PLACES.items() if each is cause)
 
 
 def _stated_twice(rest: Rest, ledger: LedgerDay) -> None:
