@@ -184,6 +184,8 @@ def _move_between(rest: Rest, cells: Sequence[Cell], cause: Cause, name: str) ->
                 continue
             if prompt_of(moved) >= 0 or moved[OUTPUT] > 0:
                 continue
+            if cause is Cause.BILLED_MODEL and not _has_all(rest[having], moved):
+                continue
             evidence = f"entered at {getattr(lacking, name)}, billed at {getattr(having, name)}"
             requests = rest.requests(lacking) or 0
             rest.take(cause, lacking, moved, evidence, requests=requests)
@@ -209,9 +211,15 @@ def _where_over(rest: Rest, cell: Cell, wanted: Quantities) -> tuple[Cause, Cell
         (prompt_of(rest[other]), cause, other)
         for other in rest
         if other.project == cell.project and other.key == cell.key and (cause := _PLACES.get(_differing(cell, other)))
+        # Another model may not have the class at all.
+        if cause is not Cause.BILLED_MODEL or _has_all(rest[other], wanted)
     ]
     most, cause, other = max(near, default=(0, Cause.UNEXPLAINED, cell))
     return (cause, other) if most * 2 >= prompt_of(wanted) else None
+
+
+def _has_all(left: Quantities, wanted: Quantities) -> bool:
+    return all(has > 0 for has, each in zip(left, wanted, strict=True) if each)
 
 
 def _differing(one: Cell, other: Cell) -> tuple[str, ...]:
