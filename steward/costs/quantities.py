@@ -180,7 +180,10 @@ def _move_between(rest: Rest, cells: Sequence[Cell], cause: Cause, name: str) ->
         for having in cells:
             moved = rest[lacking]
             # All of its prompt: only then it is the same attempts, and not two accidents.
-            if getattr(lacking, name) == getattr(having, name) or not _is_over(rest[having], minus(NOTHING, moved)):
+            if getattr(lacking, name) == getattr(having, name):
+                continue
+            known = cause is Cause.SERVED_TIER and (rest.requests(lacking) or 0) < 0 and having.tier == "default"
+            if not known and not _is_over(rest[having], minus(NOTHING, moved)):
                 continue
             if prompt_of(moved) >= 0 or moved[OUTPUT] > 0:
                 continue
