@@ -1,0 +1,73 @@
+"""Dollars as values: exact sums, and texts that a float never touched."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from decimal import ROUND_HALF_UP, Decimal, Inexact, localcontext
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
+#: More digits than any sum of a month's amounts has, each of them with up to fifty.
+_DIGITS = 200
+CENT = Decimal("0.01")
+ZERO = Decimal(0)
+
+
+def _no_float(value: object) -> object:
+    if isinstance(value, float):
+        msg = "an amount of money is written as a text: a number of JSON has been a float"
+        raise ValueError(msg)  # noqa: TRY004  pydantic turns a ValueError into its own
+    return value
+
+
+#: Dollars. Strings in JSON, digit for digit.
+Money = Annotated[Decimal, BeforeValidator(_no_float)]
+
+
+@contextmanager
+def exactly() -> Generator[None]:
+    """Sums and products in which nothing is rounded: what would be raises decimal.Inexact."""
+    with localcontext() as context:
+        context.prec = _DIGITS
+        context.traps[Inexact] = True
+        yield
+
+
+def total(amounts: Iterable[Decimal]) -> Decimal:
+    """Their sum, exactly."""
+    with exactly():
+        return sum(amounts, ZERO)
+
+
+def less(amount: Decimal, *others: Decimal) -> Decimal:
+    """*amount* without *others*, exactly."""
+    with exactly():
+        return amount - sum(others, ZERO)
+
+
+def cents(amount: Decimal) -> Decimal:
+    """Half up, as invoices round."""
+    with localcontext() as context:
+        context.prec = _DIGITS
+        return amount.quantize(CENT, ROUND_HALF_UP)
+
+
+def shown(amount: Decimal) -> str:
+    """For people: `$1,234.50`. Below half a cent as much as tells that it is not nothing: `$0.0004`."""
+    sign, size = ("-" if amount < 0 else ""), abs(amount)
+    if not size or size >= CENT / 2:
+        text = f"{cents(size):,.2f}"
+    else:
+        with localcontext() as context:
+            context.prec = 1
+            text = f"{+size:f}"
+    # Finer than reports and prices are: dust of a division.
+    return f"{sign}${text}" if len(text) <= len("0.") + 12 else f"{sign}$0.00"
+
+
+def signed(amount: Decimal) -> str:
+    """As `shown`, with its sign before it: `+$1.20`."""
+    text = shown(amount)
+    return text if text.startswith("-") or text == "$0.00" else f"+{text}"
