@@ -10,7 +10,7 @@ class Model:
     """`created` is a Unix time; `embedding` models have no output; `reasons`: a share of the output is never shown.
 
     A prompt of more than `long_tokens` pays another rate for all of it; `writes_cache`: what goes into the cache by itself has
-    a rate of its own (OpenAI's newer models).
+    a rate of its own (OpenAI's newer models); `tiers`: which it is sold at beside the default one.
     """
 
     provider: str
@@ -24,6 +24,7 @@ class Model:
     embedding: bool = False
     long_tokens: int | None = None
     writes_cache: bool = False
+    tiers: tuple[str, ...] = ()
 
 
 def _gpt6(name: str, created: int, display_name: str) -> Model:
@@ -38,15 +39,26 @@ def _gpt6(name: str, created: int, display_name: str) -> Model:
         reasons=True,
         long_tokens=272_000,
         writes_cache=True,
+        tiers=("flex", "priority"),
     )
 
 
+_PRIORITY = ("priority",)
 _MODELS = (
     _gpt6("gpt-6.1-sol", 1_790_640_000, "GPT-6.1 Sol"),
     _gpt6("gpt-6-sol", 1_790_035_200, "GPT-6 Sol"),
     _gpt6("gpt-6-luna", 1_790_035_200, "GPT-6 Luna"),
-    Model("openai", "gpt-4.1-2025-04-14", "gpt-4.1", 1_744_588_800, "GPT-4.1", 1_047_576, 32_768),
-    Model("openai", "gpt-4o-mini-2024-07-18", "gpt-4o-mini", 1_721_260_800, "GPT-4o mini", 128_000, 16_384),
+    Model("openai", "gpt-4.1-2025-04-14", "gpt-4.1", 1_744_588_800, "GPT-4.1", 1_047_576, 32_768, tiers=_PRIORITY),
+    Model(
+        "openai",
+        "gpt-4o-mini-2024-07-18",
+        "gpt-4o-mini",
+        1_721_260_800,
+        "GPT-4o mini",
+        128_000,
+        16_384,
+        tiers=_PRIORITY,
+    ),
     Model("openai", "text-embedding-3-small", "", 1_705_948_997, "Embedding 3 small", 8_192, 0, embedding=True),
     Model("openai", "text-embedding-3-large", "", 1_705_953_180, "Embedding 3 large", 8_192, 0, embedding=True),
     Model(

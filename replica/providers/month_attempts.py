@@ -67,8 +67,9 @@ WITH drawn AS (
             + 86400 * ((since % 86400) / 86400 + sin(2 * pi() * (since % 86400) / 86400) / (4 * pi())) AS unix,
         least(m.context, 8 + floor(-ln(1 - u_input) * m.mean_input * CASE WHEN u_long < 0.002 THEN 60 ELSE 1 END))::BIGINT AS prompt,
         CASE WHEN m.mean_output = 0 THEN 0 ELSE least(m.most, 1 + floor(-ln(1 - u_output) * m.mean_output)) END::BIGINT AS written,
-        CASE WHEN m.endpoint <> 'chat.completions' THEN '' WHEN u_tier < 0.02 THEN 'priority' WHEN u_tier < 0.06 THEN 'flex'
-            ELSE '' END AS tier_asked
+        -- Where the model is not sold at the tier that was drawn, none is asked for.
+        CASE WHEN u_tier < 0.02 AND list_contains(m.tiers, 'priority') THEN 'priority'
+            WHEN u_tier BETWEEN 0.02 AND 0.06 AND list_contains(m.tiers, 'flex') THEN 'flex' ELSE '' END AS tier_asked
     FROM drawn
 ), counted AS (
     SELECT *,
@@ -150,7 +151,8 @@ def _struct(share: _Share, model: Model) -> str:
         f"{{'provider': '{model.provider}', 'account': '{share.account}', 'name': '{model.name}', 'endpoint': '{endpoint}', "
         f"'project': '{share.project}', 'projects': {share.projects}, 'mean_input': {share.mean_input}, "
         f"'mean_output': {share.mean_output}, 'context': {model.context_tokens}, 'most': {model.output_tokens}, "
-        f"'long': {model.long_tokens or 10**9}, 'writes': {writes}, 'reasons': {model.reasons}}}"
+        f"'long': {model.long_tokens or 10**9}, 'writes': {writes}, 'reasons': {model.reasons}, "
+        f"'tiers': {list(model.tiers)}::VARCHAR[]}}"
     )
 
 

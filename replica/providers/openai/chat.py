@@ -10,6 +10,7 @@ import msgspec
 
 from replica.providers import composing
 from replica.providers.api import Event, Request, Served
+from replica.providers.catalogue import Model
 from replica.providers.errors import Refusal
 from replica.providers.exchange import Exchange, dumps
 from replica.providers.fields import Fields
@@ -19,7 +20,7 @@ from replica.providers.prompt_cache import Block
 
 # What OpenAI's own guide adds for the frame of a message.
 _FRAME_TOKENS = 3
-# Those that have a price here.
+# Those that any model has.
 _TIERS = ("auto", "default", "flex", "priority")
 _FINISH = {"stop": "stop", "length": "length", "tool": "tool_calls"}
 
@@ -52,7 +53,7 @@ class Chat(OpenAi):
             most=_most(fields),
             blocks=[_block(each.of) for each in (*tools, *messages)],
             tool=_tool(fields, tools, messages),
-            tier_asked=_tier(fields),
+            tier_asked=_tier(fields, model),
             usage_in_stream=fields.mapping("stream_options").flag("include_usage"),
         )
 
@@ -86,12 +87,14 @@ def _most(fields: Fields) -> int | None:
     return None
 
 
-def _tier(fields: Fields) -> str:
+def _tier(fields: Fields, model: Model) -> str:
     tier = fields.text("service_tier")
     if tier and tier not in _TIERS:
         raise errors.invalid_value(
             "service_tier", f"Invalid value: '{tier[:40]}'. Supported values are: {', '.join(_TIERS)}."
         )
+    if tier not in {"", "auto", "default", *model.tiers}:
+        raise errors.invalid_value("service_tier", f"Unsupported service_tier: {tier}")
     return tier
 
 
