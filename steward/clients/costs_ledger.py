@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from steward.costs.cells import CLASSES, DAY, HOUR, Cell, Quantities
+from steward.costs.cells import CLASSES, DAY, HOUR, MINUTE, Cell, Quantities
 from steward.costs.values import EdgeRow, Entered
 
 MEMORY = "1GB"
@@ -18,7 +18,37 @@ MEMORY = "1GB"
 EDGE_SECONDS = 60
 
 
-class SealedDay:
+class _Attempts:
+    """Attempts in a table, by cells of one width."""
+
+    def __init__(self, database: duckdb.DuckDBPyConnection, table: str, width: int) -> None:
+        self._db, self._table, self._width = database, table, width
+
+    @cached_property
+    def entered(self) -> Sequence[Entered]:
+        """By cell, in order."""
+        return [_entered(row) for row in self._db.execute(_ENTERED.format(table=self._table)).fetchall()]
+
+    def edges(self, cells: Collection[Cell]) -> Sequence[EdgeRow]:
+        """Attempts of these cells near the ends of their hours, or minutes, in order."""
+        asked = _columns(Cell._fields, cells) | {"seconds": EDGE_SECONDS, "width": self._width}
+        rows = self._db.execute(_EDGES.format(table=self._table), asked).fetchall()
+        return [EdgeRow(Cell(*row[:7]), row[7], tuple(row[9:]), str(row[8])) for row in rows]
+
+    def alike(self, wanted: Mapping[Cell, Quantities]) -> Mapping[Cell, str]:
+        """For each cell with a settled attempt of just these quantities: the attempt's id."""
+        asked = _columns((*Cell._fields, *CLASSES), [(*cell, *each) for cell, each in wanted.items()])
+        rows = self._db.execute(_ALIKE.format(table=self._table), asked).fetchall()
+        return {Cell(*row[:7]): str(row[7]) for row in rows}
+
+    def by_minute(self, cells: Collection[Cell]) -> _Attempts:
+        """Of these hours alone; a cell without a context stands for all of them."""
+        asked = _columns(Cell._fields, cells)
+        self._db.execute(_BY_MINUTE.format(table=self._table), asked)
+        return _Attempts(self._db, "minutes", MINUTE)
+
+
+class SealedDay(_Attempts):
     """The day of an account, and the hour before and after it."""
 
     def __init__(
@@ -48,7 +78,7 @@ class SealedDay:
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
         }
-        self._db = duckdb.connect(config=config)
+        super().__init__(duckdb.connect(config=config), "attempts", HOUR)
         self._db.execute("SET timezone = 'UTC'")
         begin = int(dt.datetime.combine(day, dt.time(), dt.UTC).timestamp())
         self._db.execute("CREATE TABLE keys (version VARCHAR, key VARCHAR, project VARCHAR)")
@@ -66,31 +96,15 @@ class SealedDay:
             },
         )
 
-    @cached_property
-    def entered(self) -> Sequence[Entered]:
-        """By cell, in order."""
-        rows = self._db.execute(_ENTERED).fetchall()
-        return [_entered(row) for row in rows]
-
-    @cached_property
-    def edges(self) -> Sequence[EdgeRow]:
-        """Near the ends of hours."""
-        rows = self._db.execute(_EDGES, {"seconds": EDGE_SECONDS}).fetchall()
-        return [EdgeRow(Cell(*row[:7]), row[7], tuple(row[9:]), str(row[8])) for row in rows]
-
-    def alike(self, wanted: Mapping[Cell, Quantities]) -> Mapping[Cell, str]:
-        """For each cell with a settled attempt of just these quantities: the attempt's id."""
-        if not wanted:
-            return {}
-        marks = ", ".join("?" * (len(Cell._fields) + len(CLASSES)))
-        self._db.execute(f"CREATE OR REPLACE TEMP TABLE wanted AS SELECT {_CELL}, {_CLASSES} FROM attempts LIMIT 0")
-        self._db.executemany(f"INSERT INTO wanted VALUES ({marks})", [(*cell, *each) for cell, each in wanted.items()])  # noqa: S608
-        rows = self._db.execute(_ALIKE).fetchall()
-        return {Cell(*row[:7]): str(row[7]) for row in rows}
-
     def close(self) -> None:
         """Let its memory go."""
         self._db.close()
+
+
+def _columns(names: Iterable[str], rows: Collection[Iterable[object]]) -> dict[str, list[object]]:
+    """Of a table of *rows*, as parameters."""
+    columns = zip(*rows, strict=True) if rows else ([] for _ in names)
+    return {name: list(column) for name, column in zip(names, columns, strict=False)}
 
 
 def _entered(row: tuple[Any, ...]) -> Entered:
@@ -110,6 +124,16 @@ def _entered(row: tuple[Any, ...]) -> Entered:
 _INPUT = "input_uncached + input_cached + cache_write + cache_write_5m + cache_write_1h"
 _CELL = "account, hour, project, key, model, tier, context"
 _CLASSES = ", ".join(CLASSES)
+_SAME_CELL = " AND ".join(f"a.{name} = w.{name}" for name in Cell._fields if name != "context")
+_SAME_CELL += " AND (w.context = '' OR a.context = w.context)"
+_TYPES = dict.fromkeys((*Cell._fields, *CLASSES), "BIGINT") | dict.fromkeys(set(Cell._fields) - {"hour"}, "VARCHAR")
+
+
+def _unnested(names: Iterable[str]) -> str:
+    return "SELECT " + ", ".join(f"unnest(${name}::{_TYPES[name]}[]) AS {name}" for name in names)
+
+
+_WANTED = _unnested(Cell._fields)
 
 _ATTEMPTS = f"""
 CREATE TABLE attempts AS
@@ -126,6 +150,12 @@ SELECT a.account, epoch(date_trunc('hour', coalesce(sent_at, reserved_at)))::BIG
    AND coalesce(sent_at, reserved_at) >= to_timestamp($since) AND coalesce(sent_at, reserved_at) < to_timestamp($until)
 """  # noqa: S608  made of the ledger's own names
 
+_BY_MINUTE = f"""
+CREATE OR REPLACE TABLE minutes AS
+WITH w AS ({_WANTED})
+SELECT a.* REPLACE (floor(moment)::BIGINT // 60 * 60 AS hour) FROM {{table}} a SEMI JOIN w ON {_SAME_CELL}
+"""  # noqa: S608  made of the ledger's own names
+
 _SUMS = ", ".join(f"coalesce(sum({name}), 0)::BIGINT" for name in CLASSES)
 
 _ENTERED = f"""
@@ -134,19 +164,18 @@ SELECT {_CELL}, {_SUMS}, count(*) FILTER (input + output + web_searches > 0), co
        coalesce(sum(input_high - input), 0)::BIGINT, coalesce(sum(output_high - output), 0)::BIGINT,
        count(*) FILTER (state = 'unknown'), coalesce(sum(reserved_input) FILTER (state = 'unknown'), 0)::BIGINT,
        coalesce(sum(reserved_output) FILTER (state = 'unknown'), 0)::BIGINT
-  FROM attempts GROUP BY ALL HAVING count(*) FILTER (input + output + web_searches > 0 OR state = 'unknown') > 0 ORDER BY ALL
+  FROM {{table}} GROUP BY ALL HAVING count(*) FILTER (input + output + web_searches > 0 OR state = 'unknown') > 0 ORDER BY ALL
 """  # noqa: S608  made of the ledger's own names
 
 _EDGES = f"""
-SELECT {_CELL}, moment, id, {_CLASSES} FROM attempts
- WHERE state = 'settled' AND input > 0 AND (moment - hour < $seconds OR hour + 3600 - moment <= $seconds) ORDER BY moment, id
+WITH w AS ({_WANTED})
+SELECT {_CELL}, moment, id, {_CLASSES} FROM {{table}} a SEMI JOIN w ON {_SAME_CELL}
+ WHERE state = 'settled' AND input > 0 AND (moment - hour < $seconds OR hour + $width - moment <= $seconds) ORDER BY moment, id
 """  # noqa: S608  made of the ledger's own names
 
 _ALIKE = f"""
+WITH w AS ({_unnested((*Cell._fields, *CLASSES))})
 SELECT {", ".join("w." + name for name in Cell._fields)}, min(a.id)
-  FROM wanted w JOIN attempts a ON
-       {" AND ".join(f"a.{name} = w.{name}" for name in Cell._fields if name != "context")}
-       AND (w.context = '' OR a.context = w.context)
-       AND {" AND ".join(f"a.{name} = w.{name}" for name in CLASSES)}
+  FROM w JOIN {{table}} a ON {_SAME_CELL} AND {" AND ".join(f"a.{name} = w.{name}" for name in CLASSES)}
  WHERE a.state = 'settled' GROUP BY ALL
 """  # noqa: S608  made of the ledger's own names

@@ -16,8 +16,9 @@ from typing import Protocol
 
 from steward.costs.causes import Cause, Share
 from steward.costs.cells import CLASSES, DAY, SEARCHES, Cell, Quantities
-from steward.costs.quantities import explain_quantities, fold
+from steward.costs.quantities import explain_quantities
 from steward.costs.rates import UNIT, Expected, explain_rates
+from steward.costs.sides import fold
 from steward.costs.values import Bill, Entered, LedgerDay, Line, Terms
 
 #: Digits of intermediate figures: more than any sum of DECIMAL(38,12) needs.

@@ -20,6 +20,7 @@ OUTPUT, SEARCHES = 5, 6
 #: In the order of CLASSES. A difference may be negative.
 Quantities = tuple[int, ...]
 NOTHING: Quantities = (0,) * len(CLASSES)
+MINUTE = 60
 HOUR = 3600
 DAY = 86_400
 
@@ -29,7 +30,7 @@ class Cell(NamedTuple):
 
     account: str
     hour: int
-    """Unix time at which the UTC hour begins."""
+    """Unix time at which the UTC hour begins; or its minute, where sides are compared minute by minute."""
     project: str
     """The provider's id of the project, or workspace."""
     key: str

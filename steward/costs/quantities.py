@@ -5,25 +5,14 @@ The order is that of `Cause`: what leaves no doubt comes first, what only bounds
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from steward.costs.causes import Cause
-from steward.costs.cells import (
-    CLASSES,
-    HOUR,
-    INPUTS,
-    NOTHING,
-    OUTPUT,
-    SEARCHES,
-    Cell,
-    Quantities,
-    minus,
-    plus,
-    prompt_of,
-)
+from steward.costs.cells import CLASSES, HOUR, INPUTS, NOTHING, OUTPUT, SEARCHES, Cell, Quantities, minus, prompt_of
+from steward.costs.doubtful import explain_doubtful
 from steward.costs.rest import Rest
-from steward.costs.values import Bill, EdgeRow, Entered, LedgerDay, Terms
+from steward.costs.sides import LedgerSide, Usual, compare, fold, usual
+from steward.costs.values import Bill, Entered, LedgerDay, Terms
 
 #: Times that what one attempt leaves behind is looked at again.
 _ROUNDS = 4
@@ -34,65 +23,22 @@ _WRITES = (CLASSES.index("cache_write_5m"), CLASSES.index("cache_write_1h"))
 
 def explain_quantities(bill: Bill, ledger: LedgerDay, terms: Terms, *, final: bool) -> Rest:
     """Everything that was taken, and what is left. *final*: the provider has had its time to state what is late."""
-    told = {usage.cell.context for usage in bill.usage}
-    entered = _folded(ledger.entered) if told == {""} else {each.cell: each for each in ledger.entered}
-    rest = _differences(bill, entered)
+    rest, side = compare(bill, ledger)
+    means = usual(LedgerSide(ledger, side.folded, HOUR))
     _past_gateway(rest, terms)
-    _boundary_shifts(rest, ledger.edges, folded=told == {""})
+    _boundary_shifts(rest, side)
     _long_contexts(rest)
     _served_tiers(rest)
     _billed_models(rest)
     _cache_lives(rest)
-    _cache_splits(rest, entered)
-    _single_attempts(rest, ledger)
-    _stated_twice(rest, ledger)
-    _doubtful_attempts(rest, entered)
+    _cache_splits(rest, side.entered, means)
+    _single_attempts(rest, side.ledger)
+    _stated_twice(rest, side.ledger)
+    explain_doubtful(rest, side.entered, means)
     _searches(rest)
     if not final:
         _not_yet_stated(rest)
     return rest
-
-
-def fold(cell: Cell) -> Cell:
-    """As a report has it that does not tell at which context's rate a prompt is billed."""
-    return cell._replace(context="")
-
-
-def _folded(entered: Iterable[Entered]) -> dict[Cell, Entered]:
-    found: dict[Cell, Entered] = {}
-    for each in entered:
-        cell = fold(each.cell)
-        found[cell] = _sum(found[cell], each) if cell in found else _sum(Entered(cell, NOTHING, 0), each)
-    return found
-
-
-def _sum(left: Entered, right: Entered) -> Entered:
-    def pair(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
-        return one[0] + other[0], one[1] + other[1]
-
-    return Entered(
-        cell=left.cell,
-        quantities=plus(left.quantities, right.quantities),
-        requests=left.requests + right.requests,
-        estimates=left.estimates + right.estimates,
-        below=pair(left.below, right.below),
-        above=pair(left.above, right.above),
-        unknown=left.unknown + right.unknown,
-        reserved=pair(left.reserved, right.reserved),
-    )
-
-
-def _differences(bill: Bill, entered: Mapping[Cell, Entered]) -> Rest:
-    billed = {each.cell: each for each in bill.usage}
-    differences: dict[Cell, Quantities] = {}
-    requests: dict[Cell, int] = {}
-    counts = any(each.requests is not None for each in bill.usage)
-    for cell in billed.keys() | entered.keys():
-        usage, ours = billed.get(cell), entered.get(cell)
-        differences[cell] = minus(usage.quantities if usage else NOTHING, ours.quantities if ours else NOTHING)
-        if counts:
-            requests[cell] = ((usage.requests or 0) if usage else 0) - (ours.requests if ours else 0)
-    return Rest(differences, requests)
 
 
 def _past_gateway(rest: Rest, terms: Terms) -> None:
@@ -112,13 +58,15 @@ def _cache_lives(rest: Rest) -> None:
         _swap(rest, cell, Cause.CACHE_WRITE_LIFE, _WRITES, "one kind of cache write is billed as the other")
 
 
-def _cache_splits(rest: Rest, entered: Mapping[Cell, Entered]) -> None:
-    usual = _usual(entered.values(), lambda quantities: sum(quantities[index] for index in INPUTS[1:]))
+def _cache_splits(rest: Rest, entered: Mapping[Cell, Entered], means: Mapping[str, Usual]) -> None:
     for cell in rest:
         ours = entered.get(cell)
         # Of a stream whose usage was not told the ledger has all input as uncached: what of it was cached is no split.
-        guessed = round(usual.get(cell.model, 0.0) * ours.below[0]) if ours else 0
-        _swap(rest, cell, Cause.CACHE_SPLIT, tuple(INPUTS), "what one class of input lacks, another has", but=guessed)
+        guessed = ours.below[0] if ours else 0
+        if 0 < -rest[cell][0] <= guessed:
+            continue
+        but = round(means[cell.model].cached * guessed) if guessed else 0
+        _swap(rest, cell, Cause.CACHE_SPLIT, tuple(INPUTS), "what one class of input lacks, another has", but=but)
 
 
 def _swap(rest: Rest, cell: Cell, cause: Cause, among: Sequence[int], evidence: str, *, but: int = 0) -> None:
@@ -138,11 +86,12 @@ def _swap(rest: Rest, cell: Cell, cause: Cause, among: Sequence[int], evidence: 
     rest.take(cause, cell, tuple(taken), evidence)
 
 
-def _boundary_shifts(rest: Rest, edges: Sequence[EdgeRow], *, folded: bool) -> None:
-    for row in sorted(edges, key=lambda each: (each.at, each.attempt)):
-        cell = fold(row.cell) if folded else row.cell
-        after = row.at - cell.hour > HOUR / 2
-        other = cell._replace(hour=cell.hour + (HOUR if after else -HOUR))
+def _boundary_shifts(rest: Rest, side: LedgerSide) -> None:
+    lacking = [cell for cell in rest if prompt_of(rest[cell]) < 0]
+    for row in sorted(side.ledger.edges(lacking), key=lambda each: (each.at, each.attempt)):
+        cell = fold(row.cell) if side.folded else row.cell
+        after = row.at - cell.hour > side.width / 2
+        other = cell._replace(hour=cell.hour + (side.width if after else -side.width))
         if not _is_missing(rest[cell], row.quantities) or not _is_over(rest[other], row.quantities):
             continue
         evidence = f"attempt {row.attempt}, entered {'at the end' if after else 'at the beginning'} of its hour"
@@ -242,72 +191,6 @@ def _stated_twice(rest: Rest, ledger: LedgerDay) -> None:
     for cell, attempt in ledger.alike(over).items():
         evidence = f"the quantities of attempt {attempt} once more"
         rest.take(Cause.STATED_TWICE, cell, rest[cell], evidence, requests=1)
-
-
-def _doubtful_attempts(rest: Rest, entered: Mapping[Cell, Entered]) -> None:
-    """Attempts without an end, and streams without usage: what is over, or below, as far as their bounds reach."""
-    usual = _usual(entered.values(), lambda quantities: quantities[OUTPUT])
-    for cell in rest:
-        ours = entered.get(cell)
-        if ours and ours.unknown:
-            _unknown_attempts(rest, ours, usual.get(cell.model, 0.0))
-        if ours and ours.estimates:
-            _estimated_streams(rest, ours)
-
-
-def _usual(entered: Iterable[Entered], counted: Callable[[Quantities], int]) -> dict[str, float]:
-    """How many of what is *counted* come to a token of the prompt, by model."""
-    sums = defaultdict[str, list[int]](lambda: [0, 0])
-    for each in entered:
-        sums[each.cell.model][0] += prompt_of(each.quantities)
-        sums[each.cell.model][1] += counted(each.quantities)
-    return {model: found / read for model, (read, found) in sums.items() if read}
-
-
-def _unknown_attempts(rest: Rest, ours: Entered, usual: float) -> None:
-    cell, left = ours.cell, rest[ours.cell]
-    billed = rest.requests(cell)
-    if billed is not None and billed <= 0:
-        return
-    # Of the prompt, all that estimates cannot account for; without any prompt, none of them was billed.
-    over = [max(0, left[index]) for index in INPUTS]
-    lacking = -sum(min(0, left[index]) for index in INPUTS)
-    prompt = min(ours.reserved[0], max(0, sum(over) - ours.above[0] - min(lacking, ours.below[0])))
-    if not prompt:
-        return
-    written = max(0, left[OUTPUT])
-    if ours.estimates:
-        # Both may have written it: the unknown ones as much as is usual for their prompt, and what streams cannot have.
-        written = max(min(written, round(prompt * usual)), written - ours.above[1])
-    taken = (*_at_most(over, prompt), min(written, ours.reserved[1]), 0)
-    if billed is None:
-        rest.take(Cause.UNKNOWN_ATTEMPTS, cell, taken, f"of {ours.unknown} attempts without an end some were billed")
-    else:
-        count = min(billed, ours.unknown)
-        evidence = f"{count} of {ours.unknown} attempts without an end were billed"
-        rest.take(Cause.UNKNOWN_ATTEMPTS, cell, taken, evidence, requests=count)
-
-
-def _estimated_streams(rest: Rest, ours: Entered) -> None:
-    left = rest[ours.cell]
-    # A guess is of no class of input: what one lacks, another may have.
-    below = _at_most([max(0, -left[index]) for index in INPUTS], ours.below[0])
-    over = _at_most([max(0, left[index]) for index in INPUTS], ours.above[0] + sum(below))
-    inputs = minus(over, below)
-    output = max(-ours.below[1], min(left[OUTPUT], ours.above[1]))
-    if any(inputs) or output:
-        evidence = f"{ours.estimates} streams ended before their usage was told"
-        rest.take(Cause.ESTIMATED_STREAMS, ours.cell, (*inputs, output, 0), evidence)
-
-
-def _at_most(quantities: Sequence[int], most: int) -> list[int]:
-    """The first of them, up to *most* in all."""
-    taken: list[int] = []
-    for quantity in quantities:
-        part = min(quantity, most)
-        taken.append(part)
-        most -= part
-    return taken
 
 
 def _searches(rest: Rest) -> None:

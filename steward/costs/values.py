@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Protocol
 
-from steward.costs.cells import Cell, Quantities
+from steward.costs.cells import HOUR, Cell, Quantities
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +46,13 @@ class Bill:
     provider: str
     day: dt.date
     usage: tuple[Usage, ...]
-    """Of the day's hours, and of the hour before and after it: an attempt at midnight may be found there."""
+    """Of the day, and of the hour before and after it: an attempt at midnight may be found there."""
     lines: tuple[Line, ...]
     read_at: dt.datetime
     pages: tuple[str, ...] = ()
     """The SHA-256 of each raw page."""
+    bucket: int = HOUR
+    """Seconds that `usage` is stated by: an hour, or a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +92,16 @@ class LedgerDay(Protocol):
     @property
     def entered(self) -> Sequence[Entered]: ...
 
-    @property
-    def edges(self) -> Sequence[EdgeRow]: ...
+    def edges(self, cells: Collection[Cell]) -> Sequence[EdgeRow]:
+        """Attempts of these cells near the ends of their hours, or minutes; no context stands for all of them."""
+        ...
 
     def alike(self, wanted: Mapping[Cell, Quantities]) -> Mapping[Cell, str]:
         """For each cell with a settled attempt of just these quantities: the attempt's id."""
+        ...
+
+    def by_minute(self, cells: Collection[Cell]) -> LedgerDay:
+        """The same of these hours alone, minute by minute; a cell without a context stands for all of them."""
         ...
 
 
