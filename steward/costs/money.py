@@ -7,10 +7,12 @@ from contextlib import contextmanager
 from decimal import ROUND_HALF_UP, Decimal, Inexact, localcontext
 from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator
 
-#: More digits than any sum of a month's amounts has, each of them with up to fifty.
-_DIGITS = 200
+#: More digits than any sum of amounts within the bounds below has, and than any product of two.
+_DIGITS = 300
+#: Digits before the point as in DECIMAL(38,12); behind it as many as a division in `attribution` leaves, and more.
+_WHOLE, _FRACTION = 26, 100
 CENT = Decimal("0.01")
 ZERO = Decimal(0)
 
@@ -22,8 +24,21 @@ def _no_float(value: object) -> object:
     return value
 
 
+def _bounded(amount: Decimal) -> Decimal:
+    if not is_amount(amount):
+        msg = "an amount of more digits than money has"
+        raise ValueError(msg)
+    return amount
+
+
+def is_amount(number: Decimal) -> bool:
+    """Whether it is a number, and none that would need endless digits to be added to another."""
+    exponent = number.as_tuple().exponent
+    return isinstance(exponent, int) and exponent >= -_FRACTION and number.adjusted() < _WHOLE
+
+
 #: Dollars. Strings in JSON, digit for digit.
-Money = Annotated[Decimal, BeforeValidator(_no_float)]
+Money = Annotated[Decimal, BeforeValidator(_no_float), AfterValidator(_bounded)]
 
 
 @contextmanager

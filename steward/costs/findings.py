@@ -1,0 +1,95 @@
+"""What a statement has to say in plain words: first what speaks against it, then its largest causes, then what is left."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+from steward.costs.cells import CLASSES
+from steward.costs.figures import TOLERATED_PERCENT, AccountFigures, AccountMonth, Found
+from steward.costs.labels import label
+from steward.costs.money import exactly, shown, signed
+from steward.costs.results import DayResult, Gap, LeftOver
+from steward.verdicts import Verdict
+
+#: Of each kind; how many there are besides is said.
+MOST_LISTED = 8
+
+
+def gap_findings(gaps: Sequence[Gap]) -> tuple[str, ...]:
+    """Why nothing can be told."""
+    return tuple(_limited((f"{gap.account}, {gap.day or 'invoice'}: {gap.reason}" for gap in gaps), "more are missing"))
+
+
+def findings(parts: Sequence[AccountMonth], accounts: Sequence[AccountFigures]) -> tuple[str, ...]:
+    """Of a statement that has figures."""
+    return (
+        *(each for account in accounts if account.verdict is Verdict.REFUTED for each in _against(account)),
+        *_limited(_unexplained(parts), "more days or items are not explained"),
+        *_limited(_largest(parts), "smaller shares"),
+        *_limited(_left(parts), "more cells have quantities without a cause"),
+    )
+
+
+def _against(account: AccountFigures) -> Iterator[str]:
+    with exactly():
+        beyond = account.variance and abs(account.variance) * 100 >= abs(account.billed) * TOLERATED_PERCENT
+    if beyond:
+        yield (
+            f"{account.account}: {shown(abs(account.variance))} {'more' if account.variance > 0 else 'less'} is billed than the "
+            f"ledger has, what was agreed set apart: {TOLERATED_PERCENT} % of {shown(account.billed)} is borne"
+        )
+    if account.unexplained_daily > account.bound:
+        yield (
+            f"{account.account}: {shown(account.unexplained_daily)} has no cause; "
+            f"rounding comes to {shown(account.bound)} at most"
+        )
+
+
+def _unexplained(parts: Iterable[AccountMonth]) -> Iterator[str]:
+    days = [
+        (abs(result.unexplained), f"{result.account}, {result.day}: {signed(result.unexplained)} has no cause")
+        for part in parts
+        for result in part.results
+        if abs(result.unexplained) > result.bound
+    ]
+    items = [
+        (abs(amount), f"{part.account}, invoice, {item}: {signed(amount)} against every reading of the cost reports")
+        for part in parts
+        for item, amount in part.unsettled
+    ]
+    yield from (text for _, text in sorted([*days, *items], key=lambda each: (-each[0], each[1])))
+
+
+def _largest(parts: Iterable[AccountMonth]) -> Iterator[str]:
+    found = sorted(
+        (each for part in parts for each in part.found), key=lambda each: (-abs(each.share.amount), str(each))
+    )
+    yield from (_in_words(each) for each in found)
+
+
+def _in_words(found: Found) -> str:
+    share = found.share
+    return f"{signed(share.amount)} {label(share.cause, agreed=share.agreed)}: {share.evidence} ({found})"
+
+
+def _left(parts: Iterable[AccountMonth]) -> Iterator[str]:
+    cells = [(result, cell) for part in parts for result in part.results for cell in result.left]
+    cells.sort(key=lambda each: (-sum(map(abs, each[1].quantities)), each[0].account, each[1].hour))
+    yield from (_cell_in_words(result, cell) for result, cell in cells)
+
+
+def _cell_in_words(result: DayResult, cell: LeftOver) -> str:
+    hour = dt.datetime.fromtimestamp(cell.hour, dt.UTC)
+    names = (result.account, f"{hour:%Y-%m-%d %H:%M} UTC", cell.project, cell.key, cell.model, cell.tier, cell.context)
+    counts = zip(CLASSES, cell.quantities, strict=True)
+    over = ", ".join(f"{quantity:+,} {name}" for name, quantity in counts if quantity)
+    return f"{', '.join(name for name in names if name)}: {over} without a cause (billed less entered)"
+
+
+def _limited(texts: Iterable[str], others: str) -> Iterator[str]:
+    rest = iter(texts)
+    yield from islice(rest, MOST_LISTED)
+    if more := sum(1 for _ in rest):
+        yield f"and {more:,} {others}"
