@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import duckdb
@@ -17,12 +17,16 @@ from replica.providers.month import ACCOUNTS
 from replica.providers.openai import reports as openai_reports
 
 _SUMS = """
-SELECT hour, provider, account, project, key_id, endpoint, model, tier, long_context, sum(times)::BIGINT,
+SELECT minute, provider, account, project, key_id, endpoint, model, tier, long_context, sum(times)::BIGINT,
     sum(input_uncached * times)::BIGINT, sum(cache_read * times)::BIGINT, sum(cache_write_5m * times)::BIGINT,
     sum(cache_write_1h * times)::BIGINT, sum(cache_write_30m * times)::BIGINT, sum(output * times)::BIGINT, sum(web_searches * times)::BIGINT
 FROM billed GROUP BY ALL ORDER BY ALL
 """
+Json = dict[str, Any]
+Query = dict[str, list[str]]
 HOUR = 3600
+#: The twins are asked when everything is stated.
+LATER = 40 * DAY
 #: Days of the month on which Anthropic bills something that is no token, and how many cents of it.
 OTHER_DAYS, OTHER_CENTS = (2, 11, 22), "123.456789"
 
@@ -35,49 +39,57 @@ class Bills:
         self._held = Held((Usage(*row) for row in database.execute(_SUMS).fetchall()), as_of=float("inf"))
 
     def pages(self, account: Account, day: int) -> Iterator[tuple[str, bytes]]:
-        """(report, raw page) of the day that begins at the Unix time *day*."""
-        if account.provider == "openai":
-            yield from self._openai(account, day)
-        else:
-            yield from self._anthropic(account, day)
+        """(report, raw page) of the day that begins at the Unix time *day*, in order."""
+        told = self._openai(account, day) if account.provider == "openai" else self._anthropic(account, day)
+        yield from ((report, dumps(page)) for report, page in told)
 
-    def _openai(self, account: Account, day: int) -> Iterator[tuple[str, bytes]]:
+    def _openai(self, account: Account, day: int) -> Iterator[tuple[str, Json]]:
         costs = {
             "start_time": [str(day)],
             "end_time": [str(day + DAY)],
             "group_by": ["project_id", "line_item", "api_key_id"],
         }
-        hours = {
+        minutes = {
             "start_time": [str(day - HOUR)],
             "end_time": [str(day + DAY + HOUR)],
-            "bucket_width": ["1h"],
-            "limit": ["168"],
+            "bucket_width": ["1m"],
+            "limit": ["1440"],
             "group_by": ["project_id", "api_key_id", "model", "service_tier", "batch"],
         }
-        now = day + 40 * DAY
-        yield "costs", dumps(openai_reports.costs(self._prices, self._held, account, costs, now))
-        yield "usage/completions", dumps(openai_reports.completions(self._held, account, hours, now))
-        yield "usage/embeddings", dumps(openai_reports.embeddings(self._held, account, hours, now))
+        yield "costs", openai_reports.costs(self._prices, self._held, account, costs, day + LATER)
+        for report in ("completions", "embeddings"):
+            ask = getattr(openai_reports, report)
+            yield from _paged(f"usage/{report}", lambda query, ask=ask: ask(self._held, account, query, day + LATER), minutes)
 
-    def _anthropic(self, account: Account, day: int) -> Iterator[tuple[str, bytes]]:
-        moment, now = anthropic_reports.moment, day + 40 * DAY
+    def _anthropic(self, account: Account, day: int) -> Iterator[tuple[str, Json]]:
+        moment = anthropic_reports.moment
         costs = {
             "starting_at": [moment(day)],
             "ending_at": [moment(day + DAY)],
             "group_by": ["workspace_id", "description"],
         }
-        hours = {
+        minutes = {
             "starting_at": [moment(day - HOUR)],
             "ending_at": [moment(day + DAY + HOUR)],
-            "bucket_width": ["1h"],
-            "limit": ["168"],
+            "bucket_width": ["1m"],
+            "limit": ["1440"],
             "group_by": ["workspace_id", "api_key_id", "model", "service_tier", "context_window"],
         }
-        page = anthropic_reports.cost_report(self._prices, self._held, account, costs, now)
+        page = anthropic_reports.cost_report(self._prices, self._held, account, costs, day + LATER)
         if not self._clean and (day - self._begin) // DAY in OTHER_DAYS:
             page["data"][0]["results"].append(_other())
-        yield "cost_report", dumps(page)
-        yield "usage_report", dumps(anthropic_reports.usage_report(self._held, account, hours, now))
+        yield "cost_report", page
+        yield from _paged(
+            "usage_report", lambda query: anthropic_reports.usage_report(self._held, account, query, day + LATER), minutes
+        )
+
+
+def _paged(report: str, ask: Callable[[Query], Json], query: Query) -> Iterator[tuple[str, Json]]:
+    page = ask(query)
+    yield report, page
+    while page["has_more"]:
+        page = ask({**query, "page": [page["next_page"]]})
+        yield report, page
 
 
 def _other() -> dict[str, Any]:

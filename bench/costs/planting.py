@@ -72,7 +72,7 @@ SELECT *, {cause} AS cause FROM (
 # What the provider has. The truth's own row, but for causes that lie with the provider.
 _BILLED = f"""
 CREATE OR REPLACE VIEW billed AS
-SELECT epoch(date_trunc('hour', arrived_at))::BIGINT AS hour, seq, cause, provider, account, project,
+SELECT epoch(date_trunc('hour', arrived_at))::BIGINT AS hour, epoch(date_trunc('minute', arrived_at))::BIGINT AS minute, seq, cause, provider, account, project,
     CASE WHEN cause = 'past_gateway' THEN '{STRAY}' ELSE key_id END AS key_id, endpoint,
     CASE WHEN cause = 'billed_model' THEN 'gpt-6-sol' ELSE model_served END AS model,
     CASE cause WHEN 'commitment' THEN 'priority' ELSE tier_served END AS tier,
