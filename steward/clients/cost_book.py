@@ -143,8 +143,8 @@ def _rows(connection: Connection, statement: LiteralString, **values: Any) -> li
 
 
 _KEEP_READING: LiteralString = """
-INSERT INTO steward.cost_readings (account, day, reading, provider, pages, read_at, operation_id)
-VALUES (%(account)s, %(day)s, %(reading)s, %(provider)s, %(pages)s, %(read_at)s, %(operation_id)s)
+INSERT INTO steward.cost_readings (account, day, reading, provider, bucket_seconds, pages, read_at, operation_id)
+VALUES (%(account)s, %(day)s, %(reading)s, %(provider)s, %(bucket_seconds)s, %(pages)s, %(read_at)s, %(operation_id)s)
 ON CONFLICT (account, day, reading) DO NOTHING
 """
 
@@ -155,7 +155,7 @@ VALUES (%(account)s, %(day)s, %(reading)s, %(report)s, %(number)s, %(sha256)s, %
 """
 
 _READINGS: LiteralString = """
-SELECT r.account, r.day, r.reading, r.provider, r.read_at, p.report, p.number, p.sha256, p.object_key, p.version_id, p.bytes
+SELECT r.account, r.day, r.reading, r.provider, r.bucket_seconds, r.read_at, p.report, p.number, p.sha256, p.object_key, p.version_id, p.bytes
   FROM steward.cost_readings AS r JOIN steward.cost_pages AS p USING (account, day, reading)
  WHERE r.account = %(account)s AND r.day = %(day)s
 """

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from steward.costs.buckets import Json, buckets, count, dollars, name
+from steward.costs.buckets import Json, buckets, count, dollars, name, name_or_none, one_of, part
 from steward.costs.cells import Cell
 from steward.costs.values import Line, Usage
 
@@ -25,18 +25,18 @@ _CENTS = 100
 
 
 def usage(account: str, pages: Sequence[Json], hours: Sequence[int]) -> Iterator[Usage]:
-    """By the hours that were asked for. Raises PageUnusable."""
-    for hour, result in buckets(pages, USAGE, hours, start="starting_at"):
+    """By the hours, or minutes, that were asked for. Raises PageUnusable."""
+    for hour, result in buckets(pages, USAGE, hours, start="starting_at", end="ending_at"):
         cell = Cell(
             account,
             hour,
-            name(result, "workspace_id", USAGE),
-            name(result, "api_key_id", USAGE),
+            name_or_none(result, "workspace_id", USAGE),
+            name_or_none(result, "api_key_id", USAGE),
             name(result, "model", USAGE),
             name(result, "service_tier", USAGE),
-            _CONTEXTS[name(result, "context_window", USAGE)],
+            one_of(result, "context_window", _CONTEXTS, USAGE),
         )
-        written, tools = result.get("cache_creation") or {}, result.get("server_tool_use") or {}
+        written, tools = part(result, "cache_creation", USAGE), part(result, "server_tool_use", USAGE)
         quantities = (
             count(result, "uncached_input_tokens", USAGE),
             count(result, "cache_read_input_tokens", USAGE),
@@ -51,16 +51,16 @@ def usage(account: str, pages: Sequence[Json], hours: Sequence[int]) -> Iterator
 
 def lines(pages: Sequence[Json], day: int) -> Iterator[Line]:
     """Of the costs of the day that begins at *day*. Raises PageUnusable."""
-    for _, result in buckets(pages, COSTS, [day], start="starting_at"):
+    for _, result in buckets(pages, COSTS, [day], start="starting_at", end="ending_at"):
         amount = dollars(result.get("amount"), result.get("currency"), COSTS) / _CENTS
-        project, kind = name(result, "workspace_id", COSTS), name(result, "cost_type", COSTS)
+        project, kind = name_or_none(result, "workspace_id", COSTS), name(result, "cost_type", COSTS)
         if kind == "tokens":
             yield Line(
                 project=project,
                 key=None,
                 model=name(result, "model", COSTS),
                 tier=name(result, "service_tier", COSTS),
-                context=_CONTEXTS[name(result, "context_window", COSTS)],
+                context=one_of(result, "context_window", _CONTEXTS, COSTS),
                 item=_CLASSES.get(name(result, "token_type", COSTS), name(result, "token_type", COSTS)),
                 quantity=None,
                 amount=amount,

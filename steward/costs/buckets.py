@@ -8,9 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, cast
 
+from steward.costs.cells import DAY
 from steward.costs.errors import PageUnusable
 
 Json = Mapping[str, Any]
+_SHOWN = 60
 _HINT = "read the report again; if it stays so, compare it with the provider's reference of the report"
 
 
@@ -26,17 +28,27 @@ def read_page(body: bytes, report: str) -> Json:
     return page
 
 
-def buckets(pages: Sequence[Json], report: str, begins: Sequence[int], *, start: str) -> Iterator[tuple[int, Json]]:
-    """(begin, result) of every result; *begins*: of the buckets that were asked for, in Unix time.
+def buckets(
+    pages: Sequence[Json], report: str, begins: Sequence[int], *, start: str, end: str
+) -> Iterator[tuple[int, Json]]:
+    """(begin, result) of every result; *begins*: of the buckets that were asked for, in Unix time, one after the other.
 
-    Raises PageUnusable where pages end before their end, or a bucket is missing, is there twice or was not asked for.
+    Raises PageUnusable where pages end before their end or go on after it, or a bucket is missing, is there twice, was not
+    asked for, or overlaps the next one.
     """
-    if not pages or pages[-1].get("has_more"):
+    if not pages or pages[-1].get("has_more") is not False:
         raise PageUnusable(f"{report} ends in the middle: its last page says that there are more", hint=_HINT)
-    found = [(_begin(bucket, report, start), bucket) for page in pages for bucket in _list(page, "data", report)]
+    if not all(page.get("has_more") is True for page in pages[:-1]):
+        raise PageUnusable(f"{report} goes on after a page that says that it is the last", hint=_HINT)
+    found = [(_moment(bucket, report, start), bucket) for page in pages for bucket in _list(page, "data", report)]
     if (told := [begin for begin, _ in found]) != list(begins):
         raise PageUnusable(f"{report} has {_difference(told, begins)}", hint=_HINT)
+    width = begins[1] - begins[0] if len(begins) > 1 else DAY
     for begin, bucket in found:
+        if (ends := _moment(bucket, report, end)) != begin + width:
+            raise PageUnusable(
+                f"{report}: the bucket that begins at {begin} ends at {ends}, expected {begin + width}", hint=_HINT
+            )
         for result in _list(bucket, "results", report):
             yield begin, result
 
@@ -45,7 +57,7 @@ def count(result: Json, name: str, report: str) -> int:
     """A figure that must be there: what is missing is not zero."""
     value = result.get(name)
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise PageUnusable(f"{report}: {name} is {value!r}, expected a count", hint=_HINT)
+        raise PageUnusable(f"{report}: {name} is {_shown(value)}, expected a count", hint=_HINT)
     return value
 
 
@@ -54,23 +66,48 @@ def name(result: Json, member: str, report: str) -> str:
     value = result.get(member)
     if not isinstance(value, str) or not value:
         raise PageUnusable(
-            f"{report}: {member} is {value!r}, expected a name", hint="the report has to be asked for by groups"
+            f"{report}: {member} is {_shown(value)}, expected a name", hint="the report has to be asked for by groups"
         )
     return value
+
+
+def name_or_none(result: Json, member: str, report: str) -> str:
+    """A text that may be null, which becomes empty: the default workspace has no id, and neither has use without a key."""
+    return "" if member in result and result[member] is None else name(result, member, report)
+
+
+def part(result: Json, member: str, report: str) -> Json:
+    """An object that must be there."""
+    value = result.get(member)
+    if not isinstance(value, dict):
+        raise PageUnusable(f"{report}: {member} is {_shown(value)}, expected an object", hint=_HINT)
+    return cast("Json", value)
+
+
+def one_of(result: Json, member: str, known: Mapping[str, str], report: str) -> str:
+    """What *known* calls a text that must be there."""
+    value = name(result, member, report)
+    if value not in known:
+        raise PageUnusable(
+            f"{report}: {member} is {_shown(value)}, expected one of {', '.join(sorted(known))}",
+            hint="the provider has a new one: compare its reference, and what it is billed at",
+        )
+    return known[value]
 
 
 def dollars(value: object, currency: object, report: str) -> Decimal:
     """An amount in US dollars."""
     if not isinstance(currency, str) or currency.upper() != "USD":
         raise PageUnusable(
-            f"{report} is in {currency!r}, expected US dollars", hint="list prices are in dollars: nothing is converted"
+            f"{report} is in {_shown(currency)}, expected US dollars",
+            hint="list prices are in dollars: nothing is converted",
         )
     try:
-        amount = Decimal(value) if isinstance(value, str | int | Decimal) else None
+        amount = Decimal(value) if isinstance(value, str | int | Decimal) and not isinstance(value, bool) else None
     except ArithmeticError:
         amount = None
     if amount is None or not amount.is_finite():
-        raise PageUnusable(f"{report}: an amount is {value!r}, expected a number", hint=_HINT)
+        raise PageUnusable(f"{report}: an amount is {_shown(value)}, expected a number", hint=_HINT)
     return amount
 
 
@@ -81,16 +118,28 @@ def _list(told: Json, member: str, report: str) -> Iterable[Json]:
     return cast("list[Json]", found)
 
 
-def _begin(bucket: Json, report: str, start: str) -> int:
-    value = bucket.get(start)
+def _moment(bucket: Json, report: str, member: str) -> int:
+    value = bucket.get(member)
     if isinstance(value, str):
-        try:
-            return int(dt.datetime.fromisoformat(value).timestamp())
-        except ValueError:
-            value = None
-    if not isinstance(value, int):
-        raise PageUnusable(f"a bucket of {report} has no {start}", hint=_HINT)
+        value = _unix(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise PageUnusable(f"a bucket of {report} has no {member}", hint=_HINT)
     return value
+
+
+def _unix(text: str) -> int | None:
+    """Of a moment with its zone; a moment without one is anybody's."""
+    try:
+        at = dt.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return int(at.timestamp()) if at.tzinfo and not at.microsecond else None
+
+
+def _shown(value: object) -> str:
+    """It stands in logs: as much as names it."""
+    shown = repr(value)
+    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
 
 
 def _difference(told: Sequence[int], wanted: Sequence[int]) -> str:

@@ -7,7 +7,6 @@ person calls it. Amounts among figures are texts: whoever reads JSON may read it
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from hashlib import sha256
@@ -83,6 +82,8 @@ class Reading(_Frozen):
     provider: Literal["openai", "anthropic"]
     read_at: AwareDatetime
     """By the database's clock, before the first page was asked for."""
+    bucket_seconds: Literal[60, 3600] = 3600
+    """By which usage was asked for."""
     pages: tuple[KeptPage, ...] = Field(min_length=1)
 
 
@@ -175,16 +176,20 @@ class BudgetAlert(_Frozen):
 
 
 def page_key(account: str, day: dt.date, reading: str, page: RawPage) -> str:
-    """Where a page lies. Its hash is in the name: another page never meets one that is locked there."""
+    """Where a page lies. Its hash is in the name, as in those below: what is locked there is never in another's way."""
     report = page.report.replace("/", "-")
     return f"{PREFIX}pages/{account}/{day}/{reading}/{report}-{page.number:03}.{page.sha256[:8]}.json"
 
 
 def result_key(account: str, day: dt.date, reading: str, body: bytes) -> str:
-    """Where a day's result lies."""
-    return f"{PREFIX}days/{account}/{day}/{reading}.{sha256(body).hexdigest()[:8]}.json"
+    """Where the whole of what a day came to lies."""
+    return f"{PREFIX}days/{account}/{day}/{reading}.{_short(body)}.json"
 
 
-def pages_of(reading: Reading, report: str) -> Iterable[KeptPage]:
-    """Of one report, in order."""
-    return sorted((page for page in reading.pages if page.report == report), key=lambda page: page.number)
+def statement_key(subject: str, first_day: dt.date, last_day: dt.date, body: bytes) -> str:
+    """Where a statement lies."""
+    return f"{PREFIX}statements/{subject}/{first_day}_{last_day}.{_short(body)}.json"
+
+
+def _short(body: bytes) -> str:
+    return sha256(body).hexdigest()[:8]

@@ -42,6 +42,8 @@ CREATE TABLE steward.cost_readings (
     -- Why it was read: T+1, T+3, T+35, or what a person calls it.
     reading steward.ai_name NOT NULL CHECK (octet_length(reading) <= 40),
     provider steward.ai_name NOT NULL,
+    -- By which usage was asked for.
+    bucket_seconds integer NOT NULL CHECK (bucket_seconds IN (60, 3600)),
     pages integer NOT NULL CHECK (pages > 0),
     -- By this database's clock, before the first page was asked for.
     read_at timestamptz NOT NULL,
