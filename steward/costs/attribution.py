@@ -18,7 +18,7 @@ from steward.costs.causes import Cause, Share
 from steward.costs.cells import CLASSES, DAY, SEARCHES, Cell, Quantities
 from steward.costs.quantities import explain_quantities
 from steward.costs.rates import UNIT, Expected, explain_rates
-from steward.costs.sides import fold
+from steward.costs.sides import by_hour, fold
 from steward.costs.values import Bill, Entered, LedgerDay, Line, Terms
 
 #: Digits of intermediate figures: more than any sum of DECIMAL(38,12) needs.
@@ -109,7 +109,7 @@ def _expected(bill: Bill, entered: Iterable[Entered], hours: range, book: Book) 
     tells_context = any(usage.cell.context for usage in bill.usage)
     long = {} if tells_context else _long(entered)
     sums = defaultdict[tuple[str, ...], list[tuple[Cell, int]]](list)
-    for usage in bill.usage:
+    for usage in by_hour(bill.usage).values():
         if usage.cell.hour not in hours:
             continue
         for item, quantity in zip(CLASSES, usage.quantities, strict=True):

@@ -88,24 +88,30 @@ def _swap(rest: Rest, cell: Cell, cause: Cause, among: Sequence[int], evidence: 
 
 def _boundary_shifts(rest: Rest, side: LedgerSide) -> None:
     lacking = [cell for cell in rest if prompt_of(rest[cell]) < 0]
-    for row in sorted(side.ledger.edges(lacking), key=lambda each: (each.at, each.attempt)):
-        cell = fold(row.cell) if side.folded else row.cell
-        after = row.at - cell.hour > side.width / 2
-        other = cell._replace(hour=cell.hour + (side.width if after else -side.width))
-        if not _is_missing(rest[cell], row.quantities) or not _is_over(rest[other], row.quantities):
-            continue
-        evidence = f"attempt {row.attempt}, entered {'at the end' if after else 'at the beginning'} of its hour"
-        rest.take(Cause.BOUNDARY_SHIFT, cell, minus(NOTHING, row.quantities), evidence, requests=-1)
-        rest.take(Cause.BOUNDARY_SHIFT, other, row.quantities, evidence, requests=1)
+    rows = sorted(side.ledger.edges(lacking), key=lambda each: (each.at, each.attempt))
+    # What fits best comes first: a prompt that is merely not too long may be another attempt's.
+    for fits in (_is_all, _is_part, _is_no_more):
+        for row in rows:
+            cell = fold(row.cell) if side.folded else row.cell
+            after = row.at - cell.hour > side.width / 2
+            other = cell._replace(hour=cell.hour + (side.width if after else -side.width))
+            if fits(row.quantities, minus(NOTHING, rest[cell])) and fits(row.quantities, rest[other]):
+                evidence = f"attempt {row.attempt}, entered {'at the end' if after else 'at the beginning'} of its hour"
+                rest.take(Cause.BOUNDARY_SHIFT, cell, minus(NOTHING, row.quantities), evidence, requests=-1)
+                rest.take(Cause.BOUNDARY_SHIFT, other, row.quantities, evidence, requests=1)
+
+
+def _is_all(row: Quantities, left: Quantities) -> bool:
+    return row == left
+
+
+def _is_part(row: Quantities, left: Quantities) -> bool:
+    return all(each <= has for each, has in zip(row, left, strict=True))
 
 
 # By the whole prompt: its classes may be swapped, and what streams wrote that were given up is not known.
-def _is_missing(left: Quantities, row: Quantities) -> bool:
-    return 0 < prompt_of(row) <= -prompt_of(left)
-
-
-def _is_over(left: Quantities, row: Quantities) -> bool:
-    return prompt_of(left) >= prompt_of(row)
+def _is_no_more(row: Quantities, left: Quantities) -> bool:
+    return prompt_of(row) <= prompt_of(left)
 
 
 def _long_contexts(rest: Rest) -> None:
@@ -132,7 +138,7 @@ def _move_between(rest: Rest, cells: Sequence[Cell], cause: Cause, name: str) ->
             if getattr(lacking, name) == getattr(having, name):
                 continue
             known = cause is Cause.SERVED_TIER and (rest.requests(lacking) or 0) < 0 and having.tier == "default"
-            if not known and not _is_over(rest[having], minus(NOTHING, moved)):
+            if not known and not _is_no_more(minus(NOTHING, moved), rest[having]):
                 continue
             if prompt_of(moved) >= 0 or moved[OUTPUT] > 0:
                 continue

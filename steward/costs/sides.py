@@ -41,7 +41,7 @@ def compare(bill: Bill, ledger: LedgerDay) -> tuple[Rest, LedgerSide]:
     """Billed less entered. Hours that do not differ are left out, whatever their minutes say: clocks are never one."""
     folded = {usage.cell.context for usage in bill.usage} == {""}
     side = LedgerSide(ledger, folded=folded, width=HOUR)
-    rest = _differences(_by_hour(bill.usage), side.entered)
+    rest = _differences(by_hour(bill.usage), side.entered)
     if bill.bucket == HOUR:
         return rest, side
     differing = set(rest)
@@ -83,7 +83,8 @@ def usual(side: LedgerSide) -> Mapping[str, Usual]:
     }
 
 
-def _by_hour(usage: Iterable[Usage]) -> dict[Cell, Usage]:
+def by_hour(usage: Iterable[Usage]) -> dict[Cell, Usage]:
+    """The same, hour by hour."""
     found: dict[Cell, Usage] = {}
     for each in usage:
         cell = at_hour(each.cell)
