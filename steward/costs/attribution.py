@@ -8,16 +8,18 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, localcontext
 from typing import Protocol
 
 from steward.costs.causes import Cause, Share
 from steward.costs.cells import CLASSES, DAY, SEARCHES, Cell, Quantities
+from steward.costs.expected import Expected
+from steward.costs.money import less, total
 from steward.costs.quantities import explain_quantities
-from steward.costs.rates import UNIT, Expected, explain_rates
+from steward.costs.rates import explain_rates
 from steward.costs.sides import by_hour, fold
 from steward.costs.values import Bill, Entered, LedgerDay, Line, Terms
 
@@ -55,8 +57,8 @@ class Day:
 
     @property
     def unexplained(self) -> Decimal:
-        """By subtraction."""
-        return self.billed - self.ledger - sum((share.amount for share in self.shares), Decimal(0))
+        """By subtraction, exactly."""
+        return less(self.billed, self.ledger, *(share.amount for share in self.shares))
 
 
 def explain(bill: Bill, ledger: LedgerDay, book: Book, terms: Terms, *, final: bool) -> Day:
@@ -75,15 +77,16 @@ def explain(bill: Bill, ledger: LedgerDay, book: Book, terms: Terms, *, final: b
             for item, quantity in zip(CLASSES, moved.quantities, strict=True)
             if quantity
         ]
-        shares += explain_rates(_expected(bill, entered, hours, book), terms)
+        expected = list(_expected(bill, entered, hours, book))
+        shares += explain_rates(expected, terms, final=final)
         return Day(
             account=bill.account,
             day=bill.day,
             ledger=worth,
-            billed=sum((line.amount for line in bill.lines), Decimal(0)),
+            billed=total(line.amount for line in bill.lines),
             shares=tuple(shares),
             left=tuple((cell, rest[cell]) for cell in rest if cell.hour in hours),
-            bound=UNIT / 2 * len(bill.lines),
+            bound=total(each.slack for each in expected),
         )
 
 
@@ -115,11 +118,13 @@ def _expected(bill: Bill, entered: Iterable[Entered], hours: range, book: Book) 
         for item, quantity in zip(CLASSES, usage.quantities, strict=True):
             if quantity:
                 sums[_name(usage.cell, item, tells_keys=tells_keys)].append((usage.cell, quantity))
-    lines = {_name_of(line): line for line in _merged(bill.lines)}
+    lines, parts = {_name_of(line): line for line in _merged(bill.lines)}, Counter(map(_name_of, bill.lines))
     for name in sorted(lines.keys() | sums.keys()):
         cells = sums.get(name, [])
         line = lines.get(name) or _no_line(name, tells_keys=tells_keys)
-        yield _priced(line, cells, long, bill.provider, book)
+        found = _priced(line, cells, long, bill.provider, book)
+        # Of a line that tells its context, the usage does so too; what came to nothing may have no line at all.
+        yield replace(found, long_rate=None if tells_context else found.long_rate, parts=parts[name] or 1)
 
 
 def _priced(
@@ -134,7 +139,7 @@ def _priced(
         if longer := long.get((cell, line.item)):
             # The report does not tell: as many as the ledger has are billed at the rate of long prompts.
             at_long = book.rate(provider, cell._replace(context="long"), line.item)
-            amount += min(longer, quantity) * (at_long - rate)
+            amount += max(0, min(longer, quantity)) * (at_long - rate)
     first = min(cell for cell, _ in cells)
     if first.context != "long":
         long_rate = book.rate(provider, first._replace(context="long"), line.item)

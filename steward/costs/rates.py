@@ -7,11 +7,9 @@ from decimal import Decimal
 
 from steward.costs.causes import Cause, Share
 from steward.costs.cells import CLASSES
-from steward.costs.expected import UNIT, Expected
+from steward.costs.expected import Expected
 from steward.costs.multipliers import ONE, find_multipliers
 from steward.costs.values import Terms
-
-__all__ = ["UNIT", "Expected", "explain_rates"]
 
 
 def explain_rates(expected: Iterable[Expected], terms: Terms, *, final: bool) -> list[Share]:
@@ -22,7 +20,7 @@ def explain_rates(expected: Iterable[Expected], terms: Terms, *, final: bool) ->
             shares.append(_share(Cause.OTHER_ITEM, each, each.line.amount, f"billed as {each.line.item}"))
         elif each.line.tier in terms.committed_tiers and not each.line.amount:
             shares.append(_share(Cause.COMMITMENT, each, -each.amount, f"{each.line.tier} is paid by commitment"))
-        elif not each.line.amount and not final:
+        elif not (final or each.line.amount or each.is_at(ONE)):
             shares.append(_share(Cause.NOT_YET_STATED, each, -each.amount, "used, and the provider may still bill it"))
         else:
             lines.append(each)
