@@ -22,6 +22,7 @@ from steward.verdicts import Verdict
 TOLERATED_PERCENT = 1
 #: Set apart from the variance. (Tax and credits are, too: they are below what is billed.)
 AGREED = frozenset({Cause.DISCOUNT, Cause.COMMITMENT})
+BELOW = frozenset({Cause.CREDIT, Cause.TAX})
 
 
 class _Value(BaseModel):
@@ -37,9 +38,14 @@ class Found(NamedTuple):
     share: DayShare
 
     def __str__(self) -> str:
-        share = self.share
-        names = (self.account, str(self.day or ""), share.project, share.model, share.tier, share.item)
+        names = (self.account, self.share.project, self.place)
         return ", ".join(each for each in names if each)
+
+    @property
+    def place(self) -> str:
+        """Within its account and project."""
+        share = self.share
+        return ", ".join(each for each in (str(self.day or ""), share.model, share.tier, share.item) if each)
 
 
 class AccountMonth(NamedTuple):
@@ -77,6 +83,8 @@ class DayFigures(_Value):
     ledger: Money
     billed: Money
     unexplained: Money
+    unexplained_apart: Money
+    """Each account's without its sign."""
     bound: Money
 
 
@@ -130,6 +138,17 @@ class Figures(_Value):
         return self
 
     @property
+    def above(self) -> tuple[CauseAmount, ...]:
+        """Causes between the ledger and the bill, the largest first."""
+        found = [each for each in self.causes if each.cause not in BELOW]
+        return tuple(sorted(found, key=lambda each: -abs(each.amount)))
+
+    @property
+    def below(self) -> tuple[CauseAmount, ...]:
+        """What stands below the lines of an invoice: credits, then tax."""
+        return tuple(each for each in self.causes if each.cause in BELOW)
+
+    @property
     def end(self) -> Decimal:
         """Where the statement ends: what has to be paid, or what is billed so far."""
         return self.billed if self.payable is None else self.payable
@@ -155,7 +174,7 @@ def figures(parts: Sequence[AccountMonth]) -> Figures:
         unexplained_daily=total(each.unexplained_daily for each in accounts),
         bound=total(each.bound for each in accounts),
         accounts=accounts,
-        days=_days(parts),
+        days=day_figures((each for part in parts for each in part.results), [part.account for part in parts]),
     )
 
 
@@ -183,10 +202,15 @@ def _account(part: AccountMonth) -> AccountFigures:
 
 
 def judge(variance: Decimal, billed: Decimal, unexplained_daily: Decimal, bound: Decimal) -> Verdict:
-    """VERIFIED only where both hold. Where nothing is billed, nothing may differ."""
+    """VERIFIED only where both hold."""
+    within = is_borne(variance, billed) and unexplained_daily <= bound
+    return Verdict.VERIFIED if within else Verdict.REFUTED
+
+
+def is_borne(variance: Decimal, billed: Decimal) -> bool:
+    """Where nothing is billed, nothing may differ."""
     with exactly():
-        within = not variance or abs(variance) * 100 < abs(billed) * TOLERATED_PERCENT
-    return Verdict.VERIFIED if within and unexplained_daily <= bound else Verdict.REFUTED
+        return not variance or abs(variance) * 100 < abs(billed) * TOLERATED_PERCENT
 
 
 def _causes(found: Iterable[Found]) -> tuple[CauseAmount, ...]:
@@ -211,11 +235,12 @@ def _cause(cause: Cause, group: Sequence[Found], *, agreed: bool) -> CauseAmount
     )
 
 
-def _days(parts: Sequence[AccountMonth]) -> tuple[DayFigures, ...]:
-    groups = defaultdict[dt.date, list[DayResult]](list)
-    for result in (result for part in parts for result in part.results):
-        groups[result.day].append(result)
-    return tuple(_day(day, groups[day]) for day in sorted(groups))
+def day_figures(results: Iterable[DayResult], accounts: Sequence[str]) -> tuple[DayFigures, ...]:
+    """Of the days of which each of *accounts* has a result: the others have no figure. One result an account-day."""
+    groups = defaultdict[dt.date, dict[str, DayResult]](dict)
+    for result in results:
+        groups[result.day][result.account] = result
+    return tuple(_day(day, list(groups[day].values())) for day in sorted(groups) if groups[day].keys() == set(accounts))
 
 
 def _day(day: dt.date, results: Sequence[DayResult]) -> DayFigures:
@@ -224,5 +249,6 @@ def _day(day: dt.date, results: Sequence[DayResult]) -> DayFigures:
         ledger=total(each.ledger for each in results),
         billed=total(each.billed for each in results),
         unexplained=total(each.unexplained for each in results),
+        unexplained_apart=total(abs(each.unexplained) for each in results),
         bound=total(each.bound for each in results),
     )

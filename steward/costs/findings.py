@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
 from itertools import islice
 
 from steward.costs.cells import CLASSES
-from steward.costs.figures import TOLERATED_PERCENT, AccountFigures, AccountMonth, Found
+from steward.costs.figures import TOLERATED_PERCENT, AccountFigures, AccountMonth, Found, is_borne
 from steward.costs.labels import label
-from steward.costs.money import exactly, shown, signed
+from steward.costs.money import shown, signed, total
 from steward.costs.results import DayResult, Gap, LeftOver
 from steward.verdicts import Verdict
 
 #: Of each kind; how many there are besides is said.
-MOST_LISTED = 8
+MOST_LISTED = 6
 
 
 def gap_findings(gaps: Sequence[Gap]) -> tuple[str, ...]:
@@ -27,23 +29,22 @@ def findings(parts: Sequence[AccountMonth], accounts: Sequence[AccountFigures]) 
     return (
         *(each for account in accounts if account.verdict is Verdict.REFUTED for each in _against(account)),
         *_limited(_unexplained(parts), "more days or items are not explained"),
-        *_limited(_largest(parts), "smaller shares"),
+        *_limited(_largest(parts), "smaller ones"),
         *_limited(_left(parts), "more cells have quantities without a cause"),
     )
 
 
 def _against(account: AccountFigures) -> Iterator[str]:
-    with exactly():
-        beyond = account.variance and abs(account.variance) * 100 >= abs(account.billed) * TOLERATED_PERCENT
-    if beyond:
+    if not is_borne(account.variance, account.billed):
+        more = "more" if account.variance > 0 else "less"
         yield (
-            f"{account.account}: {shown(abs(account.variance))} {'more' if account.variance > 0 else 'less'} is billed than the "
-            f"ledger has, what was agreed set apart: {TOLERATED_PERCENT} % of {shown(account.billed)} is borne"
+            f"{account.account}: {shown(abs(account.variance))} {more} is billed than the ledger has, what was agreed set "
+            f"apart; less than {TOLERATED_PERCENT} % of {shown(account.billed)} is borne"
         )
     if account.unexplained_daily > account.bound:
         yield (
-            f"{account.account}: {shown(account.unexplained_daily)} has no cause; "
-            f"rounding comes to {shown(account.bound)} at most"
+            f"{account.account}: {shown(account.unexplained_daily)} has no cause, "
+            f"and rounding comes to {shown(account.bound)} at most"
         )
 
 
@@ -63,15 +64,22 @@ def _unexplained(parts: Iterable[AccountMonth]) -> Iterator[str]:
 
 
 def _largest(parts: Iterable[AccountMonth]) -> Iterator[str]:
-    found = sorted(
-        (each for part in parts for each in part.found), key=lambda each: (-abs(each.share.amount), str(each))
-    )
-    yield from (_in_words(each) for each in found)
+    """What was agreed is no finding. Shares of one cause in one project belong together."""
+    groups = defaultdict[tuple[str, str, str], list[Found]](list)
+    for each in (each for part in parts for each in part.found if not each.share.agreed):
+        groups[each.share.cause, each.account, each.share.project].append(each)
+    summed = [(total(each.share.amount for each in group), group) for group in groups.values()]
+    summed.sort(key=lambda each: (-abs(each[0]), str(each[1][0])))
+    yield from (_in_words(amount, group) for amount, group in summed)
 
 
-def _in_words(found: Found) -> str:
-    share = found.share
-    return f"{signed(share.amount)} {label(share.cause, agreed=share.agreed)}: {share.evidence} ({found})"
+def _in_words(amount: Decimal, group: Sequence[Found]) -> str:
+    first, largest = group[0], max(group, key=lambda each: (abs(each.share.amount), str(each)))
+    where = ", ".join(each for each in (first.account, first.share.project) if each)
+    days = len({each.day for each in group if each.day})
+    when = f", {days} day{'s' if days > 1 else ''}" if days else ""
+    what = label(first.share.cause, agreed=False)
+    return f"{signed(amount)} {what} ({where}{when}); the largest: {largest.share.evidence} ({largest.place})"
 
 
 def _left(parts: Iterable[AccountMonth]) -> Iterator[str]:

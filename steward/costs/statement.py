@@ -87,9 +87,7 @@ def state(
     an invoice differs because the provider has changed its statement. Raises StatementInvalid for two results of one
     account-day, and for what is of no account or day of the statement.
     """
-    material = _Material(
-        period, tuple(accounts), list(results), list(gaps), _by_account(invoices), list(earlier)
-    )
+    material = _Material(period, tuple(accounts), list(results), list(gaps), _by_account(invoices), list(earlier))
     _check_scope(material)
     _check_once(material)
     if missing := material.missing():
