@@ -121,16 +121,17 @@ def _readings(connection: Connection, where: LiteralString, **values: Any) -> li
 
 
 def _day(row: dict[str, Any]) -> CostDay:
-    return CostDay(**row, result=_stored(row))
+    return CostDay.model_validate(_with_result(row))
 
 
 def _statement(row: dict[str, Any]) -> CostStatement:
-    return CostStatement.model_validate({**row, "result": _stored(row)})
+    return CostStatement.model_validate(_with_result(row))
 
 
-def _stored(row: dict[str, Any]) -> StoredObject | None:
-    names = {name: row.pop(name) for name in StoredObject.model_fields}
-    return StoredObject(**names) if names["object_key"] else None
+def _with_result(row: dict[str, Any]) -> dict[str, Any]:
+    result = {name: row[name] for name in StoredObject.model_fields}
+    rest = {name: value for name, value in row.items() if name not in result}
+    return {**rest, "result": result if result["object_key"] else None}
 
 
 def _object(stored: StoredObject | None) -> dict[str, Any]:

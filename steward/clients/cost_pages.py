@@ -14,7 +14,7 @@ from steward.clients.attempts_keys import clock
 from steward.clients.before_writing import BeforeWrite
 from steward.clients.cost_book import keep_reading, reading_named
 from steward.clients.postgres import Connection, connect
-from steward.clients.provider_costs import fetch_pages
+from steward.clients.provider_costs import PATIENCE, Patience, fetch_pages
 from steward.clients.s3 import LockedBucket, open_evidence_bucket
 from steward.costs.cells import HOUR
 from steward.costs.errors import PageUnusable
@@ -41,6 +41,7 @@ def take_reading(
     before_write: BeforeWrite | None = None,
     fence: Fence | None = None,
     bucket: int = HOUR,
+    patience: Patience = PATIENCE,
 ) -> Reading:
     """Read the day's reports and keep every page; or the reading of that name, if an earlier try has taken it already.
 
@@ -53,7 +54,7 @@ def take_reading(
             return taken
         read_at = clock(db)
     _require_over(day, read_at)
-    pages = list(fetch_pages(settings, account, day, bucket=bucket))
+    pages = list(fetch_pages(settings, account, day, bucket=bucket, patience=patience))
     provider = settings.providers[account].kind
     with open_evidence_bucket(settings, before_write) as objects:
         kept = [_kept(settings, objects, page_key(account, day, reading, page), page) for page in pages]

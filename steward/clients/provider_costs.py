@@ -59,11 +59,11 @@ class Patience(NamedTuple):
     wait: Callable[[float], None] = time.sleep
 
 
-_PATIENCE = Patience()
+PATIENCE = Patience()
 
 
 def fetch_pages(
-    settings: Settings, account: str, day: dt.date, *, bucket: int = HOUR, patience: Patience = _PATIENCE
+    settings: Settings, account: str, day: dt.date, *, bucket: int = HOUR, patience: Patience = PATIENCE
 ) -> Iterator[RawPage]:
     """All pages of all reports, in order, with the account's admin key; usage by *bucket* seconds.
 

@@ -127,17 +127,17 @@ CREATE TABLE steward.cost_days (
 GUARD_DAY = """
 CREATE FUNCTION steward.guard_cost_day() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF NEW.verdict <> 'UNKNOWN' AND NOT EXISTS (
-        SELECT FROM steward.cost_readings AS r
-         WHERE r.account = NEW.account AND r.day = NEW.day AND r.reading = NEW.reading) THEN
-        RAISE EXCEPTION '% of % on % is %, and no page of it was kept', NEW.reading, NEW.account, NEW.day, NEW.verdict
-            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'known_by_its_pages';
-    END IF;
     IF TG_OP = 'UPDATE' AND (OLD.verdict <> 'UNKNOWN'
         OR (NEW.account, NEW.day, NEW.reading) IS DISTINCT FROM (OLD.account, OLD.day, OLD.reading)) THEN
         RAISE EXCEPTION '% of % on % is %, and stays', OLD.reading, OLD.account, OLD.day, OLD.verdict
             USING ERRCODE = 'restrict_violation', CONSTRAINT = 'known_stays_known',
                   HINT = 'read the day again under another name';
+    END IF;
+    IF NEW.verdict <> 'UNKNOWN' AND NOT EXISTS (
+        SELECT FROM steward.cost_readings AS r
+         WHERE r.account = NEW.account AND r.day = NEW.day AND r.reading = NEW.reading) THEN
+        RAISE EXCEPTION '% of % on % is %, and no page of it was kept', NEW.reading, NEW.account, NEW.day, NEW.verdict
+            USING ERRCODE = 'restrict_violation', CONSTRAINT = 'known_by_its_pages';
     END IF;
     NEW.entered_at := clock_timestamp();
     RETURN NEW;
