@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal, localcontext
 from typing import Protocol
 
-from steward.costs.causes import Cause, Share
+from steward.costs.causes import Share
 from steward.costs.cells import CLASSES, DAY, SEARCHES, Cell, Quantities
+from steward.costs.errors import PriceUnknown
 from steward.costs.expected import Expected
+from steward.costs.long_prompts import LongPrompts, Part
 from steward.costs.money import less, total
 from steward.costs.quantities import explain_quantities
 from steward.costs.rates import explain_rates
-from steward.costs.sides import by_hour, fold
-from steward.costs.values import Bill, Entered, LedgerDay, Line, Terms
+from steward.costs.sides import by_hour
+from steward.costs.values import Bill, LedgerDay, Line, Terms, Usage
 
 #: Digits of intermediate figures: more than any sum of DECIMAL(38,12) needs.
 _DIGITS = 50
@@ -69,15 +71,15 @@ def explain(bill: Bill, ledger: LedgerDay, book: Book, terms: Terms, *, final: b
         hours = range(begin, begin + DAY)
         entered = [each for each in ledger.entered if each.cell.hour in hours]
         worth = sum((_worth(book, bill.provider, each.cell, each.quantities) for each in entered), Decimal(0))
-        rest = explain_quantities(bill, ledger, terms, final=final)
+        rest, usage = explain_quantities(bill, ledger, terms, final=final), by_hour(bill.usage)
+        long = LongPrompts(ledger.entered, usage)
+        # First, for long prompts are where these have moved them.
         shares = [
-            _share(moved.cause, moved.cell, item, quantity, book.rate(bill.provider, moved.cell, item), moved.evidence)
-            for moved in rest.moved
-            if moved.cell.hour in hours
-            for item, quantity in zip(CLASSES, moved.quantities, strict=True)
-            if quantity
+            _share(each, book.rate(bill.provider, each.cell, each.item))
+            for each in long.parts(rest.moved)
+            if each.cell.hour in hours
         ]
-        expected = list(_expected(bill, entered, hours, book))
+        expected = list(_expected(bill, [each for each in usage.values() if each.cell.hour in hours], long, book))
         shares += explain_rates(expected, terms, final=final)
         return Day(
             account=bill.account,
@@ -101,66 +103,64 @@ def _worth(book: Book, provider: str, cell: Cell, quantities: Quantities) -> Dec
     )
 
 
-def _share(cause: Cause, cell: Cell, item: str, quantity: int, rate: Decimal, evidence: str) -> Share:
-    _, hour, *names = cell
-    return Share(cause, *names, item, quantity, quantity * rate, evidence, hour)
+def _share(part: Part, rate: Decimal) -> Share:
+    _, hour, project, key, model, tier, context = part.cell
+    amount = part.quantity * rate
+    return Share(part.cause, project, key, model, tier, context, part.item, part.quantity, amount, part.evidence, hour)
 
 
-def _expected(bill: Bill, entered: Iterable[Entered], hours: range, book: Book) -> Iterator[Expected]:
+def _expected(bill: Bill, day: Iterable[Usage], long: LongPrompts, book: Book) -> Iterator[Expected]:
     """Each line beside the usage it is for; and usage that no line is for."""
     tells_keys = any(line.key is not None for line in bill.lines)
-    tells_context = any(usage.cell.context for usage in bill.usage)
-    long = {} if tells_context else _long(entered)
     sums = defaultdict[tuple[str, ...], list[tuple[Cell, int]]](list)
-    for usage in by_hour(bill.usage).values():
-        if usage.cell.hour not in hours:
-            continue
+    for usage in day:
         for item, quantity in zip(CLASSES, usage.quantities, strict=True):
             if quantity:
                 sums[_name(usage.cell, item, tells_keys=tells_keys)].append((usage.cell, quantity))
     lines, parts = {_name_of(line): line for line in _merged(bill.lines)}, Counter(map(_name_of, bill.lines))
     for name in sorted(lines.keys() | sums.keys()):
-        cells = sums.get(name, [])
         line = lines.get(name) or _no_line(name, tells_keys=tells_keys)
-        found = _priced(line, cells, long, bill.provider, book)
-        # Of a line that tells its context, the usage does so too; what came to nothing may have no line at all.
-        yield replace(found, long_rate=None if tells_context else found.long_rate, parts=parts[name] or 1)
+        found = Expected(line, 0, Decimal(0), Decimal(0))
+        if cells := sums.get(name):
+            found = _priced(line, cells, long, bill.provider, book)
+        # What came to nothing may have no line at all.
+        yield replace(found, parts=parts[name] or 1)
 
 
-def _priced(
-    line: Line, cells: list[tuple[Cell, int]], long: Mapping[tuple[Cell, str], int], provider: str, book: Book
-) -> Expected:
-    if not cells:
-        return Expected(line, 0, Decimal(0), Decimal(0))
-    amount, long_rate = Decimal(0), None
+def _priced(line: Line, cells: list[tuple[Cell, int]], long: LongPrompts, provider: str, book: Book) -> Expected:
+    amount, long_units = Decimal(0), 0
     for cell, quantity in cells:
         rate = book.rate(provider, cell, line.item)
         amount += quantity * rate
-        if longer := long.get((cell, line.item)):
-            # The report does not tell: as many as the ledger has are billed at the rate of long prompts.
-            at_long = book.rate(provider, cell._replace(context="long"), line.item)
-            amount += max(0, min(longer, quantity)) * (at_long - rate)
+        if units := long.billed(cell, line.item):
+            amount += units * (book.rate(provider, cell._replace(context="long"), line.item) - rate)
+            long_units += units
     first = min(cell for cell, _ in cells)
-    if first.context != "long":
-        long_rate = book.rate(provider, first._replace(context="long"), line.item)
     return Expected(
         line,
         sum(quantity for _, quantity in cells),
         amount,
         book.rate(provider, first, line.item),
-        long_rate,
+        None if first.context else _known(book, provider, first._replace(context="long"), line.item),
+        long_units,
         book.other_rates(provider, first, line.item),
+        frozenset(_near_rates(book, provider, first, line.item)),
     )
 
 
-def _long(entered: Iterable[Entered]) -> dict[tuple[Cell, str], int]:
-    """By folded cell and class: what the ledger has at the rate of long prompts."""
-    found = defaultdict[tuple[Cell, str], int](int)
-    for each in entered:
-        if each.cell.context == "long":
-            for item, quantity in zip(CLASSES, each.quantities, strict=True):
-                found[fold(each.cell), item] += quantity
-    return found
+def _near_rates(book: Book, provider: str, cell: Cell, item: str) -> Iterator[Decimal]:
+    """Of the day before, and of the day after."""
+    for hour in (cell.hour - DAY, cell.hour + DAY):
+        if (rate := _known(book, provider, cell._replace(hour=hour), item)) is not None:
+            yield rate
+
+
+def _known(book: Book, provider: str, cell: Cell, item: str) -> Decimal | None:
+    # Nothing was billed at it for sure: without this price there is one explanation less, and no error.
+    try:
+        return book.rate(provider, cell, item)
+    except PriceUnknown:
+        return None
 
 
 def _name(cell: Cell, item: str, *, tells_keys: bool) -> tuple[str, ...]:

@@ -24,8 +24,12 @@ class Expected:
     """At the day's beginning."""
     long_rate: Decimal | None = None
     """Where prompts may be billed at another rate by their size, and the line does not tell; dollars a unit."""
+    long_units: int = 0
+    """Of the quantity, as many as `amount` has at that rate already: the ledger's."""
     other_rates: tuple[tuple[str, Decimal], ...] = ()
     """Prices of the same thing at other times: since when, and dollars a unit."""
+    near_rates: frozenset[Decimal] = frozenset()
+    """Those of them that held the day before, or the day after."""
     parts: int = 1
     """Lines of the report that it is made of, each of them rounded for itself."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 from decimal import Decimal
 
 from steward.costs.causes import Cause, Share
-from steward.costs.cells import CLASSES
+from steward.costs.cells import CLASSES, OUTPUT
 from steward.costs.expected import Expected
-from steward.costs.multipliers import ONE, find_multipliers
+from steward.costs.multipliers import ONE, Multipliers, find_multipliers
 from steward.costs.values import Terms
 
 
@@ -25,15 +26,35 @@ def explain_rates(expected: Iterable[Expected], terms: Terms, *, final: bool) ->
         else:
             lines.append(each)
     multipliers = find_multipliers(lines, terms)
+    told = _long_prompts(lines, multipliers)
     for each in lines:
         if each.is_priced:
-            shares += _explain(each, *multipliers.of(each), terms)
+            shares += _explain(each, *multipliers.of(each), terms, told)
     return [share for share in shares if share.amount]
 
 
-def _explain(each: Expected, multiplier: Decimal, own: Decimal, terms: Terms) -> list[Share]:
+_Sold = tuple[str, str | None, str, str]
+
+
+def _sold(each: Expected) -> _Sold:
+    return each.line.project, each.line.key, each.line.model, each.line.tier
+
+
+def _long_prompts(lines: Iterable[Expected], multipliers: Multipliers) -> set[tuple[_Sold, bool]]:
+    """What was sold to more long prompts, or to fewer: both what they read and what was written for them tells so."""
+    found = defaultdict[tuple[_Sold, bool], set[bool]](set)
+    for each in lines:
+        account, own = multipliers.of(each)
+        if each.is_priced and (units := _longer(each, account * own)):
+            found[_sold(each), units > 0].add(each.line.item == CLASSES[OUTPUT])
+    return {name for name, kinds in found.items() if len(kinds) == len({True, False})}
+
+
+def _explain(
+    each: Expected, multiplier: Decimal, own: Decimal, terms: Terms, told: Collection[tuple[_Sold, bool]]
+) -> list[Share]:
     shares = list[Share]()
-    if found := _other_price(each, multiplier * own):
+    if found := _other_price(each, multiplier * own, told):
         shares.append(found)
     priced = sum((share.amount for share in shares), each.amount)
     if own != ONE:
@@ -50,23 +71,28 @@ def _explain(each: Expected, multiplier: Decimal, own: Decimal, terms: Terms) ->
     return shares
 
 
-def _other_price(each: Expected, ratio: Decimal) -> Share | None:
+def _other_price(each: Expected, ratio: Decimal, told: Collection[tuple[_Sold, bool]]) -> Share | None:
     """A price of another time for all of it; else the rate of long prompts for a whole number of its units."""
-    # A line of more units than the usage has: any price would fit some number of them.
-    if each.is_at(ratio) or each.line.quantity not in {None, each.quantity}:
+    if each.is_at(ratio):
         return None
-    differences = [(since, rate - each.rate) for since, rate in each.other_rates]
-    for since, difference in differences:
-        if _is_all(each, ratio, difference):
+    for since, rate in each.other_rates:
+        if _is_all(each, ratio, rate - each.rate):
             evidence = f"{each.quantity:,} units at the price of {since}"
-            return _share(Cause.PRICE_CHANGE, each, each.quantity * difference, evidence)
-    longer = each.long_rate - each.rate if each.long_rate is not None else Decimal(0)
-    if units := _units(each, ratio, longer):
-        evidence = f"{abs(units):,} units {'more' if units > 0 else 'less'} at the rate of long prompts"
-        return _share(Cause.LONG_CONTEXT, each, units * longer, evidence)
-    for since, difference in differences:
-        if units := _units(each, ratio, difference):
-            return _share(Cause.PRICE_CHANGE, each, units * difference, f"{units:,} units at the price of {since}")
+            return _share(Cause.PRICE_CHANGE, each, each.quantity * (rate - each.rate), evidence)
+    units = _longer(each, ratio)
+    if units and each.long_rate is not None and (_sold(each), units > 0) in told:
+        evidence = f"{abs(units):,} units {'more' if units > 0 else 'fewer'} at the rate of long prompts"
+        return _share(Cause.LONG_CONTEXT, each, units * (each.long_rate - each.rate), evidence)
+    return _price_of_a_part(each, ratio)
+
+
+def _price_of_a_part(each: Expected, ratio: Decimal) -> Share | None:
+    """Of the day before, or after: elsewhere the price changes at another hour."""
+    for since, rate in each.other_rates:
+        units = _units(each, (rate - each.rate) * ratio, ratio) if rate in each.near_rates else 0
+        if 0 < units < each.quantity:
+            evidence = f"{units:,} units at the price of {since}"
+            return _share(Cause.PRICE_CHANGE, each, units * (rate - each.rate), evidence)
     return None
 
 
@@ -74,17 +100,22 @@ def _is_all(each: Expected, ratio: Decimal, difference: Decimal) -> bool:
     return abs(each.over(ratio) - each.quantity * difference * ratio) <= each.slack
 
 
-def _units(each: Expected, ratio: Decimal, difference: Decimal) -> int:
-    """How many units at a rate that differs by *difference* come to what is over, if a whole number does; else 0."""
-    if not difference:
+def _longer(each: Expected, ratio: Decimal) -> int:
+    """How many more of its units are billed at the rate of long prompts; 0: it does not tell."""
+    units = _units(each, (each.long_rate - each.rate) * ratio, ratio) if each.long_rate is not None else 0
+    return units if -each.long_units <= units <= each.quantity - each.long_units else 0
+
+
+def _units(each: Expected, unit: Decimal, ratio: Decimal) -> int:
+    """How many units of so many dollars more come to what is over, if a whole number does; else 0."""
+    # Of a line of more units than the usage any number might be.
+    if not unit or each.is_at(ratio) or each.line.quantity not in {None, each.quantity}:
         return 0
-    if _is_all(each, ratio, difference):
-        return each.quantity
-    over, unit = each.over(ratio), difference * ratio
+    over = each.over(ratio)
     units = int((over / unit).to_integral_value())
-    # Finer than the reports' unit: any amount comes near to some number of cheap tokens.
-    fits = 0 < abs(units) <= each.quantity and abs(over - units * unit) <= abs(unit) / 1000
-    return units if fits else 0
+    # All of them within the report's rounding. Of a part, finer: any amount comes near to some number of cheap tokens.
+    close = each.slack if abs(units) in {each.quantity, each.long_units} else abs(unit) / 1000
+    return units if abs(over - units * unit) <= close else 0
 
 
 def _percent(ratio: Decimal) -> str:

@@ -1,0 +1,87 @@
+"""Long prompts, where a report does not tell them: as many tokens as the ledger has at their rate, wherever they were billed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from steward.costs.causes import Cause
+from steward.costs.cells import CLASSES, INPUTS, NOTHING, Cell, minus
+from steward.costs.rest import Moved
+from steward.costs.sides import at_hour, fold
+from steward.costs.values import Entered, Usage
+
+
+class Part(NamedTuple):
+    """What a cause moved of one class."""
+
+    cause: Cause
+    cell: Cell
+    """With the context at whose rate it is."""
+    item: str
+    quantity: int
+    evidence: str
+
+
+class LongPrompts:
+    """By cell and class, hour by hour. Where the report tells contexts there are none to be kept here."""
+
+    def __init__(self, entered: Iterable[Entered], usage: Mapping[Cell, Usage]) -> None:
+        """Of the day, and the hours beside it."""
+        self._billed = {
+            (cell, item): quantity
+            for cell, each in usage.items()
+            for item, quantity in zip(CLASSES, each.quantities, strict=True)
+        }
+        self._long = Counter[tuple[Cell, str]]()
+        if any(cell.context for cell in usage):
+            return
+        for each in entered:
+            if each.cell.context == "long":
+                self._long.update(
+                    {(fold(each.cell), item): n for item, n in zip(CLASSES, each.quantities, strict=True)}
+                )
+
+    def billed(self, cell: Cell, item: str) -> int:
+        """As many as the ledger has, and no more than the bill."""
+        return max(0, min(self._long[cell, item], self._billed.get((cell, item), 0)))
+
+    def parts(self, moved: Sequence[Moved]) -> Iterator[Part]:
+        """Class by class. Long ones that a cell has too few tokens for go where the rest of what it lacks goes."""
+        carried = Counter[str]()
+        for before, each in zip((None, *moved), moved, strict=False):
+            arrives = before is not None and each.quantities == minus(NOTHING, before.quantities)
+            carried = self._carry(each, carried if arrives else None)
+            for item, quantity in zip(CLASSES, each.quantities, strict=True):
+                if base := quantity - carried[item]:
+                    yield Part(each.cause, each.cell, item, base, each.evidence)
+                if carried[item]:
+                    yield Part(each.cause, each.cell._replace(context="long"), item, carried[item], each.evidence)
+
+    def _carry(self, moved: Moved, left: Counter[str] | None) -> Counter[str]:
+        """How many of the moved tokens, by class, are long ones. *left*: those that another cell lost to this one."""
+        cell = at_hour(moved.cell)
+        found = Counter(
+            {
+                item: -min(-quantity, self._too_many(cell, item)) if quantity < 0 else -left[item] if left else 0
+                for item, quantity in zip(CLASSES, moved.quantities, strict=True)
+            }
+        )
+        if left is None:
+            self._swap(moved, found)
+        for item, quantity in found.items():
+            self._long[cell, item] += quantity
+        return found
+
+    def _too_many(self, cell: Cell, item: str) -> int:
+        return max(0, self._long[cell, item] - self._billed.get((cell, item), 0))
+
+    @staticmethod
+    def _swap(moved: Moved, found: Counter[str]) -> None:
+        """What one class of input loses to another stays long."""
+        lost = -sum(found[CLASSES[index]] for index in INPUTS)
+        for index in INPUTS:
+            if moved.quantities[index] > 0:
+                found[CLASSES[index]] = part = min(lost, moved.quantities[index])
+                lost -= part
