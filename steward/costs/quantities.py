@@ -5,7 +5,7 @@ The order is that of `Cause`: what leaves no doubt comes first, what only bounds
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from steward.costs.causes import Cause
 from steward.costs.cells import CLASSES, HOUR, INPUTS, NOTHING, OUTPUT, SEARCHES, Cell, Quantities, minus, prompt_of
@@ -25,7 +25,7 @@ def explain_quantities(bill: Bill, ledger: LedgerDay, terms: Terms, *, final: bo
     """Everything that was taken, and what is left. *final*: the provider has had its time to state what is late."""
     rest, side = compare(bill, ledger)
     means = usual(LedgerSide(ledger, side.folded, HOUR))
-    _past_gateway(rest, terms)
+    _past_gateway(rest, terms.gateway_keys | {each.cell.key for each in ledger.entered})
     _boundary_shifts(rest, side)
     _long_contexts(rest)
     _served_tiers(rest)
@@ -41,9 +41,9 @@ def explain_quantities(bill: Bill, ledger: LedgerDay, terms: Terms, *, final: bo
     return rest
 
 
-def _past_gateway(rest: Rest, terms: Terms) -> None:
+def _past_gateway(rest: Rest, known: Collection[str]) -> None:
     for cell in rest:
-        if cell.key not in terms.gateway_keys:
+        if cell.key not in known:
             rest.take(
                 Cause.PAST_GATEWAY,
                 cell,
@@ -90,8 +90,11 @@ def _boundary_shifts(rest: Rest, side: LedgerSide) -> None:
     lacking = [cell for cell in rest if prompt_of(rest[cell]) < 0]
     rows = sorted(side.ledger.edges(lacking), key=lambda each: (each.at, each.attempt))
     # What fits best comes first: a prompt that is merely not too long may be another attempt's.
+    shifted = set[str]()
     for fits in (_is_all, _is_part, _is_no_more):
         for row in rows:
+            if row.attempt in shifted:
+                continue
             cell = fold(row.cell) if side.folded else row.cell
             after = row.at - cell.hour > side.width / 2
             other = cell._replace(hour=cell.hour + (side.width if after else -side.width))
@@ -99,6 +102,7 @@ def _boundary_shifts(rest: Rest, side: LedgerSide) -> None:
                 evidence = f"attempt {row.attempt}, entered {'at the end' if after else 'at the beginning'} of its hour"
                 rest.take(Cause.BOUNDARY_SHIFT, cell, minus(NOTHING, row.quantities), evidence, requests=-1)
                 rest.take(Cause.BOUNDARY_SHIFT, other, row.quantities, evidence, requests=1)
+                shifted.add(row.attempt)
 
 
 def _is_all(row: Quantities, left: Quantities) -> bool:

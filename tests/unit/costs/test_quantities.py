@@ -1,0 +1,398 @@
+"""Why other quantities are billed than the ledger has: each cause alone, and where several meet in one cell."""
+
+from __future__ import annotations
+
+import pytest
+
+from steward.costs.causes import Cause
+from tests.unit.costs.ground import Ground, Ledger, adds_up, dollars, micro, tokens
+
+
+def explained(ground):
+    """Its causes; nothing is left, and everything adds up."""
+    day = ground.day()
+    assert day.unexplained == 0
+    assert day.left == ()
+    assert adds_up(day)
+    return dollars(day)
+
+
+def test_all_of_a_key_that_is_not_the_gateways_went_past_it():
+    ground = Ground()
+    ground.both(input=1000, output=100)
+    ground.billed(key="key_9", input=2000, cached=500, output=300)
+    assert explained(ground) == {Cause.PAST_GATEWAY: micro(2000 * 2 + 500 * 0.2 + 300 * 10)}
+
+
+def test_a_key_past_the_gateway_takes_nothing_from_the_gateways_own():
+    ground = Ground(final=False)
+    ground.billed(key="key_9", input=1000, output=100)
+    ground.entered(key="key_1", input=1000, output=100)
+    worth = micro(1000 * 2 + 100 * 10)
+    assert explained(ground) == {Cause.PAST_GATEWAY: worth, Cause.NOT_YET_STATED: -worth}
+
+
+def test_what_the_ledger_has_itself_did_not_go_past_the_gateway():
+    """A credential that the register of keys does not know is the ledger's own for all that."""
+    ground = Ground()
+    ground.entered(key="?openai-7", input=1000, output=100)
+    day = ground.day()
+    assert day.shares == ()
+    assert day.unexplained == -day.ledger
+
+
+def test_writes_billed_at_another_life_are_told_by_the_two_kinds_that_cancel():
+    ground = Ground("anthropic")
+    ground.billed(input=100, write_1h=4000, output=50)
+    ground.entered(input=100, write_5m=4000, output=50)
+    assert explained(ground) == {Cause.CACHE_WRITE_LIFE: 4000 * (micro(6) - micro("3.75"))}
+
+
+def test_input_billed_as_cached_is_told_by_the_two_classes_that_cancel():
+    ground = Ground()
+    ground.billed(input=1000, cached=3000, output=50)
+    ground.entered(input=4000, output=50)
+    assert explained(ground) == {Cause.CACHE_SPLIT: 3000 * (micro("0.2") - micro(2))}
+
+
+def test_input_billed_as_uncached_counts_for_the_provider():
+    ground = Ground("anthropic")
+    ground.billed(input=4000, output=50)
+    ground.entered(input=1000, cached=3000, output=50)
+    assert explained(ground) == {Cause.CACHE_SPLIT: 3000 * (micro(3) - micro("0.3"))}
+
+
+def test_an_attempt_near_its_hours_end_is_found_in_the_next_hour_and_costs_nothing():
+    ground = Ground()
+    ground.entered(hour=10, minute=59.9, input=700, cached=20, output=70)
+    ground.billed(hour=11, input=700, cached=20, output=70)
+    assert explained(ground) == {Cause.BOUNDARY_SHIFT: 0}
+
+
+def test_an_attempt_near_its_hours_beginning_is_found_in_the_hour_before():
+    ground = Ground("anthropic")
+    ground.entered(hour=10, minute=0.2, input=700, output=70)
+    ground.billed(hour=9, input=700, output=70)
+    assert explained(ground) == {Cause.BOUNDARY_SHIFT: 0}
+
+
+@pytest.mark.parametrize(("provider", "rate"), [("openai", 2), ("anthropic", 3)])
+def test_an_attempt_at_midnight_is_billed_on_the_next_day_and_only_half_of_the_shift_is_this_days(provider, rate):
+    ground = Ground(provider)
+    ground.both(input=5000, output=1)
+    ground.entered(hour=23, minute=59.5, input=700)
+    ground.billed(hour=24, input=700)
+    assert explained(ground) == {Cause.BOUNDARY_SHIFT: -700 * micro(rate)}
+
+
+@pytest.mark.parametrize(("provider", "rate"), [("openai", 2), ("anthropic", 3)])
+def test_an_attempt_of_yesterdays_last_minute_is_this_days_where_it_is_billed(provider, rate):
+    ground = Ground(provider)
+    ground.entered(hour=-1, minute=59.5, input=700)
+    ground.billed(hour=0, input=700)
+    assert explained(ground) == {Cause.BOUNDARY_SHIFT: 700 * micro(rate)}
+
+
+def test_an_attempt_in_the_middle_of_its_hour_is_not_shifted():
+    ground = Ground()
+    ground.entered(hour=10, minute=30, input=700, output=70)
+    ground.billed(hour=11, input=700, output=70)
+    day = ground.day()
+    assert Cause.BOUNDARY_SHIFT not in dollars(day)
+    assert day.unexplained == 0
+    assert len(day.left) == 2
+
+
+def test_an_attempt_shifts_once():
+    """Its neighbour of the same size, from the middle of the hour, does not."""
+    ground = Ground()
+    ground.entered(hour=10, minute=59.9, input=700, output=70)
+    ground.entered(hour=10, minute=30, input=700, output=70)
+    ground.billed(hour=11, times=2, input=700, output=70)
+    day = ground.day()
+    shifted = [share.quantity for share in day.shares if share.cause is Cause.BOUNDARY_SHIFT]
+    assert sorted(shifted) == [-700, -70, 70, 700]
+
+
+def test_a_day_whose_every_hour_is_shifted_is_shifts_alone_and_costs_nothing_but_the_last():
+    ground = Ground(bucket=60)
+    for hour in range(24):
+        ground.both(hour=hour, input=30, output=3)
+        ground.entered(hour=hour, minute=59.6, input=1000 + 17 * hour, output=100 + hour)
+        ground.billed(hour=hour + 1, minute=0, input=1000 + 17 * hour, output=100 + hour)
+    lost = (1000 + 17 * 23) * micro(2) + 123 * micro(10)
+    assert explained(ground) == {Cause.BOUNDARY_SHIFT: -lost}
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+def test_two_clocks_that_differ_within_the_hour_are_no_difference(provider):
+    ground = Ground(provider, bucket=60)
+    for minute in range(58):
+        ground.entered(minute=minute + 0.9, input=100 + minute)
+        ground.billed(minute=minute + 1, input=100 + minute)
+    assert explained(ground) == {}
+
+
+def test_causes_of_one_hour_are_told_apart_by_their_minutes():
+    """By the hour the two would cancel in part."""
+    ground = Ground("anthropic", bucket=60)
+    ground.billed(minute=5, input=1000, cached=3000, output=50)
+    ground.entered(minute=5, input=4000, output=50)
+    ground.billed(minute=40, input=2000, output=50)
+    ground.entered(minute=40, cached=2000, output=50)
+    day = ground.day()
+    assert dollars(day) == {Cause.CACHE_SPLIT: 1000 * (micro("0.3") - micro(3))}
+    assert sorted(share.quantity for share in day.shares) == [-3000, -2000, 2000, 3000]
+
+
+def test_an_attempt_at_another_tier_than_was_answered_is_taken_from_one_and_found_in_the_other():
+    ground = Ground()
+    ground.entered(tier="priority", input=900, cached=50, output=90)
+    ground.billed(tier="default", input=900, cached=50, output=90)
+    was, now = 900 * micro(4) + 50 * micro("0.4") + 90 * micro(20), 900 * micro(2) + 50 * micro("0.2") + 90 * micro(10)
+    assert explained(ground) == {Cause.SERVED_TIER: now - was}
+
+
+def test_an_attempt_billed_as_another_model_is_taken_from_one_and_found_in_the_other():
+    ground = Ground()
+    ground.entered(model="sol-2", input=900, output=90)
+    ground.billed(model="sol", input=900, output=90)
+    assert explained(ground) == {Cause.BILLED_MODEL: -(900 * micro(1) + 90 * micro(2))}
+
+
+def test_a_prompt_billed_at_the_rate_of_long_ones_is_told_by_a_report_that_tells_contexts():
+    ground = Ground("anthropic")
+    ground.entered(input=9000, cached=1000, output=90)
+    ground.billed(context="long", input=9000, cached=1000, output=90)
+    assert explained(ground) == {
+        Cause.LONG_CONTEXT: 9000 * micro(3) + 1000 * micro("0.3") + 90 * (micro("22.5") - micro(15))
+    }
+
+
+def test_an_attempt_that_the_bill_has_once_more_is_told_by_its_quantities():
+    ground = Ground()
+    ground.both(input=901, output=93)
+    ground.both(input=411, output=7)
+    ground.billed(input=901, output=93)
+    assert explained(ground) == {Cause.STATED_TWICE: 901 * micro(2) + 93 * micro(10)}
+
+
+def test_an_attempt_stated_twice_is_told_where_requests_are_not_counted():
+    ground = Ground("anthropic")
+    ground.both(input=901, output=93)
+    ground.both(input=411, output=7)
+    ground.billed(input=411, output=7)
+    assert explained(ground) == {Cause.STATED_TWICE: 411 * micro(3) + 7 * micro(15)}
+
+
+def test_two_more_requests_are_no_single_attempt_stated_twice():
+    ground = Ground()
+    ground.both(input=900, output=90)
+    ground.billed(input=900, output=90, requests=2)
+    day = ground.day()
+    assert day.shares == ()
+    assert day.unexplained == day.billed - day.ledger
+
+
+@pytest.mark.parametrize(("provider", "read", "written"), [("openai", 2, 10), ("anthropic", 3, 15)])
+def test_an_attempt_without_an_end_that_was_billed_is_within_what_it_reserved(provider, read, written):
+    ground = Ground(provider)
+    ground.both(input=1000, output=100)
+    ground.unknown((500, 4096))
+    ground.billed(input=450, output=77)
+    assert explained(ground) == {Cause.UNKNOWN_ATTEMPTS: 450 * micro(read) + 77 * micro(written)}
+
+
+def test_an_attempt_without_an_end_that_was_not_billed_is_no_difference():
+    ground = Ground()
+    ground.both(input=1000, output=100)
+    ground.unknown((500, 4096))
+    assert explained(ground) == {}
+
+
+def test_an_attempt_without_an_end_explains_no_more_than_it_reserved():
+    ground = Ground()
+    ground.both(input=1000, output=100)
+    ground.unknown((500, 50))
+    ground.billed(input=600, output=77)
+    day = ground.day()
+    assert dollars(day) == {Cause.UNKNOWN_ATTEMPTS: 500 * micro(2) + 50 * micro(10)}
+    assert day.left == ((ground.told(), tokens(input=100, output=27)),)
+    assert day.unexplained == 100 * micro(2) + 27 * micro(10)
+
+
+def test_no_request_too_many_is_no_attempt_without_an_end():
+    ground = Ground()
+    ground.both(input=1000, output=100)
+    ground.unknown((500, 4096))
+    ground.billed(input=10, requests=0)
+    assert ground.day().shares == ()
+
+
+def test_a_stream_that_wrote_more_than_was_seen_is_explained_within_its_bounds():
+    ground = Ground("anthropic")
+    ground.entered(input=1000, output=100, estimate=(0, 0, 0, 40))
+    ground.billed(input=1000, output=133)
+    assert explained(ground) == {Cause.ESTIMATED_STREAMS: 33 * micro(15)}
+
+
+def test_a_prompt_guessed_too_high_is_explained_within_its_bounds():
+    ground = Ground()
+    ground.entered(input=1250, output=100, estimate=(1250, 0, 0, 4000))
+    ground.billed(input=1000, output=118)
+    assert explained(ground) == {Cause.ESTIMATED_STREAMS: 18 * micro(10) - 250 * micro(2)}
+
+
+def test_a_stream_explains_no_more_than_its_bounds():
+    ground = Ground("anthropic")
+    ground.entered(input=1000, output=100, estimate=(0, 0, 0, 20))
+    ground.billed(input=1000, output=150)
+    day = ground.day()
+    assert dollars(day) == {Cause.ESTIMATED_STREAMS: 20 * micro(15)}
+    assert day.unexplained == 30 * micro(15)
+
+
+@pytest.mark.parametrize("searches", [1, 40])
+def test_searches_that_the_ledger_lacks_cost_their_own_price(searches):
+    ground = Ground("anthropic")
+    ground.both(input=1000, output=100)
+    ground.billed(searches=searches)
+    assert explained(ground) == {Cause.WEB_SEARCH: searches * micro(10_000)}
+
+
+@pytest.mark.parametrize(("provider", "read", "written"), [("openai", 2, 10), ("anthropic", 3, 15)])
+def test_what_is_not_in_the_bill_may_still_be_stated_while_it_is_not_final(provider, read, written):
+    ground = Ground(provider, final=False)
+    ground.both(input=1000, output=100)
+    ground.entered(input=300, output=30)
+    assert explained(ground) == {Cause.NOT_YET_STATED: -300 * micro(read) - 30 * micro(written)}
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+def test_what_is_not_in_a_final_bill_has_no_cause(provider):
+    ground = Ground(provider)
+    ground.both(input=1000, output=100)
+    ground.entered(input=300, output=30)
+    day = ground.day()
+    assert day.shares == ()
+    assert day.unexplained == day.billed - day.ledger < 0
+
+
+# --- several in one cell
+
+
+def test_a_swap_of_classes_and_a_swap_of_lives_in_one_cell_are_told_apart():
+    ground = Ground("anthropic")
+    ground.entered(input=500, cached=100, write_5m=4000, output=50)
+    ground.billed(input=300, cached=300, write_5m=1000, write_1h=3000, output=50)
+    assert explained(ground) == {
+        Cause.CACHE_WRITE_LIFE: 3000 * (micro(6) - micro("3.75")),
+        Cause.CACHE_SPLIT: 200 * (micro("0.3") - micro(3)),
+    }
+
+
+def test_a_shift_and_a_swap_in_one_cell_are_told_apart():
+    ground = Ground()
+    ground.entered(hour=10, minute=59.8, input=700, output=70)
+    ground.billed(hour=11, input=700, output=70)
+    ground.entered(hour=10, input=5000, output=10)
+    ground.billed(hour=10, input=4000, cached=1000, output=10)
+    assert explained(ground) == {Cause.BOUNDARY_SHIFT: 0, Cause.CACHE_SPLIT: 1000 * (micro("0.2") - micro(2))}
+
+
+def test_searches_beside_an_attempt_stated_twice_are_told_apart():
+    ground = Ground()
+    ground.both(input=901, output=93)
+    ground.billed(input=901, output=93)
+    ground.billed(hour=11, searches=3, requests=0)
+    assert explained(ground) == {
+        Cause.STATED_TWICE: 901 * micro(2) + 93 * micro(10),
+        Cause.WEB_SEARCH: 3 * micro(10_000),
+    }
+
+
+def test_five_causes_in_one_hour_of_one_key_each_have_their_own_dollars():
+    ground = Ground("anthropic", final=False)
+    ground.entered(input=4000, write_5m=800, output=50)
+    ground.billed(input=1000, cached=3000, write_1h=800, output=50)
+    ground.billed(key="key_9", model="haiku", input=10, output=10)
+    ground.both(model="haiku", input=77, output=7)
+    ground.entered(model="haiku", input=55, output=5)
+    ground.billed(model="haiku", searches=2)
+    assert explained(ground) == {
+        Cause.CACHE_WRITE_LIFE: 800 * (micro(6) - micro("3.75")),
+        Cause.CACHE_SPLIT: 3000 * (micro("0.3") - micro(3)),
+        Cause.PAST_GATEWAY: 10 * micro(1) + 10 * micro(5),
+        Cause.NOT_YET_STATED: -55 * micro(1) - 5 * micro(5),
+        Cause.WEB_SEARCH: 2 * micro(10_000),
+    }
+
+
+# --- the order: what leaves no doubt comes first
+
+
+def test_a_stray_key_is_past_the_gateway_though_an_attempt_without_an_end_could_be_it():
+    ground = Ground()
+    ground.both(input=10, output=1)
+    ground.unknown((500, 4096))
+    ground.billed(key="key_9", input=450, output=77)
+    assert explained(ground) == {Cause.PAST_GATEWAY: 450 * micro(2) + 77 * micro(10)}
+
+
+def test_a_shift_is_found_before_a_stream_could_be_blamed_for_it():
+    ground = Ground()
+    ground.entered(hour=10, minute=59.9, input=700, output=70)
+    ground.billed(hour=11, input=700, output=70)
+    ground.entered(hour=11, input=100, output=10, estimate=(0, 0, 9000, 9000))
+    ground.billed(hour=11, input=100, output=14)
+    assert explained(ground) == {Cause.BOUNDARY_SHIFT: 0, Cause.ESTIMATED_STREAMS: 4 * micro(10)}
+
+
+def test_another_tier_is_found_before_an_attempt_that_is_stated_twice():
+    ground = Ground()
+    ground.both(tier="default", input=900, output=90)
+    ground.entered(tier="priority", input=900, output=90)
+    ground.billed(tier="default", input=900, output=90)
+    assert explained(ground) == {Cause.SERVED_TIER: -(900 * micro(2) + 90 * micro(10))}
+
+
+def test_what_can_be_a_swap_is_not_waited_for():
+    ground = Ground(final=False)
+    ground.entered(input=4000, output=50)
+    ground.billed(input=1000, cached=2500, output=50)
+    assert explained(ground) == {
+        Cause.CACHE_SPLIT: 2500 * (micro("0.2") - micro(2)),
+        Cause.NOT_YET_STATED: -500 * micro(2),
+    }
+
+
+# --- what pages may look like
+
+
+def test_a_cell_that_a_report_has_in_two_rows_counts_with_both():
+    """OpenAI's batches are one tier here, whatever tier they name."""
+    ground = Ground()
+    ground.both(input=1000, output=100)
+    whole = ground.bill()
+    half = tokens(input=400, output=10)
+    rest = tokens(input=600, output=90)
+    (usage,) = whole.usage
+    told = [type(usage)(usage.cell, half, 1), type(usage)(usage.cell, rest, 0)]
+    day = ground.day(ground.bill(usage=told))
+    assert (day.shares, day.left, day.unexplained) == ((), (), 0)
+
+
+def test_what_is_found_does_not_depend_on_the_order_of_pages_and_rows():
+    ground = Ground(final=False)
+    for hour in (3, 4, 5):
+        ground.entered(hour=hour, minute=59.9, input=700 + hour, output=70)
+        ground.billed(hour=hour + 1, input=700 + hour, output=70)
+        ground.entered(hour=hour, tier="priority", input=900, output=90)
+        ground.billed(hour=hour, tier="default", input=900, output=90)
+        ground.billed(hour=hour, key="key_9", input=3)
+    forth = ground.day()
+    bill = ground.bill()
+    bill = ground.bill(usage=bill.usage[::-1], lines=bill.lines[::-1])
+    back = ground.day(bill, Ledger(ground.rows[::-1]))
+    assert (back.ledger, back.billed, back.left) == (forth.ledger, forth.billed, forth.left)
+    assert sorted(back.shares, key=str) == sorted(forth.shares, key=str)
