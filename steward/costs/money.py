@@ -18,7 +18,7 @@ ZERO = Decimal(0)
 
 
 def _no_float(value: object) -> object:
-    if isinstance(value, float):
+    if isinstance(value, float | bool):
         msg = "an amount of money is written as a text: a number of JSON has been a float"
         raise ValueError(msg)  # noqa: TRY004  pydantic turns a ValueError into its own
     return value
