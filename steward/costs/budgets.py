@@ -17,7 +17,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from steward.costs.forecast import Forecast, forecast
-from steward.costs.money import Money, exactly, shown
+from steward.costs.money import ZERO, Money, exactly, shown
 from steward.costs.spending import Daily, Scope
 from steward.errors import BadInput
 
@@ -172,15 +172,15 @@ def decide(policy: BudgetPolicy, spent: Daily, through: dt.date, entered: Collec
 
 def _decisions(status: BudgetStatus, told: Collection[Key]) -> Iterator[Alert | Stop]:
     budget, seen = status.budget, status.forecast
-    reached = [each for each in budget.alerts if _reaches(seen.known, budget.monthly_usd, each)]
+    known = seen.known if seen.known is not None else ZERO
+    reached = [each for each in budget.alerts if _reaches(known, budget.monthly_usd, each)]
     if reached and not _is_told(budget, seen.month, reached[-1], told):
-        yield Alert.model_validate(_common(status, str(reached[-1]), seen.known))
-    is_full = _reaches(seen.known, budget.monthly_usd, 100)
-    expected = seen.expected
-    if budget.forecast_alert and not is_full and expected is not None and expected > budget.monthly_usd:
-        yield Alert.model_validate(_common(status, FORECAST, expected))
+        yield Alert.model_validate(_common(status, str(reached[-1]), known))
+    is_full = _reaches(known, budget.monthly_usd, 100)
+    if budget.forecast_alert and not is_full and seen.expected is not None and seen.expected > budget.monthly_usd:
+        yield Alert.model_validate(_common(status, FORECAST, seen.expected))
     if budget.hard_stop and is_full:
-        yield Stop.model_validate(_common(status, STOP, seen.known))
+        yield Stop.model_validate(_common(status, STOP, known))
 
 
 def _is_told(budget: Budget, month: str, percent: int, told: Collection[Key]) -> bool:
@@ -189,12 +189,12 @@ def _is_told(budget: Budget, month: str, percent: int, told: Collection[Key]) ->
     return any(Key(budget.name, month, str(each)) in told for each in higher)
 
 
-def _reaches(amount: Decimal | None, limit: Decimal, percent: int) -> bool:
+def _reaches(amount: Decimal, limit: Decimal, percent: int) -> bool:
     with exactly():
-        return amount is not None and amount * 100 >= limit * percent
+        return amount * 100 >= limit * percent
 
 
-def _common(status: BudgetStatus, threshold: str, amount: Decimal | None) -> dict[str, object]:
+def _common(status: BudgetStatus, threshold: str, amount: Decimal) -> dict[str, object]:
     scope, subject = status.budget.of
     return {
         "budget": status.budget.name,
@@ -208,10 +208,12 @@ def _common(status: BudgetStatus, threshold: str, amount: Decimal | None) -> dic
     }
 
 
-def _sentence(status: BudgetStatus, threshold: str, amount: Decimal | None) -> str:
+def _sentence(status: BudgetStatus, threshold: str, amount: Decimal) -> str:
     seen, (scope, subject), limit = status.forecast, status.budget.of, shown(status.budget.monthly_usd)
     if threshold == FORECAST:
-        between = f"{shown(seen.low or amount)} to {shown(seen.high or amount)}"
+        between = (
+            f"{shown(amount if seen.low is None else seen.low)} to {shown(amount if seen.high is None else seen.high)}"
+        )
         return f"{scope} {subject} is expected to come to {shown(amount)} of {limit} in {seen.month} ({between})"
     least = "at least " if seen.unknown_days else ""
     unknown = f"; {seen.unknown_days} days are not known" if seen.unknown_days else ""
