@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import multiprocessing
 import os
-import resource
 import shutil
 import time
 from collections import defaultdict
@@ -137,10 +136,15 @@ def reconcile(truth: Path, account: str, provider: str, day: int) -> tuple[Day, 
         committed_tiers=frozenset({"priority"}) if provider == "anthropic" else frozenset(),
     )
     try:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        return explain(bill, ledger, book, terms, final=True), peak
+        return explain(bill, ledger, book, terms, final=True), _peak()
     finally:
         ledger.close()
+
+
+def _peak() -> int:
+    # Not getrusage: its maximum is inherited from whoever started this process.
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 @cache
