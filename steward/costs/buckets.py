@@ -13,6 +13,8 @@ from steward.costs.errors import PageUnusable
 
 Json = Mapping[str, Any]
 _SHOWN = 60
+#: As many as Decimal keeps.
+_MOST_DIGITS = 28
 _HINT = "read the report again; if it stays so, compare it with the provider's reference of the report"
 
 
@@ -20,7 +22,7 @@ def read_page(body: bytes, report: str) -> Json:
     """A raw page. Numbers with a point are Decimal: a float has lost a part of the cent before anybody looks."""
     try:
         told: object = json.loads(body, parse_float=Decimal)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PageUnusable(f"a page of {report} is no JSON: {error}", hint=_HINT) from None
     page = cast("Json", told) if isinstance(told, dict) else {}
     if not isinstance(page.get("data"), list):
@@ -106,9 +108,17 @@ def dollars(value: object, currency: object, report: str) -> Decimal:
         amount = Decimal(value) if isinstance(value, str | int | Decimal) and not isinstance(value, bool) else None
     except ArithmeticError:
         amount = None
-    if amount is None or not amount.is_finite():
+    if amount is None or not _is_exact(amount):
         raise PageUnusable(f"{report}: an amount is {_shown(value)}, expected a number", hint=_HINT)
     return amount
+
+
+def _is_exact(amount: Decimal) -> bool:
+    """Whether it stays what it is where it is added up: a figure of a hundred digits is no amount of anything."""
+    if not amount.is_finite():
+        return False
+    told = amount.as_tuple()
+    return len(told.digits) <= _MOST_DIGITS and -_MOST_DIGITS <= int(told.exponent) <= _MOST_DIGITS
 
 
 def _list(told: Json, member: str, report: str) -> Iterable[Json]:

@@ -24,6 +24,7 @@ _ITEMS = {
 _DEFAULT = "default"
 #: Tokens of a line's unit; lines of another unit tell no tokens.
 _UNITS = {"tokens": 1, "1000_tokens": 1000}
+_MOST_QUANTITY = 10**18
 
 
 def usage(account: str, report: str, pages: Sequence[Json], hours: Sequence[int]) -> Iterator[Usage]:
@@ -80,7 +81,7 @@ def lines(pages: Sequence[Json], day: int) -> Iterator[Line]:
 def _quantity(result: Json) -> int | None:
     """In tokens; None where it is told in something else, or not in whole ones."""
     told, unit = result.get("quantity"), _UNITS.get(str(result.get("quantity_unit")))
-    if unit is None or isinstance(told, bool) or not isinstance(told, int | Decimal):
+    if unit is None or isinstance(told, bool) or not isinstance(told, int | Decimal) or abs(told) > _MOST_QUANTITY:
         return None
     tokens = told * unit
     return int(tokens) if tokens == int(tokens) else None
