@@ -34,6 +34,7 @@ OPENAI = {
     ("sol-2", "default", "long"): ("6", "0.6", "7.5", None, None, "18", _SEARCH),
     ("luna", "default", "base"): ("1", "0.0625", "1.25", None, None, "5", _SEARCH),
     ("luna", "default", "long"): ("1", "0.0625", "1.25", None, None, "5", _SEARCH),
+    ("terra", "default", "base"): ("1.5", "0.15", None, None, None, "6", _SEARCH),
 }
 ANTHROPIC = {
     ("sonnet", "standard", "base"): ("3", "0.3", None, "3.75", "6", "15", _SEARCH),
@@ -76,7 +77,7 @@ def tokens(**named: int) -> tuple[int, ...]:
 
 
 class Prices:
-    """Of the tables above; *others*: prices of other times, by model and class, in dollars a million."""
+    """Of the tables above; *others*: prices of other times, by model and class, in dollars a million. Those to come hold then."""
 
     def __init__(self, others=None) -> None:
         self._others = others or {}
@@ -86,7 +87,9 @@ class Prices:
         listed = table.get((cell.model, cell.tier, cell.context or "base"))
         if listed is None or listed[CLASSES.index(item)] is None:
             raise PriceUnknown(f"no price of {item} of {cell.model} at {cell.tier}", hint="type one")
-        return Decimal(listed[CLASSES.index(item)]) / 1_000_000
+        then = dt.datetime.fromtimestamp(cell.hour, dt.UTC).date().isoformat()
+        coming = [rate for day, rate in self._others.get((cell.model, item), ()) if TODAY.isoformat() < day <= then]
+        return Decimal((coming or [listed[CLASSES.index(item)]])[0]) / 1_000_000
 
     def other_rates(self, provider: str, cell: Cell, item: str) -> tuple[tuple[str, Decimal], ...]:
         self.rate(provider, cell, item)
@@ -203,6 +206,8 @@ class Ground:
         dollars = Fraction(0)
         contexts = ((cell.context, quantity),) if cell.context else (("base", quantity - at_long), ("long", at_long))
         for context, part in contexts:
+            if not part:
+                continue
             listed = Fraction(str(table[cell.model, cell.tier, context][CLASSES.index(item)]))
             dollars += part * self.repriced.get((cell.model, item), listed)
         return dollars * self.multipliers[cell.model] * self.multipliers[""] / 1_000_000
@@ -213,7 +218,7 @@ class Ground:
         return Fraction((amount / self.rounded_to + Fraction(1, 2)).__floor__()) * self.rounded_to
 
     def bill(self, **instead) -> Bill:
-        """*instead*: fields that are to be otherwise."""
+        """*instead*: `usage` or `lines` that are to be otherwise."""
         sums: dict[Cell, Counter[str]] = defaultdict(Counter)
         for (cell, item), quantity in self.usage.items():
             sums[self._bucket(cell)][item] += quantity
@@ -224,8 +229,9 @@ class Ground:
             for cell, found in sums.items()
         )
         read_at = dt.datetime(2026, 11, 23, 6, tzinfo=dt.UTC)
-        bill = Bill(self.account, self.provider, TODAY, usage, tuple(self.lines()), read_at, bucket=self.bucket)
-        return replace(bill, **{name: tuple(each) for name, each in instead.items()})
+        lines = instead["lines"] if "lines" in instead else self.lines()
+        usage = instead.get("usage", usage)
+        return Bill(self.account, self.provider, TODAY, tuple(usage), tuple(lines), read_at, bucket=self.bucket)
 
     @property
     def _counts(self) -> bool:

@@ -77,6 +77,20 @@ def test_a_price_that_no_list_has_at_any_time_has_no_cause():
     assert Fraction(day.unexplained) == 900 * micro("0.7")
 
 
+def test_tomorrows_price_may_hold_elsewhere_from_this_afternoon_on():
+    ground = openai(prices=Prices({("luna", "output"): [("2026-11-21", "8")]}))
+    ground.line("output", str(exact(31 * micro(3))), model="luna", tier="default", quantity=0)
+    assert explained(ground) == {Cause.PRICE_CHANGE: 31 * micro(3)}
+
+
+def test_a_part_at_the_price_of_another_month_is_no_cause():
+    ground = openai(prices=Prices({("luna", "output"): [("2026-12-21", "8")]}))
+    ground.line("output", str(exact(31 * micro(3))), model="luna", tier="default", quantity=0)
+    day = ground.day()
+    assert day.shares == ()
+    assert Fraction(day.unexplained) == 31 * micro(3)
+
+
 def test_long_prompts_that_the_ledger_has_as_such_are_no_difference():
     ground = openai()
     ground.both(context="long", input=300_000, output=1000)
@@ -95,6 +109,52 @@ def test_long_prompts_that_were_billed_as_base_ones_are_found_by_their_units():
     ground.entered(context="long", input=300_000, output=1000)
     ground.billed(input=300_000, output=1000)
     assert explained(ground) == {Cause.LONG_CONTEXT: -300_000 * micro(2) - 1000 * micro(5)}
+
+
+@pytest.mark.parametrize("told", ["input", "output"])
+def test_one_line_alone_does_not_tell_of_long_prompts(told):
+    """What a long prompt reads is billed at its rate, and so is what is written for it."""
+    ground = openai()
+    ground.both(input=300_000, output=1000)
+    ground.repriced["sol", {"input": "input_uncached"}.get(told, told)] = Fraction("3") if told == "input" else 14
+    day = ground.day()
+    assert day.shares == ()
+    assert day.unexplained > 0
+
+
+def test_a_tier_without_a_price_for_long_prompts_stops_nothing_while_none_were_long():
+    ground = openai()
+    ground.both(model="terra", input=500, output=40)
+    assert explained(ground) == {}
+
+
+def test_a_long_prompt_at_another_tier_keeps_its_rate():
+    ground = Ground()
+    ground.entered(tier="priority", context="long", input=300_000, cached=5000, output=1000)
+    ground.billed(tier="default", context="long", input=300_000, cached=5000, output=1000)
+    was = 300_000 * micro(8) + 5000 * micro("0.8") + 1000 * micro(30)
+    now = 300_000 * micro(4) + 5000 * micro("0.4") + 1000 * micro(15)
+    assert explained(ground) == {Cause.SERVED_TIER: now - was}
+
+
+def test_a_long_prompt_at_midnight_keeps_its_rate():
+    ground = openai()
+    ground.entered(hour=-1, minute=59.9, context="long", input=300_000, output=1000)
+    ground.billed(hour=0, context="long", input=300_000, output=1000)
+    assert explained(ground) == {Cause.BOUNDARY_SHIFT: 300_000 * micro(4) + 1000 * micro(15)}
+
+
+def test_a_long_prompt_that_was_cached_keeps_its_rate():
+    ground = Ground()
+    ground.entered(context="long", input=300_000, output=1000)
+    ground.billed(context="long", input=90_000, cached=210_000, output=1000)
+    assert explained(ground) == {Cause.CACHE_SPLIT: 210_000 * (micro("0.4") - micro(4))}
+
+
+def test_a_long_prompt_that_is_not_stated_yet_keeps_its_rate():
+    ground = openai(final=False)
+    ground.entered(hour=3, context="long", input=300_000, output=1000)
+    assert explained(ground) == {Cause.NOT_YET_STATED: -300_000 * micro(4) - 1000 * micro(15)}
 
 
 def test_a_line_that_tells_its_context_is_never_explained_by_the_others_rate():
