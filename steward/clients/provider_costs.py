@@ -77,7 +77,7 @@ def fetch_pages(
         asking = _Reports(provider.url, headers, account, patience)
     except UnicodeError:
         # Not chained: it holds the header, and that the key.
-        raise NoAdministration(f"the admin key of {account} cannot be sent", hint="write the secret anew") from None
+        raise _unsendable(account) from None
     with asking:
         for question in questions(provider.kind, day, bucket):
             yield from asking.pages(question)
@@ -154,6 +154,9 @@ class _Reports(Asking):
                 for part in answer.iter_bytes():
                     body += part
                     self._require_bounded(self._bytes + len(body))
+        except httpx.LocalProtocolError:
+            # Not chained: its text quotes the header, and that the key.
+            raise _unsendable(self._account) from None
         except httpx.HTTPError as error:
             # Not chained: the error holds the request, and that the key.
             told = type(error).__name__
@@ -194,6 +197,10 @@ class _Reports(Asking):
                 "is in force, and may read usage and costs"
             )
         return f"compare url and kind in [providers.{self._account}] with the provider's reference of its reports"
+
+
+def _unsendable(account: str) -> NoAdministration:
+    return NoAdministration(f"the admin key of {account} cannot be sent", hint="write the secret anew")
 
 
 def _seconds(text: str) -> float:

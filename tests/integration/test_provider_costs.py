@@ -201,15 +201,14 @@ def test_credentials_that_are_refused_are_named_and_not_shown(settings, twins, a
 
 def test_what_the_settings_lack_is_said_before_anybody_is_asked(settings, day, tmp_path) -> None:
     openai = settings.providers["openai"]
-    (tmp_path / "key").write_text("sk-é\n")
+    (tmp_path / "accent").write_text("sk-é\n")
+    (tmp_path / "lines").write_text("sk-a\nsk-b\n")
+    accent, lines = (openai.model_copy(update={"admin_key": f"file:{tmp_path}/{name}"}) for name in ("accent", "lines"))
     for accounts, error, words in (
         ({}, NoAdministration, "no such account"),
         ({"openai": openai.model_copy(update={"admin_key": None})}, NoAdministration, "no admin_key"),
-        (
-            {"openai": openai.model_copy(update={"admin_key": f"file:{tmp_path}/key"})},
-            NoAdministration,
-            "cannot be sent",
-        ),
+        ({"openai": accent}, NoAdministration, "cannot be sent"),
+        ({"openai": lines}, NoAdministration, "cannot be sent"),
         ({"openai": openai, "second": openai}, OrganizationShared, "openai and second"),
     ):
         with pytest.raises(error, match=words):
