@@ -30,7 +30,7 @@ from steward.costs.cells import HOUR, MINUTE
 from steward.costs.prices import PriceBook, load_prices
 from steward.costs.values import Bill, Terms
 
-PRICES = Path(__file__).with_name("prices.toml")
+PRICES = Path(__file__).parents[2] / "deployments" / "costs" / "prices.toml"
 
 
 @dataclass

@@ -49,7 +49,9 @@ def _of_account(groups: Sequence[Sequence[Expected]], terms: Terms) -> Decimal:
     listed = (ONE, *terms.regional_multipliers)
     if _outweighs(lines, [agreed * each for each in listed], listed):
         return agreed
-    found = None if _is_most(lines, listed) else _commonest(lines, ONE)
+    # Prompts' sizes may hide the ratio of a line that has two rates.
+    plain = [each for each in lines if each.long_rate in {None, each.rate}] or lines
+    found = None if _is_most(plain, listed) else _commonest(plain, ONE)
     # An account's discount leaves no model at its list price.
     if found is None or any(_is_most(group, [ONE]) for group in groups):
         return ONE

@@ -54,7 +54,9 @@ def _explain(
     each: Expected, multiplier: Decimal, own: Decimal, terms: Terms, told: Collection[tuple[_Sold, bool]]
 ) -> list[Share]:
     shares = list[Share]()
-    if found := _other_price(each, multiplier * own, told):
+    # The prices of a stranger's prompts are the stranger's as well.
+    is_ours = each.line.key is None or each.line.key in terms.gateway_keys
+    if found := _other_price(each, multiplier * own, told, Cause.LONG_CONTEXT if is_ours else Cause.PAST_GATEWAY):
         shares.append(found)
     priced = sum((share.amount for share in shares), each.amount)
     if own != ONE:
@@ -71,7 +73,9 @@ def _explain(
     return shares
 
 
-def _other_price(each: Expected, ratio: Decimal, told: Collection[tuple[_Sold, bool]]) -> Share | None:
+def _other_price(
+    each: Expected, ratio: Decimal, told: Collection[tuple[_Sold, bool]], cause: Cause
+) -> Share | None:
     """A price of another time for all of it; else the rate of long prompts for a whole number of its units."""
     if each.is_at(ratio):
         return None
@@ -82,7 +86,7 @@ def _other_price(each: Expected, ratio: Decimal, told: Collection[tuple[_Sold, b
     units = _longer(each, ratio)
     if units and each.long_rate is not None and (_sold(each), units > 0) in told:
         evidence = f"{abs(units):,} units {'more' if units > 0 else 'fewer'} at the rate of long prompts"
-        return _share(Cause.LONG_CONTEXT, each, units * (each.long_rate - each.rate), evidence)
+        return _share(cause, each, units * (each.long_rate - each.rate), evidence)
     return _price_of_a_part(each, ratio)
 
 
