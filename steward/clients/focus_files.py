@@ -49,7 +49,7 @@ def _convert(source: Path, target: Path) -> None:
             f"COPY (SELECT * FROM read_csv(?, columns = {types}, header = true, auto_detect = false, delim = ',', "  # noqa: S608  own names
             """quote = '"', escape = '"', nullstr = '')) TO '"""
             + str(target).replace("'", "''")
-            + "' (FORMAT parquet, COMPRESSION zstd)",
+            + "' (FORMAT parquet, COMPRESSION zstd, KV_METADATA {FocusVersion: '1.2'})",
             [str(source)],
         )
 

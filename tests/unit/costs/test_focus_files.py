@@ -41,6 +41,11 @@ def test_parquet_has_exact_decimals_and_moments(files) -> None:
     }
 
 
+def test_parquet_says_which_version_it_is_of(files) -> None:
+    told = duckdb.execute("SELECT key, value FROM parquet_kv_metadata(?)", [str(files[1])]).fetchall()
+    assert (b"FocusVersion", b"1.2") in told
+
+
 def test_both_files_hold_each_row_as_it_was_made(files, rows) -> None:
     times = ", ".join(
         f"epoch({column.name})::BIGINT AS {column.name}" for column in COLUMNS if column.kind is Kind.TIME
