@@ -102,7 +102,8 @@ class _ToldLine(_Told):
     service_tier: str
     long_context: bool
     item: str = Field(alias="class", min_length=1)
-    quantity: int = Field(ge=0)
+    quantity: int
+    """Less than nothing where more was taken back than used."""
     amount: str
 
 

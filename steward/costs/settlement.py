@@ -66,7 +66,7 @@ def _explained(item: Item, difference: Decimal, lines: int, moved: tuple[Decimal
     """What is no rounding must have been stated so by a reading; else it is nobody's guess."""
     # Without a line nothing was rounded to it, but away: an item of less than half a cent is on no invoice.
     rounding = CENT / 2 * max(lines, 1)
-    restated = ZERO if abs(difference) <= rounding else min(max(difference, moved[0]), moved[1])
+    restated = _restated(difference, rounding, moved)
     rounded = less(difference, restated)
     shares = list[DayShare]()
     if restated:
@@ -81,6 +81,13 @@ def _explained(item: Item, difference: Decimal, lines: int, moved: tuple[Decimal
         # A part that is known to have moved says little where the rest says otherwise.
         return []
     return shares
+
+
+def _restated(difference: Decimal, rounding: Decimal, moved: tuple[Decimal, Decimal]) -> Decimal:
+    """By what a reading said, where that is within rounding; else by as much as the invoice is between two readings."""
+    told = (ZERO, *moved)
+    alike = next((each for each in told if abs(less(difference, each)) <= rounding), None)
+    return min(max(difference, moved[0]), moved[1]) if alike is None else alike
 
 
 def _moved(results: Sequence[DayResult], earlier: Iterable[DayResult]) -> dict[Item, tuple[Decimal, Decimal]]:
