@@ -123,6 +123,13 @@ def test_models_are_listed_with_their_aliases(twins: Twins) -> None:
             "invalid_value",
             "service_tier",
         ),
+        # Older models are not sold at it.
+        (
+            {"model": "gpt-4.1", "messages": ASKED, "service_tier": "flex"},
+            openai.BadRequestError,
+            "invalid_value",
+            "service_tier",
+        ),
         ({"model": "text-embedding-3-small", "messages": ASKED}, openai.NotFoundError, None, "model"),
     ],
 )

@@ -97,6 +97,29 @@ def test_rounding_is_told_from_an_invoice_that_says_something_else() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("amounts", "said"),
+    [
+        # For output of $0.05678: within half a cent, a cent more, and on two lines that were rounded each for itself.
+        ({"base": "0.06"}, "rounding to cents"),
+        ({"base": "0.07"}, "invoiced other than reported"),
+        ({"base": "0.05", "long": "0.00"}, "rounding to cents"),
+        ({"base": "0.03", "long": "0.02"}, "rounding to cents"),
+        ({"base": "0.03", "long": "0.01"}, "invoiced other than reported"),
+    ],
+)
+def test_rounding_is_half_a_cent_a_line_at_most(amounts, said) -> None:
+    first, last = invoiced().invoice.lines
+    lines = [last.model_copy(update={"context": size, "amount": D(amount)}) for size, amount in amounts.items()]
+    subtotal = first.amount + sum(each.amount for each in lines)
+    bill_ = invoiced(lines=(first, *lines), subtotal=subtotal, credit=D(0), tax=D(0), payable=subtotal)
+    rows = rows_of(*month(*SOME), invoiced=bill_)
+    assert [row["ChargeDescription"].rpartition(": ")[2] for row in rows if row["ChargeCategory"] == "Adjustment"] == [
+        "rounding to cents",
+        said,
+    ]
+
+
 def test_without_an_invoice_rows_belong_to_none() -> None:
     rows = rows_of(*SOME)
     assert told(rows, "InvoiceId", "ChargeClass", "ChargeCategory") == [(None, None, "Usage")] * 3
