@@ -19,9 +19,18 @@ from steward.verdicts import Verdict
 MOST_LISTED = 6
 
 
-def gap_findings(gaps: Sequence[Gap]) -> tuple[str, ...]:
-    """Why nothing can be told."""
-    return tuple(_limited((f"{gap.account}, {gap.day or 'invoice'}: {gap.reason}" for gap in gaps), "more are missing"))
+def gap_findings(gaps: Iterable[Gap]) -> tuple[str, ...]:
+    """Why nothing can be told. Days that lack for the same reason belong together."""
+    groups = defaultdict[tuple[str, bool, str], list[Gap]](list)
+    for gap in gaps:
+        groups[gap.account, gap.day is None, gap.reason].append(gap)
+    return tuple(_limited((_gaps_in_words(group) for group in groups.values()), "more are missing"))
+
+
+def _gaps_in_words(group: Sequence[Gap]) -> str:
+    days = sorted(str(gap.day) for gap in group if gap.day)
+    when = "invoice" if not days else days[0] if len(days) == 1 else f"{len(days)} days from {days[0]} to {days[-1]}"
+    return f"{group[0].account}, {when}: {group[0].reason}"
 
 
 def findings(parts: Sequence[AccountMonth], accounts: Sequence[AccountFigures]) -> tuple[str, ...]:

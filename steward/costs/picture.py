@@ -94,7 +94,7 @@ def rule(x1: Length, y1: Length, x2: Length, y2: Length, colour: str = FAINT, *,
 
 def badge(right: Length, y: Length, verdict: str) -> str:
     """The verdict as a label; its word says it, its colour repeats it."""
-    width = 9 * len(verdict) + 24
+    width = 10 * len(verdict) + 26
     left = Decimal(right) - width
     return box(left, y, width, 26, VERDICTS[verdict], radius=13) + text(
         left + Decimal(width) / 2, Decimal(y) + 18, verdict, size=13, colour=PAPER, anchor="middle", weight=700

@@ -191,7 +191,7 @@ def _basis(statement: Statement) -> Iterator[str]:
 def _percent(part: Decimal, whole: Decimal) -> str:
     if not part or not whole:
         return "" if part else "0 %"
-    percent = 100 * part / whole
+    percent = 100 * part / abs(whole)
     return f"{percent:+.2f} %" if abs(percent) >= _LEAST_PERCENT else f"under {'+' if percent > 0 else '-'}0.01 %"
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from itertools import chain
 
 from steward.costs import picture
 from steward.costs.figures import DayFigures
-from steward.costs.money import ZERO, exactly, less, shown, signed
+from steward.costs.money import CENT, ZERO, exactly, less, shown, signed
 from steward.costs.period import Period
 from steward.costs.picture import MARGIN, WIDTH, Scale, box, rounded, rule, text, tick_label
 
@@ -17,6 +18,10 @@ _TOP, _UPPER, _GAP, _LOWER = 96, 190, 46, 80
 _HEIGHT = _TOP + _UPPER + _GAP + _LOWER + 84
 #: Days whose names stand side by side without touching.
 _MOST_NAMES = 11
+#: Beyond the largest amount, so that it is not taken for one that goes on.
+_ROOM = Decimal("1.3")
+#: Bands of neighbouring days are one band.
+_CRISP = 'shape-rendering="crispEdges"'
 _BILLED, _LEDGER = "#56b4e9", picture.TOTAL
 
 
@@ -29,8 +34,8 @@ def draw_trend(accounts: Sequence[str], period: Period, days: Iterable[DayFigure
         text(MARGIN, 42, title, size=19, weight=700),
         text(MARGIN, 66, _lead(period, found), size=14, colour=picture.QUIET),
         *_missing(plot, found),
-        *_amounts(plot, found),
-        *_unexplained(plot, found),
+        # Where nothing is known there is no amount, not even beside an axis.
+        *(chain(_amounts(plot, found), _unexplained(plot, found)) if found else ()),
         *_dates(plot),
         *picture.legend(_LEFT, _HEIGHT - 22, _legend(found, plot)),
     ]
@@ -46,6 +51,10 @@ class _Plot:
 
     def left(self, day: dt.date) -> Decimal:
         return _LEFT + self.slot * (day - self.days[0]).days
+
+    def width(self, sixths: int) -> Decimal:
+        """Of a bar that takes so much of its day: where there are few days, it does not fill a page."""
+        return min(self.slot, Decimal(72)) * sixths / 6
 
     def middle(self, day: dt.date) -> Decimal:
         return self.left(day) + self.slot / 2
@@ -76,35 +85,37 @@ def _amounts(plot: _Plot, found: Mapping[dt.date, DayFigures]) -> Iterator[str]:
     for day, each in sorted(found.items()):
         yield f"<g><title>{picture.words(_sentence(each))}</title>"
         ends = sorted((scale.at(each.billed), scale.at(ZERO)))
-        yield box(plot.left(day) + plot.slot / 6, ends[0], plot.slot * 2 / 3, ends[1] - ends[0], _BILLED)
+        width = plot.width(4)
+        yield box(plot.middle(day) - width / 2, ends[0], width, ends[1] - ends[0], _BILLED)
         yield from _mark(plot, day, scale.at(each.ledger))
         yield "</g>"
 
 
 def _mark(plot: _Plot, day: dt.date, y: Decimal) -> Iterator[str]:
     """The ledger as a stroke across its bar: a line from day to day would say something of the time between."""
-    half = plot.slot * 5 / 12
+    half = plot.width(5) / 2
     middle = plot.middle(day)
     yield rule(middle - half, y, middle + half, y, _LEDGER, extra='stroke-width="2.5" stroke-linecap="round"')
 
 
 def _unexplained(plot: _Plot, found: Mapping[dt.date, DayFigures]) -> Iterator[str]:
     top = _TOP + _UPPER + _GAP
+    most = max(max(abs(each.unexplained), each.bound) for each in found.values()) or CENT
     with exactly():
-        most = max((max(abs(each.unexplained), each.bound) for each in found.values()), default=ZERO) or Decimal("0.01")
-        scale = Scale(-most, most, top + _LOWER, top)
+        scale = Scale(-most * _ROOM, most * _ROOM, top + _LOWER, top)
     yield text(_LEFT, top - 12, "without a cause, and what rounding can come to", size=12, weight=700)
-    for amount, anchored in ((most, top + 9), (ZERO, top + _LOWER // 2 + 4), (-most, top + _LOWER)):
+    for amount in (most, ZERO, -most):
         label = picture.drawn(signed(amount) if amount else "$0")
-        yield text(_LEFT - 8, anchored, label, size=11, colour=picture.QUIET, anchor="end")
-    yield rule(_LEFT, scale.at(ZERO), _RIGHT, scale.at(ZERO))
+        yield text(_LEFT - 8, scale.at(amount) + 4, label, size=11, colour=picture.QUIET, anchor="end")
     for day, each in sorted(found.items()):
         band = scale.at(-each.bound) - scale.at(each.bound)
-        yield box(plot.left(day), scale.at(each.bound), plot.slot, band, picture.FAINT, radius=0)
-        ends = sorted((scale.at(each.unexplained), scale.at(ZERO)))
+        yield box(plot.left(day), scale.at(each.bound), plot.slot, band, picture.FAINT, radius=0, extra=_CRISP)
+    yield rule(_LEFT, scale.at(ZERO), _RIGHT, scale.at(ZERO), picture.QUIET, extra='stroke-width="0.5"')
+    for day, each in sorted(found.items()):
         if each.unexplained:
+            ends, width = sorted((scale.at(each.unexplained), scale.at(ZERO))), plot.width(3)
             height = max(ends[1] - ends[0], Decimal("1.5"))
-            yield box(plot.left(day) + plot.slot / 4, ends[0], plot.slot / 2, height, picture.DOUBT, radius=1)
+            yield box(plot.middle(day) - width / 2, ends[0], width, height, picture.DOUBT, radius=1)
 
 
 def _levels(scale: Scale, marks: Sequence[Decimal]) -> Iterator[str]:

@@ -127,10 +127,10 @@ def draw_waterfall(statement: Statement) -> str:
 
 def _lead(figures: Figures) -> str:
     difference = less(figures.billed, figures.ledger)
+    billed = picture.drawn(f"{shown(figures.billed)} is billed")
     if not difference:
-        return f"{shown(figures.billed)} is billed, and the ledger has the same"
-    more = "more" if difference > 0 else "less"
-    return f"{shown(figures.billed)} is billed: {shown(abs(difference))} {more} than the ledger has"
+        return f"{billed}, and the ledger has the same"
+    return f"{billed}: {shown(abs(difference))} {'more' if difference > 0 else 'less'} than the ledger has"
 
 
 def _unknown(title: str, statement: Statement) -> str:
@@ -164,7 +164,7 @@ def _scale(shown_bars: Sequence[Bar]) -> Scale:
     low, high = min(levels), max(levels)
     with exactly():
         span = high - low
-        if low > 0 and span * 2 < high:
+        if low > 0 and span * 4 < high:
             room = span * Decimal("0.12") if span else high * Decimal("0.01")
             return Scale(low - room, high + room, _LEFT, _RIGHT)
     return _from_nothing(shown_bars)

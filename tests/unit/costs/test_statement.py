@@ -182,7 +182,7 @@ def test_one_account_that_is_missing_takes_the_figures_of_all():
     statement = state(WHOLE, [OPENAI, ANTHROPIC], month())
     assert shows_no_amount(statement)
     assert len(statement.gaps) == 31
-    assert statement.findings[-1] == "and 25 more are missing"
+    assert statement.findings == ("anthropic-main, 31 days from 2026-10-01 to 2026-10-31: it has not been explained",)
 
 
 def test_a_gap_outweighs_an_earlier_reading_of_the_day_and_its_reason_is_told():
