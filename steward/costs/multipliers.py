@@ -50,8 +50,8 @@ def _of_account(groups: Sequence[Sequence[Expected]], terms: Terms) -> Decimal:
     if _outweighs(lines, [agreed * each for each in listed], listed):
         return agreed
     # Prompts' sizes may hide the ratio of a line that has two rates.
-    plain = [each for each in lines if each.long_rate in {None, each.rate}] or lines
-    found = None if _is_most(plain, listed) else _commonest(plain, ONE)
+    plain = [each for each in lines if each.long_rate in {None, each.rate}]
+    found = None if _is_most(plain or lines, listed) else _commonest(plain, ONE) or _commonest(lines, ONE)
     # An account's discount leaves no model at its list price.
     if found is None or any(_is_most(group, [ONE]) for group in groups):
         return ONE
@@ -72,37 +72,25 @@ def _of_model(group: Sequence[Expected], account: Decimal, terms: Terms) -> Deci
 
 def _commonest(lines: Sequence[Expected], usual: Decimal) -> Decimal | None:
     """At which lines of more than half of the dollars are billed, two of them at least that are not at *usual*."""
-    found = _densest(lines)
-    if not found or not _is_most(lines, [found]):
-        return None
-    told = [each for each in _at(lines, [found]) if not each.is_at(usual)]
-    # Prices may have risen all by the same ratio.
-    return found if len(told) > 1 and not _are_repriced(told, usual) else None
+    for places in range(_PLACES + 1):
+        # The shortest that fits: rounding leaves each line a span of them.
+        ratios = {(each.line.amount / each.amount).quantize(ONE.scaleb(-places)) for each in _heaviest(lines)}
+        found = max(sorted(ratios), key=lambda each: _weight(_at(lines, [each])), default=ONE)
+        if found and _is_most(lines, [found]):
+            told = [each for each in _at(lines, [found]) if not each.is_at(usual)]
+            # Prices may have risen all by the same ratio.
+            return found.normalize() if len(told) > 1 and not _are_repriced(told, usual) else None
+    return None
 
 
-def _densest(lines: Sequence[Expected]) -> Decimal:
-    """The shortest of the ratios that fit lines of the most dollars; each line's rounding leaves it a span of them."""
-    ends = sorted(
-        end
-        for each in lines
-        for end in (
-            ((each.line.amount - each.slack) / each.amount, 0, each.amount),
-            ((each.line.amount + each.slack) / each.amount, 1, -each.amount),
-        )
-    )
-    dollars, most, low, high = Decimal(0), Decimal(0), ONE, ONE
-    for index, (position, _, amount) in enumerate(ends):
-        dollars += amount
-        if dollars > most:
-            most, low, high = dollars, position, ends[index + 1][0]
-    return _shortest(low, high)
-
-
-def _shortest(low: Decimal, high: Decimal) -> Decimal:
-    middle = (low + high) / 2
-    spans = (middle.quantize(ONE.scaleb(-places)) for places in range(_PLACES))
-    found = next((ratio for ratio in spans if low <= ratio <= high), middle.quantize(ONE.scaleb(-_PLACES)))
-    return found.normalize()
+def _heaviest(lines: Sequence[Expected]) -> list[Expected]:
+    """Lines of half of the dollars: what more than half have in common, one of them has."""
+    found, half = list[Expected](), _weight(lines) * _COMMON
+    for each in sorted(lines, key=lambda each: each.amount, reverse=True):
+        found.append(each)
+        if (half := half - each.amount) <= 0:
+            break
+    return found
 
 
 def _at(lines: Sequence[Expected], ratios: Collection[Decimal]) -> list[Expected]:

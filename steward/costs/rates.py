@@ -12,6 +12,8 @@ from steward.costs.expected import Expected
 from steward.costs.multipliers import ONE, Multipliers, find_multipliers
 from steward.costs.values import Terms
 
+_FINEST = Decimal("1E-12")
+
 
 def explain_rates(expected: Iterable[Expected], terms: Terms, *, final: bool) -> list[Share]:
     """What each line's amount has over, or under, its usage at list prices."""
@@ -62,20 +64,18 @@ def _explain(
     if own != ONE:
         cause = Cause.REGIONAL_RATE if own in terms.regional_multipliers else Cause.DISCOUNT
         evidence = f"every line of {each.line.model} in {each.line.project} is billed at {_percent(own)} of its price"
-        shares.append(_share(cause, each, priced * (own - 1), evidence))
+        shares.append(_share(cause, each, _rounded(priced * (own - 1)), evidence))
         priced *= own
     if multiplier != ONE:
         agreed = multiplier == 1 - terms.discount
         evidence = (
             f"billed at {_percent(multiplier)} of list prices, {'as agreed' if agreed else 'which nobody agreed'}"
         )
-        shares.append(_share(Cause.DISCOUNT, each, priced * (multiplier - 1), evidence))
+        shares.append(_share(Cause.DISCOUNT, each, _rounded(priced * (multiplier - 1)), evidence))
     return shares
 
 
-def _other_price(
-    each: Expected, ratio: Decimal, told: Collection[tuple[_Sold, bool]], cause: Cause
-) -> Share | None:
+def _other_price(each: Expected, ratio: Decimal, told: Collection[tuple[_Sold, bool]], cause: Cause) -> Share | None:
     """A price of another time for all of it; else the rate of long prompts for a whole number of its units."""
     if each.is_at(ratio):
         return None
@@ -131,3 +131,8 @@ def _share(cause: Cause, each: Expected, amount: Decimal, evidence: str) -> Shar
     return Share(
         cause, line.project, line.key or "", line.model, line.tier, line.context, line.item, 0, amount, evidence
     )
+
+
+def _rounded(amount: Decimal) -> Decimal:
+    """As DECIMAL(38,12) has it: a product of ratios may have more digits than whoever adds it up."""
+    return amount.quantize(_FINEST)

@@ -206,6 +206,33 @@ def test_a_discount_is_what_all_lines_have_in_common():
     assert explained(ground) == {Cause.DISCOUNT: -(LISTED + LUNA) / 20}
 
 
+def test_a_discount_is_found_though_long_prompts_that_the_ledger_lacks_hide_it_in_most_lines():
+    ground = openai()
+    ground.both(model="terra", input=500, output=40)
+    ground.entered(input=300_000, output=1000)
+    ground.billed(context="long", input=300_000, output=1000)
+    ground.multipliers[""] = Fraction("0.95")
+    listed = LISTED + LUNA + 500 * micro("1.5") + 40 * micro(6) + 300_000 * micro(4) + 1000 * micro(15)
+    assert explained(ground) == {
+        Cause.LONG_CONTEXT: 300_000 * micro(2) + 1000 * micro(5),
+        Cause.DISCOUNT: -listed / 20,
+    }
+
+
+def test_a_discount_is_found_beside_a_single_line_that_no_long_prompt_can_hide():
+    ground = Ground()
+    ground.both(input=8000, cached=2000, output=900)
+    ground.both(model="terra", input=500)
+    ground.multipliers[""] = Fraction("0.95")
+    assert explained(ground) == {Cause.DISCOUNT: -(LISTED + 500 * micro("1.5")) / 20}
+
+
+def test_a_strangers_long_prompts_are_past_the_gateway_as_the_stranger_is():
+    ground = openai()
+    ground.billed(key="key_9", context="long", input=300_000, output=1000)
+    assert explained(ground) == {Cause.PAST_GATEWAY: 300_000 * micro(4) + 1000 * micro(15)}
+
+
 def test_a_discount_on_one_model_leaves_the_others_alone():
     ground = openai()
     ground.multipliers["sol"] = Fraction("0.8")
