@@ -10,30 +10,28 @@ from typing import Any
 
 import duckdb
 
-from steward.costs.cells import CLASSES, DAY, HOUR, MINUTE, Cell, Quantities
-from steward.costs.values import EdgeRow, Entered
+from steward.costs.cells import CLASSES, DAY, HOUR, Cell, Quantities
+from steward.costs.values import Attempt, Entered
 
 MEMORY = "1GB"
-#: How far from its hour's end an attempt may have been entered to be looked for in the next one.
-EDGE_SECONDS = 60
 
 
 class _Attempts:
     """Attempts in a table, by cells of one width."""
 
-    def __init__(self, database: duckdb.DuckDBPyConnection, table: str, width: int) -> None:
-        self._db, self._table, self._width = database, table, width
+    def __init__(self, database: duckdb.DuckDBPyConnection, table: str) -> None:
+        self._db, self._table = database, table
 
     @cached_property
     def entered(self) -> Sequence[Entered]:
         """By cell, in order."""
         return [_entered(row) for row in self._db.execute(_ENTERED.format(table=self._table)).fetchall()]
 
-    def edges(self, cells: Collection[Cell]) -> Sequence[EdgeRow]:
-        """Attempts of these cells near the ends of their hours, or minutes, in order."""
-        asked = _columns(Cell._fields, cells) | {"seconds": EDGE_SECONDS, "width": self._width}
-        rows = self._db.execute(_EDGES.format(table=self._table), asked).fetchall()
-        return [EdgeRow(Cell(*row[:7]), row[7], tuple(row[9:]), str(row[8])) for row in rows]
+    def attempts(self, cells: Collection[Cell]) -> Sequence[Attempt]:
+        """The settled ones of these cells that used anything."""
+        asked = _columns(Cell._fields, cells)
+        rows = self._db.execute(_SETTLED.format(table=self._table), asked).fetchall()
+        return [Attempt(Cell(*row[:7]), row[7], tuple(row[9:]), str(row[8])) for row in rows]
 
     def alike(self, wanted: Mapping[Cell, Quantities]) -> Mapping[Cell, str]:
         """For each cell with a settled attempt of just these quantities: the attempt's id."""
@@ -45,7 +43,7 @@ class _Attempts:
         """Of these hours alone; a cell without a context stands for all of them."""
         asked = _columns(Cell._fields, cells)
         self._db.execute(_BY_MINUTE.format(table=self._table), asked)
-        return _Attempts(self._db, "minutes", MINUTE)
+        return _Attempts(self._db, "minutes")
 
 
 class SealedDay(_Attempts):
@@ -78,7 +76,7 @@ class SealedDay(_Attempts):
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
         }
-        super().__init__(duckdb.connect(config=config), "attempts", HOUR)
+        super().__init__(duckdb.connect(config=config), "attempts")
         self._db.execute("SET timezone = 'UTC'")
         begin = int(dt.datetime.combine(day, dt.time(), dt.UTC).timestamp())
         self._db.execute("CREATE TABLE keys (version VARCHAR, key VARCHAR, project VARCHAR)")
@@ -167,10 +165,9 @@ SELECT {_CELL}, {_SUMS}, count(*) FILTER (input + output + web_searches > 0), co
   FROM {{table}} GROUP BY ALL HAVING count(*) FILTER (input + output + web_searches > 0 OR state = 'unknown') > 0 ORDER BY ALL
 """  # noqa: S608  made of the ledger's own names
 
-_EDGES = f"""
+_SETTLED = f"""
 WITH w AS ({_WANTED})
-SELECT {_CELL}, moment, id, {_CLASSES} FROM {{table}} a SEMI JOIN w ON {_SAME_CELL}
- WHERE state = 'settled' AND input > 0 AND (moment - hour < $seconds OR hour + $width - moment <= $seconds) ORDER BY moment, id
+SELECT {_CELL}, moment, id, {_CLASSES} FROM {{table}} a SEMI JOIN w ON {_SAME_CELL} WHERE state = 'settled' AND input > 0
 """  # noqa: S608  made of the ledger's own names
 
 _ALIKE = f"""

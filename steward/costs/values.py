@@ -76,8 +76,8 @@ class Entered:
 
 
 @dataclass(frozen=True, slots=True)
-class EdgeRow:
-    """An attempt that was entered near the beginning or the end of its hour."""
+class Attempt:
+    """A settled attempt."""
 
     cell: Cell
     at: float
@@ -92,8 +92,8 @@ class LedgerDay(Protocol):
     @property
     def entered(self) -> Sequence[Entered]: ...
 
-    def edges(self, cells: Collection[Cell]) -> Sequence[EdgeRow]:
-        """Attempts of these cells near the ends of their hours, or minutes; no context stands for all of them."""
+    def attempts(self, cells: Collection[Cell]) -> Sequence[Attempt]:
+        """The settled ones of these cells that used anything; a cell without a context stands for all of them."""
         ...
 
     def alike(self, wanted: Mapping[Cell, Quantities]) -> Mapping[Cell, str]:

@@ -17,7 +17,7 @@ from steward.costs.attribution import Day, explain
 from steward.costs.causes import Cause
 from steward.costs.cells import CLASSES, HOUR, MINUTE, Cell
 from steward.costs.errors import PriceUnknown
-from steward.costs.values import Bill, EdgeRow, Entered, Line, Terms, Usage
+from steward.costs.values import Attempt, Bill, Entered, Line, Terms, Usage
 
 TODAY = dt.date(2026, 11, 20)
 MIDNIGHT = 1_795_132_800
@@ -254,11 +254,11 @@ class Ledger:
             by_cell[row.cell].append(row)
         self.entered = [_entered(cell, rows) for cell, rows in by_cell.items()]
 
-    def edges(self, cells):
+    def attempts(self, cells):
         return [
-            EdgeRow(row.cell, row.at, row.quantities, row.attempt)
+            Attempt(row.cell, row.at, row.quantities, row.attempt)
             for row in self._settled()
-            if _is_in(row.cell, cells) and min(row.at - row.cell.hour, row.cell.hour + self._width - row.at) <= 60
+            if _is_in(row.cell, cells)
         ]
 
     def alike(self, wanted):
