@@ -245,6 +245,6 @@ def _sum(rows: Iterable[Row], name: str) -> Decimal:
 def _part(tax: Decimal, cost: Decimal, due: Decimal) -> Decimal:
     if not due:
         return tax
-    with exactly() as _:
+    with exactly():
         worth = tax * cost
     return (worth / due).quantize(Decimal("1E-12"))
