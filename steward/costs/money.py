@@ -86,3 +86,12 @@ def signed(amount: Decimal) -> str:
     """As `shown`, with its sign before it: `+$1.20`."""
     text = shown(amount)
     return text if text.startswith("-") or text == "$0.00" else f"+{text}"
+
+
+def share_of(part: Decimal, whole: Decimal, *, sign: bool = False) -> str:
+    """For people: `12.50 %`, `under 0.01 %`; empty where there is nothing to be a share of."""
+    if not part or not whole:
+        return "" if part else "0 %"
+    percent = 100 * part / abs(whole)
+    mark = "-" if part < 0 else "+" if sign else ""
+    return f"{mark}{abs(percent):,.2f} %" if abs(percent) >= CENT / 2 else f"under {mark}0.01 %"

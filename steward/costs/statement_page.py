@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from decimal import Decimal
 
 from steward.costs.causes import Cause
 from steward.costs.figures import TOLERATED_PERCENT, CauseAmount, Figures, is_borne
 from steward.costs.labels import LABELS, label
-from steward.costs.money import less, shown, signed
+from steward.costs.money import less, share_of, shown, signed
 from steward.costs.statement import Statement
 from steward.verdicts import Verdict
 
@@ -18,7 +17,6 @@ _CLAIM = {
     Verdict.REFUTED: "held against our ledger of every attempt, and it is NOT what ledger and terms allow",
     Verdict.UNKNOWN: "could NOT be told: something is missing, and what is missing is not nothing",
 }
-_LEAST_PERCENT = Decimal("0.005")
 _MARKUP = re.compile(r"([\\`*{}\[\]<>|#~])")
 
 
@@ -26,7 +24,7 @@ def render_statement(statement: Statement) -> str:
     """Its line `verdict: …` is what machines and tired people look for. Of one that is UNKNOWN there is no amount in it."""
     return "\n".join(
         [
-            f"# Costs of {_plain(', '.join(statement.accounts))}, {statement.period}",
+            f"# Costs of {plain(', '.join(statement.accounts))}, {statement.period}",
             "",
             f"verdict: {statement.verdict}",
             "",
@@ -48,7 +46,7 @@ def cause_table(statement: Statement) -> list[dict[str, str | int]]:
         _row(
             LABELS[Cause.UNEXPLAINED],
             signed(figures.unexplained),
-            _percent(figures.unexplained, figures.billed),
+            share_of(figures.unexplained, figures.billed, sign=True),
             0,
             rest,
         ),
@@ -59,7 +57,7 @@ def cause_table(statement: Statement) -> list[dict[str, str | int]]:
 
 
 def _step(each: CauseAmount, figures: Figures) -> dict[str, str | int]:
-    percent = _percent(each.amount, figures.billed)
+    percent = share_of(each.amount, figures.billed, sign=True)
     return _row(label(each.cause, agreed=each.agreed), signed(each.amount), percent, each.shares, each.evidence)
 
 
@@ -93,7 +91,7 @@ def _refuted(figures: Figures) -> Iterator[str]:
     for each in figures.accounts:
         parts = [] if is_borne(each.variance, each.billed) else ["its variance"]
         parts += ["amounts without a cause"] if each.unexplained_daily > each.bound else []
-        reasons += [f"{_plain(each.account)} by {' and '.join(parts)}"] if parts else []
+        reasons += [f"{plain(each.account)} by {' and '.join(parts)}"] if parts else []
     if reasons:
         yield f"- Refuted: {'; '.join(reasons)}."
 
@@ -110,7 +108,7 @@ def _difference(figures: Figures) -> str:
 
 
 def _agreed(figures: Figures) -> str:
-    percent = f" ({_percent(figures.variance, figures.billed)} of the bill)" if figures.billed else ""
+    percent = f" ({share_of(figures.variance, figures.billed, sign=True)} of the bill)" if figures.billed else ""
     variance = (
         f"variance {signed(figures.variance)}{percent}; less than {TOLERATED_PERCENT} % of each account's bill is borne"
     )
@@ -148,14 +146,14 @@ def _provisional(statement: Statement) -> Iterator[str]:
 
 def _findings(statement: Statement) -> Iterator[str]:
     if statement.findings:
-        yield from ("## Findings", "", *(f"- {_plain(each)}" for each in statement.findings), "")
+        yield from ("## Findings", "", *(f"- {plain(each)}" for each in statement.findings), "")
 
 
 def _causes(statement: Statement) -> Iterator[str]:
     yield from ("| what | amount | of the bill | shares | the largest |", "| --- | ---: | ---: | ---: | --- |")
     for row in cause_table(statement):
         shares = f"{row['shares']:,}" if isinstance(row["shares"], int) else ""
-        yield f"| {row['what']} | {row['amount']} | {row['of the bill']} | {shares} | {_plain(str(row['the largest']))} |"
+        yield f"| {row['what']} | {row['amount']} | {row['of the bill']} | {shares} | {plain(str(row['the largest']))} |"
 
 
 def _accounts(figures: Figures) -> Iterator[str]:
@@ -164,7 +162,7 @@ def _accounts(figures: Figures) -> Iterator[str]:
     for each in figures.accounts:
         paid = "" if each.payable is None else shown(each.payable)
         yield (
-            f"| {_plain(each.account)} | {each.verdict} | {shown(each.ledger)} | {shown(each.billed)} | "
+            f"| {plain(each.account)} | {each.verdict} | {shown(each.ledger)} | {shown(each.billed)} | "
             f"{signed(each.variance)} | {shown(each.unexplained_daily)} | {paid} |"
         )
 
@@ -185,16 +183,9 @@ def _basis(statement: Statement) -> Iterator[str]:
     yield "## What it rests on"
     yield ""
     yield f"- {len(statement.readings)} readings of account-days, each with its raw pages kept under their SHA-256"
-    yield from (f"- list prices: {_plain(each)}" for each in statement.prices)
+    yield from (f"- list prices: {plain(each)}" for each in statement.prices)
 
 
-def _percent(part: Decimal, whole: Decimal) -> str:
-    if not part or not whole:
-        return "" if part else "0 %"
-    percent = 100 * part / abs(whole)
-    return f"{percent:+.2f} %" if abs(percent) >= _LEAST_PERCENT else f"under {'+' if percent > 0 else '-'}0.01 %"
-
-
-def _plain(content: str) -> str:
+def plain(content: str) -> str:
     """Names are a provider's and a person's: none of them is markup, or ends a row of a table."""
     return _MARKUP.sub(r"\\\1", " ".join(content.split()))
