@@ -72,7 +72,11 @@ def _move(rest: Rest, cell: Cell, row: Attempt, places: Iterator[tuple[Cause, Ce
         return False
     for cause, other in places:
         has = rest[other]
-        if prompt_of(row.quantities) <= prompt_of(has) and _may_have(rest, other) and fits(row.quantities, lacking, has):
+        if not _may_have(rest, other) or prompt_of(row.quantities) > prompt_of(has):
+            continue
+        if cause is Cause.BILLED_MODEL and not _has_all(has, row.quantities):
+            continue
+        if fits(row.quantities, lacking, has):
             evidence = f"attempt {row.attempt}, {_told(cause, cell, other)}"
             rest.take(cause, cell, minus(NOTHING, row.quantities), evidence, requests=-1)
             rest.take(cause, other, row.quantities, evidence, requests=1)
