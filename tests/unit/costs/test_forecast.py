@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steward.costs.forecast import FEWEST_DAYS, HISTORY_DAYS, forecast
+from steward.costs.forecast import forecast
 
 
 def day(number, month=10):
@@ -21,7 +21,7 @@ def days(first, last, amount):
 def test_days_that_all_cost_the_same_end_at_their_sum_without_an_interval():
     found = forecast(days(day(1, 9), day(20), "3"), day(20))
     assert (found.known, found.expected, found.low, found.high) == (60, 93, 93, 93)
-    assert (found.month, found.unknown_days, found.days) == ("2026-10", 0, HISTORY_DAYS)
+    assert (found.month, found.unknown_days, found.days) == ("2026-10", 0, 28)
 
 
 def test_each_day_to_come_costs_what_its_weekday_did():
@@ -45,7 +45,7 @@ def test_only_the_last_28_days_count():
     assert found.unknown_days == 1
 
 
-@pytest.mark.parametrize("number", range(FEWEST_DAYS))
+@pytest.mark.parametrize("number", range(3))
 def test_fewer_than_three_known_days_forecast_nothing(number):
     found = forecast(days(day(1), day(1) + dt.timedelta(days=number - 1), "5"), day(20))
     assert (found.expected, found.low, found.high) == (None, None, None)

@@ -141,6 +141,11 @@ def test_days_do_not_make_up_for_each_other():
     assert told(statement).unexplained == 0
     assert told(statement).unexplained_daily == 1
     assert statement.verdict is Verdict.REFUTED
+    assert statement.findings == (
+        "openai-main: $1.00 has no cause, and rounding comes to $0.000002 at most",
+        "openai-main, 2026-10-01: +$0.50 has no cause",
+        "openai-main, 2026-10-02: -$0.50 has no cause",
+    )
 
 
 def test_a_large_account_does_not_hide_a_small_ones_variance():
@@ -231,13 +236,13 @@ def test_a_statement_is_of_accounts_each_named_once(accounts):
 
 def test_causes_are_summed_over_days_and_tell_the_evidence_of_the_largest():
     statement = of(
-        result(day(1), ledger="100", shares=[share("0.2", evidence="small"), share("0.1", Cause.WEB_SEARCH)]),
-        result(day(2), ledger="100", shares=[share("-0.5", evidence="large")]),
+        result(day(1), ledger="100", shares=[share("-0.5", evidence="large"), share("0.1", Cause.WEB_SEARCH)]),
+        result(day(2), ledger="100", shares=[share("0.2", evidence="small")]),
     )
     found = {each.cause: each for each in told(statement).causes}
     assert amounts(statement) == {Cause.PAST_GATEWAY: Decimal("-0.3"), Cause.WEB_SEARCH: Decimal("0.1")}
     assert found[Cause.PAST_GATEWAY].shares == 2
-    assert found[Cause.PAST_GATEWAY].evidence == "large (openai-main, proj_1, 2026-10-02, sol, default, output)"
+    assert found[Cause.PAST_GATEWAY].evidence == "large (openai-main, proj_1, 2026-10-01, sol, default, output)"
 
 
 def test_quantities_without_a_cause_are_found_by_their_cell():
@@ -262,6 +267,11 @@ def test_days_that_may_still_be_restated_are_counted():
     assert statement.provisional == 1
     assert statement.readings == ("openai-main 2026-10-01 T+35", "openai-main 2026-10-02 T+1")
     assert "1 of 2 account-days may still be stated otherwise" in render_statement(statement)
+
+
+def test_a_period_that_ends_before_it_begins_is_none():
+    with pytest.raises(ValueError, match="has no day"):
+        Period(first=day(2), last=day(1))
 
 
 @pytest.mark.parametrize("text", ["2026-13", "2026-1", "26-10", "2026-10-01", ""])

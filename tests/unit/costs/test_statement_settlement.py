@@ -32,6 +32,12 @@ def test_half_a_cent_of_a_line_is_rounding(reported, rounded):
     assert statement.verdict is Verdict.VERIFIED
 
 
+def test_more_than_half_a_cent_of_a_line_is_none():
+    statement, causes = against(invoice([line(SAME)]), {1: result(ledger="10.0050001")})
+    assert causes == {}
+    assert statement.verdict is Verdict.REFUTED
+
+
 def test_each_line_may_be_rounded_and_no_more_than_that():
     two = [line("155.00"), line("155.00", long_context=True)]
     _, causes = against(invoice(two), {1: result(ledger="10.01")})
@@ -102,8 +108,9 @@ def test_items_do_not_make_up_for_each_other():
 def test_searches_are_one_item_whatever_model_made_them():
     searched = result(ledger="10.50", charges=[charge("10"), charge("0.50", model="", tier="", item="web_searches")])
     lines = [line(SAME), line("0.20", **{"class": "web_search"}), line("0.30", model="luna", **{"class": "web_search"})]
-    _, causes = against(invoice(lines), {1: searched})
+    statement, causes = against(invoice(lines), {1: searched})
     assert causes == {}
+    assert statement.figures.unexplained_daily == 0
 
 
 def test_credits_and_tax_are_below_the_line_and_no_variance():
