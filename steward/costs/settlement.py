@@ -70,12 +70,10 @@ def _explained(item: Item, difference: Decimal, lines: int, moved: tuple[Decimal
     rounded = less(difference, restated)
     shares = list[DayShare]()
     if restated:
-        evidence = (
-            f"{item}: stated at {shown(abs(restated))} {'less' if restated > 0 else 'more'} since the invoice was made"
-        )
+        evidence = f"stated at {shown(abs(restated))} {'less' if restated > 0 else 'more'} since the invoice was made"
         shares.append(_share(Cause.RESTATED, item, restated, evidence))
     if rounded and abs(rounded) <= rounding:
-        evidence = f"{item}: at most half a cent for each of {max(lines, 1)} lines"
+        evidence = f"at most half a cent for each of {max(lines, 1)} line{'s' if lines > 1 else ''}"
         shares.append(_share(Cause.ROUNDING, item, rounded, evidence))
     elif rounded:
         # A part that is known to have moved says little where the rest says otherwise.
