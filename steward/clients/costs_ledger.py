@@ -122,8 +122,10 @@ def _entered(row: tuple[Any, ...]) -> Entered:
 _INPUT = "input_uncached + input_cached + cache_write + cache_write_5m + cache_write_1h"
 _CELL = "account, hour, project, key, model, tier, context"
 _CLASSES = ", ".join(CLASSES)
-_SAME_CELL = " AND ".join(f"a.{name} = w.{name}" for name in Cell._fields if name != "context")
-_SAME_CELL += " AND (w.context = '' OR a.context = w.context)"
+_SAME_CELL = " AND ".join(
+    [f"a.{name} = w.{name}" for name in Cell._fields if name != "context"]
+    + ["(w.context = '' OR a.context = w.context)"]
+)
 _TYPES = dict.fromkeys((*Cell._fields, *CLASSES), "BIGINT") | dict.fromkeys(set(Cell._fields) - {"hour"}, "VARCHAR")
 
 

@@ -14,15 +14,16 @@ from dataclasses import dataclass, replace
 from decimal import Decimal, localcontext
 from typing import Protocol
 
-from steward.costs.causes import Share
-from steward.costs.cells import CLASSES, DAY, SEARCHES, Cell, Quantities
+from steward.costs.causes import Cause, Share
+from steward.costs.cells import CLASSES, DAY, NOTHING, SEARCHES, Cell, Quantities, plus
 from steward.costs.errors import PriceUnknown
 from steward.costs.expected import Expected
 from steward.costs.long_prompts import LongPrompts, Part
 from steward.costs.money import less, total
 from steward.costs.quantities import explain_quantities
 from steward.costs.rates import explain_rates
-from steward.costs.sides import by_hour
+from steward.costs.rest import Rest
+from steward.costs.sides import at_hour, by_cell
 from steward.costs.values import Bill, LedgerDay, Line, Terms, Usage
 
 #: Digits of intermediate figures: more than any sum of DECIMAL(38,12) needs.
@@ -71,14 +72,13 @@ def explain(bill: Bill, ledger: LedgerDay, book: Book, terms: Terms, *, final: b
         hours = range(begin, begin + DAY)
         entered = [each for each in ledger.entered if each.cell.hour in hours]
         worth = sum((_worth(book, bill.provider, each.cell, each.quantities) for each in entered), Decimal(0))
-        rest, usage = explain_quantities(bill, ledger, terms, final=final), by_hour(bill.usage)
+        usage = by_cell(bill.usage)
+        rest = explain_quantities(bill, usage, ledger, terms, final=final)
         long = LongPrompts(ledger.entered, usage)
         # First, for long prompts are where these have moved them.
-        shares = [
-            _share(each, book.rate(bill.provider, each.cell, each.item))
-            for each in long.parts(rest.moved)
-            if each.cell.hour in hours
-        ]
+        shares = list(
+            _shares(bill.provider, [each for each in long.parts(rest.moved) if each.cell.hour in hours], book)
+        )
         expected = list(_expected(bill, [each for each in usage.values() if each.cell.hour in hours], long, book))
         shares += explain_rates(expected, terms, final=final)
         return Day(
@@ -87,9 +87,18 @@ def explain(bill: Bill, ledger: LedgerDay, book: Book, terms: Terms, *, final: b
             ledger=worth,
             billed=total(line.amount for line in bill.lines),
             shares=tuple(shares),
-            left=tuple((cell, rest[cell]) for cell in rest if cell.hour in hours),
+            left=tuple(_left(rest, hours)),
             bound=total(each.slack for each in expected),
         )
+
+
+def _left(rest: Rest, hours: range) -> Iterator[tuple[Cell, Quantities]]:
+    """Hour by hour."""
+    sums: dict[Cell, Quantities] = {}
+    for cell in rest:
+        if cell.hour in hours:
+            sums[at_hour(cell)] = plus(sums.get(at_hour(cell), NOTHING), rest[cell])
+    yield from ((cell, each) for cell, each in sums.items() if any(each))
 
 
 def _worth(book: Book, provider: str, cell: Cell, quantities: Quantities) -> Decimal:
@@ -103,10 +112,18 @@ def _worth(book: Book, provider: str, cell: Cell, quantities: Quantities) -> Dec
     )
 
 
-def _share(part: Part, rate: Decimal) -> Share:
-    _, hour, project, key, model, tier, context = part.cell
-    amount = part.quantity * rate
-    return Share(part.cause, project, key, model, tier, context, part.item, part.quantity, amount, part.evidence, hour)
+def _shares(provider: str, parts: Iterable[Part], book: Book) -> Iterator[Share]:
+    """By cause, hour and class: what comes and goes within an hour is none."""
+    sums = defaultdict[tuple[Cause, Cell, str], list[Part]](list)
+    for part in parts:
+        sums[part.cause, at_hour(part.cell), part.item].append(part)
+    for (cause, cell, item), found in sums.items():
+        if quantity := sum(part.quantity for part in found):
+            _, hour, project, key, model, tier, context = cell
+            more = len({part.evidence for part in found}) - 1
+            evidence = found[0].evidence + (f"; and {more:,} more" if more else "")
+            amount = quantity * book.rate(provider, cell, item)
+            yield Share(cause, project, key, model, tier, context, item, quantity, amount, evidence, hour)
 
 
 def _expected(bill: Bill, day: Iterable[Usage], long: LongPrompts, book: Book) -> Iterator[Expected]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from operator import add, sub
 from typing import NamedTuple
 
 #: What is counted: tokens, and searches. Named as in the ledger; no two of them share a token.
@@ -42,14 +42,14 @@ class Cell(NamedTuple):
     """`base` or `long`, by the rate that its prompts' size asks for; empty where a report does not tell."""
 
 
-def plus(left: Iterable[int], right: Iterable[int]) -> Quantities:
-    return tuple(a + b for a, b in zip(left, right, strict=True))
+def plus(left: Quantities, right: Quantities) -> Quantities:
+    return tuple(map(add, left, right))
 
 
-def minus(left: Iterable[int], right: Iterable[int]) -> Quantities:
-    return tuple(a - b for a, b in zip(left, right, strict=True))
+def minus(left: Quantities, right: Quantities) -> Quantities:
+    return tuple(map(sub, left, right))
 
 
 def prompt_of(quantities: Quantities) -> int:
     """All of the input."""
-    return sum(quantities[index] for index in INPUTS)
+    return sum(quantities[: INPUTS.stop])

@@ -6,23 +6,58 @@ The order is that of `Cause`: what leaves no doubt comes first, what only bounds
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from itertools import pairwise
 
 from steward.costs.causes import Cause
 from steward.costs.cells import CLASSES, HOUR, INPUTS, NOTHING, SEARCHES, Cell, prompt_of
 from steward.costs.doubtful import explain_doubtful
 from steward.costs.moves import explain_moves
 from steward.costs.rest import Rest
-from steward.costs.sides import LedgerSide, Usual, compare, usual
-from steward.costs.values import Bill, Entered, LedgerDay, Terms
+from steward.costs.sides import LedgerSide, Usual, at_hour, by_cell, usual
+from steward.costs.values import Bill, Entered, LedgerDay, Terms, Usage
 
+#: Clocks of one second apart let one attempt in sixty be of another minute.
+_APART = 0.05
 _WRITES = (CLASSES.index("cache_write_5m"), CLASSES.index("cache_write_1h"))
 
 
-def explain_quantities(bill: Bill, ledger: LedgerDay, terms: Terms, *, final: bool) -> Rest:
-    """Everything that was taken, and what is left. *final*: the provider has had its time to state what is late."""
-    rest, side = compare(bill, ledger)
-    means = usual(LedgerSide(ledger, side.folded, HOUR))
-    _past_gateway(rest, terms.gateway_keys | {each.cell.key for each in ledger.entered})
+def explain_quantities(
+    bill: Bill, hours: Mapping[Cell, Usage], ledger: LedgerDay, terms: Terms, *, final: bool
+) -> Rest:
+    """Everything that was taken, and what is left.
+
+    Args:
+        bill: Of the day and the hours beside it.
+        hours: Its usage, hour by hour.
+        ledger: Of the same hours.
+        terms: The gateway's keys.
+        final: The provider has had its time to state what is late.
+    """
+    side = LedgerSide(ledger, folded={cell.context for cell in hours} == {""}, width=HOUR)
+    rest, means = side.less_than(hours), usual(side)
+    known = terms.gateway_keys | {each.cell.key for each in ledger.entered}
+    if bill.bucket < HOUR and (differing := set(rest)):
+        # Hours that are equal are not looked into: their minutes may differ, for two clocks are never one.
+        closer = side.by_minute(differing, bill.bucket)
+        billed = by_cell((each for each in bill.usage if at_hour(each.cell) in differing), lambda cell: cell)
+        minutes = _explain(closer.less_than(billed), closer, means, known, final=final)
+        if not any(minutes) or not _are_apart(minutes, closer):
+            return minutes
+    return _explain(rest, side, means, known, final=final)
+
+
+def _are_apart(minutes: Rest, side: LedgerSide) -> bool:
+    """The clocks of the two sides: so far that minutes tell less than hours."""
+    shifted = sum(
+        1
+        for before, after in pairwise(minutes.moved)
+        if before.cause is after.cause is Cause.BOUNDARY_SHIFT and at_hour(before.cell) == at_hour(after.cell)
+    )
+    return shifted > _APART * sum(each.requests for each in side.entered.values())
+
+
+def _explain(rest: Rest, side: LedgerSide, means: Mapping[str, Usual], known: Collection[str], *, final: bool) -> Rest:
+    _past_gateway(rest, known)
     explain_moves(rest, side)
     _cache_lives(rest)
     _cache_splits(rest, side.entered, means)
@@ -58,7 +93,8 @@ def _cache_splits(rest: Rest, entered: Mapping[Cell, Entered], means: Mapping[st
         guessed = ours.below[0] if ours else 0
         if 0 < -rest[cell][0] <= guessed:
             continue
-        but = round(means[cell.model].cached * guessed) if guessed else 0
+        mean = means.get(cell.model)
+        but = round(mean.cached * guessed) if mean else guessed
         _swap(rest, cell, Cause.CACHE_SPLIT, tuple(INPUTS), "what one class of input lacks, another has", but=but)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from steward.costs.cells import HOUR, NOTHING, OUTPUT, Cell, Quantities, minus, plus, prompt_of
 from steward.costs.rest import Rest
-from steward.costs.values import Bill, Entered, LedgerDay, Usage
+from steward.costs.values import Entered, LedgerDay, Usage
 
 
 @dataclass(frozen=True)
@@ -36,17 +36,17 @@ class LedgerSide:
         """Of these hours alone."""
         return LedgerSide(self.ledger.by_minute(hours), self.folded, width)
 
-
-def compare(bill: Bill, ledger: LedgerDay) -> tuple[Rest, LedgerSide]:
-    """Billed less entered. Hours that do not differ are left out, whatever their minutes say: clocks are never one."""
-    folded = {usage.cell.context for usage in bill.usage} == {""}
-    side = LedgerSide(ledger, folded=folded, width=HOUR)
-    rest = _differences(by_hour(bill.usage), side.entered)
-    if bill.bucket == HOUR:
-        return rest, side
-    differing = set(rest)
-    side = side.by_minute(differing, bill.bucket)
-    return _differences({each.cell: each for each in bill.usage if at_hour(each.cell) in differing}, side.entered), side
+    def less_than(self, billed: Mapping[Cell, Usage]) -> Rest:
+        """What was billed less what the ledger has."""
+        differences: dict[Cell, Quantities] = {}
+        requests: dict[Cell, int] = {}
+        counts = any(each.requests is not None for each in billed.values())
+        for cell in billed.keys() | self.entered.keys():
+            usage, ours = billed.get(cell), self.entered.get(cell)
+            differences[cell] = minus(usage.quantities if usage else NOTHING, ours.quantities if ours else NOTHING)
+            if counts:
+                requests[cell] = ((usage.requests or 0) if usage else 0) - (ours.requests if ours else 0)
+        return Rest(differences, requests)
 
 
 def fold(cell: Cell) -> Cell:
@@ -56,7 +56,7 @@ def fold(cell: Cell) -> Cell:
 
 def at_hour(cell: Cell) -> Cell:
     """The hour that a minute is of."""
-    return cell._replace(hour=cell.hour // HOUR * HOUR)
+    return Cell(cell[0], cell[1] // HOUR * HOUR, *cell[2:])
 
 
 @dataclass(frozen=True)
@@ -83,11 +83,11 @@ def usual(side: LedgerSide) -> Mapping[str, Usual]:
     }
 
 
-def by_hour(usage: Iterable[Usage]) -> dict[Cell, Usage]:
-    """The same, hour by hour."""
+def by_cell(usage: Iterable[Usage], at: Callable[[Cell], Cell] = at_hour) -> dict[Cell, Usage]:
+    """Hour by hour; or as *at* says."""
     found: dict[Cell, Usage] = {}
     for each in usage:
-        cell = at_hour(each.cell)
+        cell = at(each.cell)
         before = found.get(cell)
         if before is None:
             found[cell] = Usage(cell, each.quantities, each.requests)
@@ -111,15 +111,3 @@ def _sum(left: Entered, right: Entered) -> Entered:
         unknown=left.unknown + right.unknown,
         reserved=pair(left.reserved, right.reserved),
     )
-
-
-def _differences(billed: Mapping[Cell, Usage], entered: Mapping[Cell, Entered]) -> Rest:
-    differences: dict[Cell, Quantities] = {}
-    requests: dict[Cell, int] = {}
-    counts = any(each.requests is not None for each in billed.values())
-    for cell in billed.keys() | entered.keys():
-        usage, ours = billed.get(cell), entered.get(cell)
-        differences[cell] = minus(usage.quantities if usage else NOTHING, ours.quantities if ours else NOTHING)
-        if counts:
-            requests[cell] = ((usage.requests or 0) if usage else 0) - (ours.requests if ours else 0)
-    return Rest(differences, requests)

@@ -134,7 +134,7 @@ def test_two_clocks_that_differ_within_the_hour_are_no_difference(provider):
 
 
 def test_causes_of_one_hour_are_told_apart_by_their_minutes():
-    """By the hour the two would cancel in part."""
+    """A share is of the hour: what cancels within it is no difference of the bill."""
     ground = Ground("anthropic", bucket=60)
     ground.billed(minute=5, input=1000, cached=3000, output=50)
     ground.entered(minute=5, input=4000, output=50)
@@ -142,7 +142,7 @@ def test_causes_of_one_hour_are_told_apart_by_their_minutes():
     ground.entered(minute=40, cached=2000, output=50)
     day = ground.day()
     assert dollars(day) == {Cause.CACHE_SPLIT: 1000 * (micro("0.3") - micro(3))}
-    assert sorted(share.quantity for share in day.shares) == [-3000, -2000, 2000, 3000]
+    assert sorted(share.quantity for share in day.shares) == [-1000, 1000]
 
 
 def test_an_attempt_at_another_tier_than_was_answered_is_taken_from_one_and_found_in_the_other():
