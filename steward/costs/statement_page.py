@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from steward.costs.causes import Cause
 from steward.costs.figures import TOLERATED_PERCENT, CauseAmount, Figures, is_borne
 from steward.costs.labels import LABELS, label
 from steward.costs.money import less, share_of, shown, signed
+from steward.costs.picture import data_uri
 from steward.costs.statement import Statement
 from steward.verdicts import Verdict
 
@@ -20,8 +21,11 @@ _CLAIM = {
 _MARKUP = re.compile(r"([\\`*{}\[\]<>|#~])")
 
 
-def render_statement(statement: Statement) -> str:
-    """Its line `verdict: …` is what machines and tired people look for. Of one that is UNKNOWN there is no amount in it."""
+def render_statement(statement: Statement, pictures: Mapping[str, str] | None = None) -> str:
+    """Its line `verdict: …` is what machines and tired people look for. Of one that is UNKNOWN there is no amount in it.
+
+    *pictures*: SVGs by what each shows; they stand behind the summary.
+    """
     return "\n".join(
         [
             f"# Costs of {plain(', '.join(statement.accounts))}, {statement.period}",
@@ -29,6 +33,14 @@ def render_statement(statement: Statement) -> str:
             f"verdict: {statement.verdict}",
             "",
             *(_unknown(statement) if statement.figures is None else _known(statement, statement.figures)),
+            "",
+            *(
+                line
+                for shows, picture in (pictures or {}).items()
+                for line in (f"![{plain(shows)}]({data_uri(picture)})", "")
+            ),
+            *_findings(statement),
+            *(() if statement.figures is None else _tables(statement, statement.figures)),
             *_basis(statement),
         ]
     )
@@ -75,7 +87,10 @@ def _known(statement: Statement, figures: Figures) -> Iterator[str]:
     if figures.payable is not None:
         yield f"- {_below(figures)}"
     yield from _provisional(statement)
-    yield from ("", *_findings(statement), "## From the ledger to the bill", "", *_causes(statement), "")
+
+
+def _tables(statement: Statement, figures: Figures) -> Iterator[str]:
+    yield from ("## From the ledger to the bill", "", *_causes(statement), "")
     if len(figures.accounts) > 1:
         yield from ("## By account", "", *_accounts(figures), "")
 
@@ -150,10 +165,11 @@ def _findings(statement: Statement) -> Iterator[str]:
 
 
 def _causes(statement: Statement) -> Iterator[str]:
-    yield from ("| what | amount | of the bill | shares | the largest |", "| --- | ---: | ---: | ---: | --- |")
+    # Without the evidence, which findings have: a table as wide as that is read by nobody.
+    yield from ("| what | amount | of the bill | shares |", "| --- | ---: | ---: | ---: |")
     for row in cause_table(statement):
         shares = f"{row['shares']:,}" if isinstance(row["shares"], int) else ""
-        yield f"| {row['what']} | {row['amount']} | {row['of the bill']} | {shares} | {plain(str(row['the largest']))} |"
+        yield f"| {row['what']} | {row['amount']} | {row['of the bill']} | {shares} |"
 
 
 def _accounts(figures: Figures) -> Iterator[str]:
@@ -175,8 +191,6 @@ def _unknown(statement: Statement) -> Iterator[str]:
     missing += [f"{invoices} invoice{'s' if invoices > 1 else ''}"] if invoices else []
     yield f"What this period costs {_CLAIM[Verdict.UNKNOWN]}. Missing: {' and '.join(missing)}."
     yield "No amount is shown until all of it is there; accounts that are whole have statements of their own."
-    yield ""
-    yield from _findings(statement)
 
 
 def _basis(statement: Statement) -> Iterator[str]:

@@ -5,6 +5,7 @@ from steward.costs.labels import LABELS
 from steward.costs.period import Period
 from steward.costs.statement import state
 from steward.costs.statement_page import cause_table, render_statement
+from steward.costs.waterfall import draw_waterfall
 from tests.unit.costs.statement_samples import (
     ANTHROPIC,
     FIRST,
@@ -73,12 +74,21 @@ def test_every_cause_has_words_of_its_own():
     assert len(set(LABELS.values())) == len(Cause)
 
 
-def test_what_a_provider_calls_its_items_is_no_markup_and_ends_no_row():
+def test_what_a_provider_calls_its_items_is_no_markup_and_ends_no_line():
     named = share("0.05", evidence="billed as a|b\n<img src=x> **bold** [link](x) `code`")
     page = render_statement(statement([named], ledger="100"))
-    (row,) = [each for each in page.splitlines() if each.startswith("| Traffic past")]
-    assert "a\\|b \\<img src=x\\> \\*\\*bold\\*\\* \\[link\\](x) \\`code\\`" in row
-    assert row.replace("\\|", "").count("|") == 6
+    (said,) = [each for each in page.splitlines() if each.startswith("- +$0.05 Traffic past")]
+    assert "a\\|b \\<img src=x\\> \\*\\*bold\\*\\* \\[link\\](x) \\`code\\`" in said
+
+
+def test_pictures_stand_behind_the_summary_and_before_the_tables():
+    found = with_invoice()
+    page = render_statement(found, {"waterfall": draw_waterfall(found)})
+    assert (
+        page.index("Below the lines")
+        < page.index("![waterfall](data:image/svg+xml;base64,")
+        < page.index("## Findings")
+    )
 
 
 def test_accounts_stand_beside_each_other_where_there_are_several():
