@@ -97,7 +97,8 @@ class _Told(BaseModel):
 
 
 class _ToldLine(_Told):
-    project: str = Field(min_length=1)
+    project: str
+    """Empty: of none, as Anthropic's default workspace is."""
     model: str
     service_tier: str
     long_context: bool
