@@ -259,6 +259,20 @@ class Audit(_Frozen):
     vault_log: Path | None = Field(default=None, description="the vault's own log of audit events, one JSON a line")
 
 
+class Costs(_Frozen):
+    """What providers' bills are held against, beside the ledger: files, each of which may be absent."""
+
+    prices: Path | None = Field(
+        default=None, description="TOML file of prices that go before the public list's; absent: that list alone"
+    )
+    budgets: Path | None = Field(
+        default=None, description="TOML file of budgets of a month; absent: nobody is told and nothing stops"
+    )
+    terms: Path | None = Field(
+        default=None, description="TOML file of what was agreed with each account's provider; absent: nothing was"
+    )
+
+
 class Settings(_Frozen):
     """Every endpoint that Steward reaches."""
 
@@ -274,6 +288,7 @@ class Settings(_Frozen):
     gateway: Gateway | None = None
     applications: dict[str, Application] = Field(default={}, description="all that keep fields under tenants' keys")
     audit: Audit = Audit()
+    costs: Costs | None = None
 
     @model_validator(mode="after")
     def _vault_where_referred_to(self) -> Self:
@@ -298,6 +313,16 @@ class Settings(_Frozen):
                 hint=f"add [search.{name}] to the file that {VARIABLE} names, or use one of the known names",
             )
         return self.search[name]
+
+    @property
+    def reconciled(self) -> Costs:
+        """Of what costs are held against; BadInput where nobody said."""
+        if self.costs is None:
+            raise BadInput(
+                "the settings tell of no costs",
+                hint=f"add [costs] to the file that {VARIABLE} names; docs/settings.md",
+            )
+        return self.costs
 
 
 def load(path: Path | None = None) -> Settings:

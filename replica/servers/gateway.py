@@ -79,8 +79,9 @@ class Gateway(Server):
         return f"gateway to {', '.join(each['id'] for each in listed['data'])}"
 
     def settings(self, place: Place) -> Mapping[str, Any]:
-        """The shipped catalog, whose models are some of the twins', and the accounts that it names."""
+        """The shipped catalog, whose models are some of the twins', the accounts that it names, and what they may cost."""
         return {
+            "costs": {name: str(_shipped("costs", f"{name}.toml")) for name in ("prices", "budgets", "terms")},
             "gateway": {"catalog": str(_catalog()), "callers": str(callers_file(place))},
             "providers": provider_keys.settings(place),
         }
@@ -97,7 +98,11 @@ def callers_file(place: Place) -> Path:
 
 
 def _catalog() -> Path:
-    return checkout() / "deployments" / "gateway" / "catalog.toml"
+    return _shipped("gateway", "catalog.toml")
+
+
+def _shipped(*names: str) -> Path:
+    return checkout().joinpath("deployments", *names)
 
 
 def _environment(place: Place) -> dict[str, str]:
