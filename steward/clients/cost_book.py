@@ -215,8 +215,9 @@ _STATEMENT_OF: LiteralString = f"{_STATEMENTS} AND operation_id = %(operation_id
 _LATEST_STATEMENT: LiteralString = f"{_STATEMENTS} ORDER BY id DESC LIMIT 1"
 
 _RAISE_ALERT: LiteralString = """
-INSERT INTO steward.budget_alerts (budget, month, threshold, limit_usd, amount_usd, hard_stop, operation_id)
-VALUES (%(budget)s, %(month)s, %(threshold)s, %(limit_usd)s, %(amount_usd)s, %(hard_stop)s, %(operation_id)s)
+INSERT INTO steward.budget_alerts (budget, month, threshold, scope, subject, limit_usd, amount_usd, hard_stop, operation_id)
+VALUES (%(budget)s, %(month)s, %(threshold)s, %(scope)s, %(subject)s, %(limit_usd)s, %(amount_usd)s, %(hard_stop)s,
+        %(operation_id)s)
 ON CONFLICT (budget, month, threshold) DO NOTHING
 """
 
@@ -226,6 +227,6 @@ SELECT operation_id FROM steward.budget_alerts
 """
 
 _ALERTS: LiteralString = """
-SELECT budget, month, threshold, limit_usd, amount_usd, hard_stop, operation_id FROM steward.budget_alerts
- WHERE month = %(month)s ORDER BY raised_at, budget, threshold
+SELECT budget, month, threshold, scope, subject, limit_usd, amount_usd, hard_stop, operation_id
+  FROM steward.budget_alerts WHERE month = %(month)s ORDER BY raised_at, budget, threshold
 """

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from steward.costs.spending import Scope
 from steward.verdicts import Verdict
 
 PREFIX = "ai-costs/"
@@ -167,7 +168,10 @@ class BudgetAlert(_Frozen):
     month: dt.date
     """Its first day."""
     threshold: str
-    """`50`, `80`, `100` (per cent) or `forecast`."""
+    """`50`, `80`, `100` (per cent), `forecast`, or `stop`, which the gateway obeys (`clients.cost_stops`)."""
+    scope: Scope
+    subject: str
+    """The tenant, project or provider that the budget is of."""
     limit_usd: Decimal
     amount_usd: Decimal
     """Spent; forecast, where the threshold is."""

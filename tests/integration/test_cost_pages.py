@@ -40,6 +40,7 @@ from steward.costs.kept import (
     statement_key,
 )
 from steward.costs.reading import is_restated
+from steward.costs.spending import Scope
 from steward.migrations.apply import migrate
 from steward.settings import load
 from steward.verdicts import Verdict
@@ -268,7 +269,15 @@ def test_the_database_takes_no_reading_that_is_not_whole(book, day) -> None:
 
 
 def tables():
-    return ("cost_readings", "cost_pages", "cost_days", "provider_keys", "cost_statements", "budget_alerts")
+    return (
+        "cost_readings",
+        "cost_pages",
+        "cost_days",
+        "provider_keys",
+        "cost_statements",
+        "budget_alerts",
+        "budget_stops_lifted",
+    )
 
 
 @pytest.mark.parametrize("table", tables())
@@ -281,7 +290,7 @@ def test_nothing_that_is_kept_goes_again(book, table, change) -> None:
 @pytest.mark.parametrize("table", [table for table in tables() if table != "cost_days"])
 def test_nothing_that_is_kept_changes(book, table) -> None:
     column = "object_key" if table in {"cost_pages", "cost_statements"} else "operation_id"
-    column = "project" if table == "provider_keys" else column
+    column = {"provider_keys": "project", "budget_stops_lifted": "why"}.get(table, column)
     with pytest.raises(pg.RestrictViolation, match="append-only"), connect(book) as db:
         db.execute(f"UPDATE steward.{table} SET {column} = {column}")  # noqa: S608  the test's own words
 
@@ -397,6 +406,8 @@ def test_an_alert_is_one_operations_to_tell(book) -> None:
         budget="tenant:Globex Ltd",
         month=dt.date(2026, 10, 1),
         threshold="80",
+        scope=Scope.TENANT,
+        subject="Globex Ltd",
         limit_usd=Decimal("100.000000000001"),
         amount_usd=Decimal(81),
         operation_id=7,

@@ -24,6 +24,7 @@ def upgrade() -> None:
         KEYS,
         STATEMENTS,
         ALERTS,
+        LIFTED,
         *_append_only(),
     ):
         op.execute(statement)
@@ -191,15 +192,32 @@ CREATE TABLE steward.budget_alerts (
     -- A tenant's name may be in it.
     budget text NOT NULL CHECK (octet_length(budget) BETWEEN 1 AND 400),
     month date NOT NULL CHECK (extract(day FROM month) = 1),
-    -- 50, 80, 100, or 'forecast'.
+    -- 50, 80, 100, 'forecast', or 'stop': in that month nothing more is to be spent on the subject.
     threshold steward.ai_name NOT NULL,
+    scope text NOT NULL CHECK (scope IN ('tenant', 'project', 'provider')),
+    subject text NOT NULL CHECK (octet_length(subject) BETWEEN 1 AND 400),
     limit_usd numeric(38, 12) NOT NULL CHECK (limit_usd > 0),
     -- Spent, or forecast where the threshold is.
     amount_usd numeric(38, 12) NOT NULL,
     hard_stop boolean NOT NULL,
     operation_id bigint NOT NULL,
     raised_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (budget, month, threshold)
+    PRIMARY KEY (budget, month, threshold),
+    CONSTRAINT stops_where_allowed CHECK (threshold <> 'stop' OR hard_stop)
+)
+"""
+
+# A stop that a person lifts stays in the table, and is not in force any more. It is not raised again in that month.
+LIFTED = """
+CREATE TABLE steward.budget_stops_lifted (
+    budget text NOT NULL,
+    month date NOT NULL,
+    threshold steward.ai_name NOT NULL DEFAULT 'stop' CHECK (threshold = 'stop'),
+    who text NOT NULL CHECK (octet_length(who) BETWEEN 1 AND 400),
+    why text NOT NULL CHECK (octet_length(btrim(why)) BETWEEN 1 AND 4000),
+    lifted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (budget, month),
+    FOREIGN KEY (budget, month, threshold) REFERENCES steward.budget_alerts (budget, month, threshold)
 )
 """
 
@@ -212,5 +230,5 @@ ALTER TABLE steward.{table} ENABLE ALWAYS TRIGGER append_only
 
 
 def _append_only() -> list[str]:
-    tables = ("cost_readings", "cost_pages", "provider_keys", "cost_statements", "budget_alerts")
+    tables = ("cost_readings", "cost_pages", "provider_keys", "cost_statements", "budget_alerts", "budget_stops_lifted")
     return [APPEND_ONLY.format(table=table) for table in tables]
