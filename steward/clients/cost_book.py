@@ -69,6 +69,12 @@ def latest_days(
     return [_day(row) for row in rows]
 
 
+def every_day(connection: Connection, account: str, first_day: dt.date, last_day: dt.date) -> list[CostDay]:
+    """What every reading came to, the UNKNOWN ones too. *last_day* is one of them."""
+    rows = _rows(connection, _EVERY_DAY, account=account, first_day=first_day, last_day=last_day)
+    return [_day(row) for row in rows]
+
+
 def enter_keys(connection: Connection, keys: Iterable[RegisteredKey]) -> None:
     """Those whose fingerprint is there already stay as they are."""
     with connection.cursor() as cursor:
@@ -187,6 +193,11 @@ SELECT DISTINCT ON (d.account, d.day) {_DAY_COLUMNS}
   FROM steward.cost_days AS d LEFT JOIN steward.cost_readings AS r USING (account, day, reading)
  WHERE d.day BETWEEN %(first_day)s AND %(last_day)s AND (%(account)s::text IS NULL OR d.account = %(account)s)
  ORDER BY d.account, d.day, d.verdict = 'UNKNOWN', r.read_at DESC NULLS LAST, r.id DESC, d.entered_at DESC
+"""  # noqa: S608  this file's own words
+
+_EVERY_DAY: LiteralString = f"""
+SELECT {_DAY_COLUMNS} FROM steward.cost_days AS d
+ WHERE d.account = %(account)s AND d.day BETWEEN %(first_day)s AND %(last_day)s ORDER BY d.day, d.entered_at, d.reading
 """  # noqa: S608  this file's own words
 
 _ENTER_KEY: LiteralString = """

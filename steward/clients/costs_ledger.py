@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from steward.costs.cells import CLASSES, DAY, HOUR, Cell, Quantities
-from steward.costs.values import Attempt, Entered
+from steward.costs.values import Attempt, Entered, LedgerDay
 
 MEMORY = "1GB"
 
@@ -21,11 +21,15 @@ class _Attempts:
 
     def __init__(self, database: duckdb.DuckDBPyConnection, table: str) -> None:
         self._db, self._table = database, table
+        self._entered: Sequence[Entered] | None = None
 
-    @cached_property
+    @property
     def entered(self) -> Sequence[Entered]:
         """By cell, in order."""
-        return [_entered(row) for row in self._db.execute(_ENTERED.format(table=self._table)).fetchall()]
+        if self._entered is None:
+            rows = self._db.execute(_ENTERED.format(table=self._table)).fetchall()
+            self._entered = [_entered(row) for row in rows]
+        return self._entered
 
     def attempts(self, cells: Collection[Cell]) -> Sequence[Attempt]:
         """The settled ones of these cells that used anything."""
@@ -39,7 +43,7 @@ class _Attempts:
         rows = self._db.execute(_ALIKE.format(table=self._table), asked).fetchall()
         return {Cell(*row[:7]): str(row[7]) for row in rows}
 
-    def by_minute(self, cells: Collection[Cell]) -> _Attempts:
+    def by_minute(self, cells: Collection[Cell]) -> LedgerDay:
         """Of these hours alone; a cell without a context stands for all of them."""
         asked = _columns(Cell._fields, cells)
         self._db.execute(_BY_MINUTE.format(table=self._table), asked)
@@ -78,7 +82,8 @@ class SealedDay(_Attempts):
         }
         super().__init__(duckdb.connect(config=config), "attempts")
         self._db.execute("SET timezone = 'UTC'")
-        begin = int(dt.datetime.combine(day, dt.time(), dt.UTC).timestamp())
+        self._account = account
+        self._begin = begin = int(dt.datetime.combine(day, dt.time(), dt.UTC).timestamp())
         self._db.execute("CREATE TABLE keys (version VARCHAR, key VARCHAR, project VARCHAR)")
         self._db.executemany("INSERT INTO keys VALUES (?, ?, ?)", [(v, *k) for v, k in keys.items()] or [("", "", "")])
         self._db.execute("CREATE TABLE long_context (model VARCHAR, above BIGINT)")
@@ -93,6 +98,15 @@ class SealedDay(_Attempts):
                 "tier": default_tier,
             },
         )
+
+    def by_tenant(self) -> Mapping[str, Sequence[tuple[Cell, Quantities]]]:
+        """Settled on the day itself, by tenant: cells whose hour is the day's first, and that tell no project and no key."""
+        rows = self._db.execute(_BY_TENANT, {"begin": self._begin, "end": self._begin + DAY}).fetchall()
+        found = defaultdict[str, list[tuple[Cell, Quantities]]](list)
+        for tenant, model, tier, context, *quantities in rows:
+            cell = Cell(self._account, self._begin, "", "", model, tier, context)
+            found[tenant].append((cell, tuple(quantities)))
+        return found
 
     def close(self) -> None:
         """Let its memory go."""
@@ -141,7 +155,7 @@ SELECT a.account, epoch(date_trunc('hour', coalesce(sent_at, reserved_at)))::BIG
        coalesce(k.key, '?' || credential_version) AS key, coalesce(model_served, model_asked) AS model,
        coalesce(tier_served, tier_asked, $tier) AS tier,
        CASE WHEN coalesce({_INPUT}, reserved_input) > coalesce(l.above, 9223372036854775807) THEN 'long' ELSE 'base' END AS context,
-       epoch(coalesce(sent_at, reserved_at)) AS moment, id, state, {_CLASSES}, is_estimate,
+       epoch(coalesce(sent_at, reserved_at)) AS moment, id, tenant, state, {_CLASSES}, is_estimate,
        {_INPUT} AS input, input_low, input_high, output_low, output_high, reserved_input, reserved_output
   FROM read_parquet($files) a
   LEFT JOIN keys k ON k.version = credential_version
@@ -157,6 +171,11 @@ SELECT a.* REPLACE (floor(moment)::BIGINT // 60 * 60 AS hour) FROM {{table}} a S
 """  # noqa: S608  made of the ledger's own names
 
 _SUMS = ", ".join(f"coalesce(sum({name}), 0)::BIGINT" for name in CLASSES)
+
+_BY_TENANT = f"""
+SELECT tenant, model, tier, context, {_SUMS} FROM attempts
+ WHERE state = 'settled' AND hour >= $begin AND hour < $end AND input + output + web_searches > 0 GROUP BY ALL ORDER BY ALL
+"""  # noqa: S608  made of the ledger's own names
 
 _ENTERED = f"""
 SELECT {_CELL}, {_SUMS}, count(*) FILTER (input + output + web_searches > 0), count(*) FILTER (is_estimate),

@@ -20,6 +20,8 @@ OUTPUT, SEARCHES = 5, 6
 #: In the order of CLASSES. A difference may be negative.
 Quantities = tuple[int, ...]
 NOTHING: Quantities = (0,) * len(CLASSES)
+#: At which an attempt is billed that asked for none and was told none, by kind of provider.
+DEFAULT_TIERS = {"openai": "default", "anthropic": "standard"}
 MINUTE = 60
 HOUR = 3600
 DAY = 86_400

@@ -195,5 +195,10 @@ def statement_key(subject: str, first_day: dt.date, last_day: dt.date, body: byt
     return f"{PREFIX}statements/{subject}/{first_day}_{last_day}.{_short(body)}.json"
 
 
+def focus_key(subject: str, first_day: dt.date, last_day: dt.date, suffix: str, body: bytes) -> str:
+    """Where the same days lie as rows of FOCUS; *suffix*: of the file, with its dot."""
+    return f"{PREFIX}focus/{subject}/{first_day}_{last_day}.{_short(body)}{suffix}"
+
+
 def _short(body: bytes) -> str:
     return sha256(body).hexdigest()[:8]
