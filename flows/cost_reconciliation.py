@@ -37,7 +37,12 @@ def _period(request: ReconciliationRequest) -> str:
 
 
 @flow(name="cost-reconciliation", flow_run_name="costs of {request.subject}", persist_result=False)
-@durable(subject="{request.subject}", period=_period, terms=Terms(deadline_seconds=6 * 3600))
+@durable(
+    subject="{request.subject}",
+    period=_period,
+    resource="ai-costs/{request.subject}",
+    terms=Terms(deadline_seconds=6 * 3600),
+)
 def cost_reconciliation(request: ReconciliationRequest = DUE) -> CostReport:
     """Read what providers state, hold it against the ledger, and say the cause of every difference."""
     # What was kept stands, whatever the steps before it would come to now.

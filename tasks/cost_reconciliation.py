@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 
-from prefect.runtime import flow_run
-
 from steward.clients.cost_book import keep_statement, latest_days
 from steward.clients.cost_hours import ledger_begins
 from steward.clients.cost_pages import store_locked
@@ -34,7 +32,8 @@ def plan_reconciliation(request: ReconciliationRequest) -> CostPlan:
     # BadInput where nobody says at which terms providers bill.
     _ = settings.reconciled
     providers = {name: each.kind for name, each in settings.providers.items() if each.admin_key is not None}
-    today = flow_run.get_scheduled_start_time().astimezone(dt.UTC).date()
+    # A run that makes good a night that was missed is of that night.
+    today = dt.date.fromisoformat(operation().period[: len("2026-01-31")])
     with connect(settings) as db:
         since = ledger_begins(db)
         known = _known(db, Period.of_month(request.month)) if request.month else set()
@@ -102,7 +101,7 @@ def _causes(statement: Statement) -> dict[str, str]:
 
 
 @step("conclude", kind=Kind.CLOSING)
-def conclude_reconciliation(
+def conclude_reconciliation(  # noqa: PLR0917  the parts of one report
     request: ReconciliationRequest,
     plan: CostPlan,
     not_had: tuple[NotHad, ...],

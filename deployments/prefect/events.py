@@ -5,6 +5,11 @@ from __future__ import annotations
 #: Sent by the flows and the watch.
 SENT = frozenset(
     {
+        "steward.ai.budget.alert",
+        "steward.ai.budget.stop",
+        "steward.ai.costs.refuted",
+        "steward.ai.costs.unknown",
+        "steward.ai.costs.verified",
         "steward.ai.key_rotated",
         "steward.ai.limits.compared",
         "steward.ai.provider_down",
@@ -23,6 +28,11 @@ SENT = frozenset(
 )
 #: Sent by people and other systems, to ask for something.
 ASKED = frozenset(
-    {"steward.snapshot.requested", "steward.keys.rotation.requested", "steward.keys.compromise.suspected"}
+    {
+        "steward.ai.costs.restated",
+        "steward.keys.compromise.suspected",
+        "steward.keys.rotation.requested",
+        "steward.snapshot.requested",
+    }
 )
 KNOWN = SENT | ASKED

@@ -88,10 +88,15 @@ class DaysRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, title="Days of AI costs")
 
-    account: str
-    days: tuple[dt.date, ...] = Field(min_length=1, max_length=31)
-    reading: Label
-    final: bool = Field(description="The provider has had its time: what is not stated now is missing.")
+    account: str = Field(title="Account", description="As the settings name it.")
+    days: tuple[dt.date, ...] = Field(
+        title="Days", description="UTC, in order, all of them over.", min_length=1, max_length=31
+    )
+    reading: Label = Field(
+        title="Name of the reading",
+        description="A day is read once under each name; under a known one its pages are taken.",
+    )
+    final: bool = Field(title="Final", description="The provider has had its time: what is not stated now is missing.")
 
     @property
     def subject(self) -> str:
