@@ -18,6 +18,12 @@ from steward.ai.translation.message_answers import MessageEvents, message
 
 Json = dict[str, Any]
 _JSON = (b"content-type", b"application/json")
+_CODES = {
+    "unauthorized": "invalid_api_key",
+    "missing": "model_not_found",
+    "limited": "rate_limit_exceeded",
+    "stopped": "insufficient_quota",
+}
 EVENT_STREAM = (b"content-type", b"text/event-stream; charset=utf-8")
 
 
@@ -31,9 +37,7 @@ def fault_body(speaks: str, fault: Fault) -> bytes:
 
 
 def _code(fault: Fault) -> str | None:
-    return {"unauthorized": "invalid_api_key", "missing": "model_not_found", "limited": "rate_limit_exceeded"}.get(
-        fault.kind
-    )
+    return _CODES.get(fault.kind)
 
 
 def fault_headers(fault: Fault) -> list[tuple[bytes, bytes]]:

@@ -22,12 +22,13 @@ from services.gateway.asked import MOST_BYTES, Asked, Endpoint, Request, read, t
 from services.gateway.attempts import Attempts
 from services.gateway.callers import Callers
 from services.gateway.credentials import Credentials
-from services.gateway.errors import Fault, unavailable
+from services.gateway.errors import Fault, stopped, unavailable
 from services.gateway.exchange import Exchange, Whole
 from services.gateway.health import HealthBoard
 from services.gateway.inbound import demand_room
 from services.gateway.metrics import Metrics
 from services.gateway.models import models_body
+from services.gateway.stops import Stops
 from steward.ai.attempts import new_id
 from steward.ai.catalog import Catalog, load_catalog
 from steward.ai.retries import RetryBudget
@@ -69,6 +70,7 @@ class Gateway:
         self._metrics = Metrics()
         self._opened = AsyncExitStack()
         self._limiter: AsyncLimiter | None = None
+        self._stops = Stops(settings, self._metrics)
         self._exchange: Exchange | None = None
         self._draining: set[asyncio.Task[None]] = set()
 
@@ -81,6 +83,7 @@ class Gateway:
             AttemptLedger(self._settings, self._name, credentials=lambda: credentials.versions)
         )
         await opened.enter_async_context(credentials)
+        await opened.enter_async_context(self._stops)
         redis = await opened.enter_async_context(open_async_redis(self._settings, "gateway", timeout_seconds=1.0))
         routes = [route.name for alias in self._catalog.alias for route in alias.route]
         health = await opened.enter_async_context(HealthBoard(redis, routes, self._metrics))
@@ -102,7 +105,7 @@ class Gateway:
         opened.push_async_callback(stop, watching)
         budget = RetryBudget(share=1 / self._workers)
         self._limiter = limiter
-        self._exchange = Exchange(self._settings, self._catalog, attempts, health, budget)
+        self._exchange = Exchange(self._settings, self._catalog, attempts, health, budget, stops=self._stops)
 
     async def close(self) -> None:
         """What is under way has ended; everything is in the ledger."""
@@ -178,6 +181,8 @@ class Gateway:
         asked = read(endpoint, await _body(receive, headers), headers)
         if self._catalog.routes(asked.alias):
             told["alias"] = asked.alias
+        if self._stops.has_tenant(caller.tenant):
+            raise stopped("this tenant")
         await demand_room(self._limiter, caller)
         request = Request(new_id(), caller, asked)
         with _tracer.start_as_current_span("generate", attributes=_described(asked)) as span:

@@ -22,6 +22,7 @@ KINDS = {
     "missing": ("not_found_error", "not_found_error"),
     "too_large": ("invalid_request_error", "request_too_large"),
     "limited": ("rate_limit_error", "rate_limit_error"),
+    "stopped": ("insufficient_quota", "billing_error"),
     "upstream": ("server_error", "api_error"),
     "unavailable": ("server_error", "overloaded_error"),
     "timeout": ("server_error", "timeout_error"),
@@ -36,3 +37,8 @@ def invalid(message: str) -> Fault:
 def unavailable(message: str, retry_after_seconds: float = 1.0) -> Fault:
     """It could be, a little later."""
     return Fault(503, "unavailable", message, retry_after_seconds)
+
+
+def stopped(what: str) -> Fault:
+    """A budget says so. 402, which the official clients do not try again: OpenAI's own 429 for a used-up quota they do."""
+    return Fault(402, "stopped", f"the monthly budget of {what} is used up, and it is to stop then")

@@ -14,11 +14,12 @@ import msgspec
 from services.gateway import answers
 from services.gateway.asked import Asked, Request
 from services.gateway.attempts import Attempts, NotAnswered, Sent
-from services.gateway.errors import Fault, unavailable
+from services.gateway.errors import Fault, stopped, unavailable
 from services.gateway.events import Event, Events, EventTooLong
 from services.gateway.health import HealthBoard
 from services.gateway.plans import Plan, plan
 from services.gateway.readings import StreamFailed, error_class
+from services.gateway.stops import Stops
 from steward.ai.attempts import Ending
 from steward.ai.catalog import Catalog
 from steward.ai.errors import UsageUnreadable
@@ -65,9 +66,12 @@ class Exchange:
         attempts: Attempts,
         health: HealthBoard,
         budget: RetryBudget,
+        *,
+        stops: Stops,
     ) -> None:
         self._kinds = {name: account.kind for name, account in settings.providers.items()}
         self._catalog, self._attempts, self._health, self._budget = catalog, attempts, health, budget
+        self._stops = stops
         self._chosen = random.Random()  # noqa: S311  which route is asked is no secret
 
     async def answer(self, request: Request) -> Whole | AsyncGenerator[bytes]:
@@ -108,7 +112,9 @@ class Exchange:
                 why = refused.message
         if not plans:
             raise Fault(400, "invalid", f"no route of this model can be asked that: {why}")
-        return plans
+        if not (open_ := [each for each in plans if not self._stops.has_account(each.route.account)]):
+            raise stopped("every provider that could answer")
+        return open_
 
     async def _sparing(self, plans: list[Plan]) -> tuple[list[Plan], list[Plan]]:
         """(whom to ask, who is spared until one of them fails): shut routes, but for one if it is time to see how it is."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from steward.ai.attempts import Outcome
+from steward.costs.spending import Scope
 
 #: The promise is an answer within two seconds, the provider included.
 _ANSWERS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
@@ -47,6 +50,14 @@ class Metrics:
             "steward_ai_route_score", "0 to 1, as this worker sees it", ("route",), registry=self.registry
         )
         self._is_shut = Gauge("steward_ai_route_shut", "1: only probes go there", ("route",), registry=self.registry)
+        self._stops = Gauge(
+            "steward_ai_budget_stops", "Tenants, projects and providers stopped", ("scope",), registry=self.registry
+        )
+        self._stops_read = Gauge(
+            "steward_ai_budget_stops_read",
+            "0: what budgets stop could not be read, and is as it was known before",
+            registry=self.registry,
+        )
 
     def begun(self) -> None:
         """A request."""
@@ -80,3 +91,13 @@ class Metrics:
         """How it does."""
         self._score.labels(name).set(score)
         self._is_shut.labels(name).set(is_shut)
+
+    def stops(self, count: Mapping[Scope, int]) -> None:
+        """As many budgets stop something, by what they are of."""
+        self._stops_read.set(1)
+        for scope in Scope:
+            self._stops.labels(scope).set(count.get(scope, 0))
+
+    def stops_unread(self) -> None:
+        """The database did not tell."""
+        self._stops_read.set(0)

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from replica import inventory
-from services.gateway import admission, health
+from services.gateway import admission, health, stops
 from steward.clients.ratelimit import load_functions, open_limiter
 from steward.clients.redis import open_redis
 from steward.migrations.apply import migrate
@@ -42,6 +42,7 @@ def worker(replica, twins, tmp_path_factory) -> Generator[Running]:
         load_functions(settings)
         patch.setattr(admission, "POLICY", POLICY)
         patch.setattr(health, "SHARE_SECONDS", 0.02)
+        patch.setattr(stops, "READ_SECONDS", 0.02)
         _opened(settings)
         with Running(settings, twins, tmp_path_factory.mktemp("gateway")) as running:
             yield running

@@ -20,7 +20,7 @@ from services.gateway.callers import digest
 from steward.clients.postgres import connect
 from steward.settings import Gateway as Described
 from steward.settings import Provider, Settings
-from tests.integration.providers.ground import Twins
+from tests.integration.providers.ground import PROJECT, WORKSPACE, Twins
 
 KEY, MANY, FEW = "sgw-of-crm", "sgw-of-many", "sgw-of-few"
 CALLERS = {
@@ -79,8 +79,8 @@ class Running:
             settings.providers
             if catalog_of
             else {
-                "openai": _provider("openai", twins.openai_url.removesuffix("/v1"), twins.secret_file("o1")),
-                "anthropic": _provider("anthropic", twins.anthropic_url, twins.secret_file("a1")),
+                "openai": _provider("openai", twins.openai_url.removesuffix("/v1"), twins.secret_file("o1"), PROJECT),
+                "anthropic": _provider("anthropic", twins.anthropic_url, twins.secret_file("a1"), WORKSPACE),
             }
         )
         described = Described(catalog=catalog, callers=callers)
@@ -144,5 +144,5 @@ class Running:
             time.sleep(0.02)
 
 
-def _provider(kind: Any, url: str, file: str) -> Provider:
-    return Provider(kind=kind, url=url, key=f"file:{file}")
+def _provider(kind: Any, url: str, file: str, project: str) -> Provider:
+    return Provider(kind=kind, url=url, key=f"file:{file}", project=project)

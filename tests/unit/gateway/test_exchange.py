@@ -26,7 +26,7 @@ class Board:
 
 def test_of_two_shut_routes_each_gets_its_turn_to_be_looked_at():
     plans = [SimpleNamespace(route=SimpleNamespace(name=name)) for name in ("well", "first", "second")]
-    exchange = Exchange(Settings.model_construct(providers={}), None, None, Board(), None)
+    exchange = Exchange(Settings.model_construct(providers={}), None, None, Board(), None, stops=None)
 
     def order():
         asked, spared = asyncio.run(exchange._sparing(plans))
