@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 RIVALS := .venv-rivals
 N ?=
 
-.PHONY: help setup demo demo-keys up deploy down status test test-unit lint format clean lock bench-snapshot drill-snapshot drill-clean-runs bench-operations drill-operations drill-keys drill-gateway drill-provider-keys bench-keys bench-gateway bench-fieldcrypt fuzz-fieldcrypt
+.PHONY: help setup demo demo-keys up deploy down status test test-unit lint format clean lock bench-snapshot drill-snapshot drill-clean-runs bench-operations drill-operations drill-keys drill-gateway drill-provider-keys bench-keys bench-gateway bench-fieldcrypt bench-costs fuzz-fieldcrypt
 
 help:  ## what there is to do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -116,6 +116,9 @@ bench-gateway: setup $(RIVALS)/.made  ## what the gateway adds to an answer, and
 
 bench-fieldcrypt: setup $(RIVALS)/.made  ## what encrypting a field costs beside other libraries, and a cold tenant; last line JSON
 	@$(BIN)/python -m bench.fieldcrypt
+
+bench-costs: setup  ## how much of a bill's difference gets its true cause, of 10 million attempts; last line JSON
+	@$(BIN)/python -m bench.costs
 
 # Other libraries for benches: never in .venv, never among the product's dependencies.
 $(RIVALS)/.made: bench/rivals/requirements.lock

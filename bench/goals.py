@@ -24,6 +24,11 @@ def conclude(
     except StewardError as error:
         print(error, file=sys.stderr)
         return 1
+    return tell(figures, goals, least)
+
+
+def tell(figures: Mapping[str, Any], goals: Mapping[str, float], least: Mapping[str, float] | None = None) -> int:
+    """Print the *figures* as the last line; exit code 1 where one is above its goal or below its *least*."""
     missed = [name for name, goal in goals.items() if name in figures and figures[name] > goal]
     least = least or {}
     missed += [name for name, goal in least.items() if name in figures and figures[name] < goal]

@@ -1,5 +1,7 @@
 """The dollars of each planted cause, by account, day and project: at the twins' prices, row by row of the truth."""
 
+# ruff: noqa: S608  Queries are made of names and figures of the bench itself.
+
 from __future__ import annotations
 
 from decimal import Decimal
@@ -12,13 +14,16 @@ from bench.costs.planted_prices import (
     DISCOUNT_DAYS,
     DISCOUNTED,
     EARLIER,
+    LATER,
     MULTIPLIER,
     REGIONAL,
     REGIONAL_DAYS,
     PlantedPrices,
 )
+from bench.costs.planting import STRAY
 from replica.providers.billing.usage import DAY
 
+SEARCH = "0.01"
 Key = tuple[str, str, int, str]
 """Cause, account, days since 1970, project."""
 
@@ -36,7 +41,8 @@ def _lay_rates(database: duckdb.DuckDBPyConnection, prices: PlantedPrices) -> No
     database.execute(
         f"CREATE OR REPLACE TABLE rates (provider VARCHAR, model VARCHAR, tier VARCHAR, day BIGINT, long_context BOOLEAN, {columns})"
     )
-    days = [day for (day,) in database.execute(f"SELECT DISTINCT hour // {DAY} FROM billed").fetchall()]
+    told = {day for (day,) in database.execute(f"SELECT DISTINCT minute // {DAY} FROM sums").fetchall()}
+    days = sorted(told | {day + LATER for day in told})
     rows = [
         (*name, day, long, *(rates.get(each, Decimal(0)) for each in names))
         for name in [(p, m, t) for p, m, t in prices.known()]
@@ -68,7 +74,7 @@ def _rates(alias: str, model: str, tier: str, long_context: str) -> str:
 
 
 _ROWS = f"""
-    FROM struck s JOIN entered e USING (seq)
+    FROM few s JOIN entered_few e USING (seq)
     {_rates("own", "s.model_served", "s.tier_served", "s.long_context")}
 """
 _DAY = f"epoch(date_trunc('day', s.arrived_at))::BIGINT // {DAY}"
@@ -79,13 +85,15 @@ _GUESSED = """(
 
 _DOLLARS = f"""
 SELECT cause, account, day, project, sum(amount)::DECIMAL(38,12) FROM (
-    SELECT s.cause, s.account, {_DAY} AS day, s.project, {_worth("s", "own")} AS amount
-      FROM struck s {_rates("own", "s.model_served", "s.tier_served", "s.long_context")} WHERE s.cause IN ('past_gateway', 'stated_twice')
+    SELECT CASE WHEN b.key_id = '{STRAY}' THEN 'past_gateway' ELSE 'stated_twice' END AS cause, b.account, b.minute // {DAY} AS day,
+        b.project, ({_worth("b", "r")} + b.web_searches * {SEARCH}) * (b.times - (b.key_id <> '{STRAY}')::INTEGER) AS amount
+      FROM billed b JOIN rates r ON r.provider = b.provider AND r.model = b.model AND r.tier = b.tier
+       AND r.long_context = b.long_context AND r.day = b.minute // {DAY} WHERE b.times > 1 OR b.key_id = '{STRAY}'
     UNION ALL SELECT 'cache_split', s.account, {_DAY}, s.project, s.cache_read * (own.cached - own.input) {_ROWS} WHERE s.cause = 'cache_split'
     UNION ALL SELECT 'cache_write_life', s.account, {_DAY}, s.project, s.cache_write_1h * (own.cache_write_1h - own.cache_write_5m)
       {_ROWS} WHERE s.cause = 'cache_write_life'
-    UNION ALL SELECT 'boundary_shift', s.account, {_DAY}, s.project, {_worth("s", "own")} {_ROWS} WHERE s.cause = 'boundary_shift'
-    UNION ALL SELECT 'boundary_shift', s.account, epoch(date_trunc('day', e.sent_at))::BIGINT // {DAY}, s.project, -{_worth("s", "own")} {_ROWS} WHERE s.cause = 'boundary_shift'
+    UNION ALL SELECT 'boundary_shift', s.account, {_DAY}, s.project, {_worth("s", "own")} + s.web_searches * {SEARCH} {_ROWS} WHERE s.cause = 'boundary_shift'
+    UNION ALL SELECT 'boundary_shift', s.account, epoch(date_trunc('day', e.sent_at))::BIGINT // {DAY}, s.project, -{_worth("s", "own")} - s.web_searches * {SEARCH} {_ROWS} WHERE s.cause = 'boundary_shift'
     UNION ALL SELECT s.cause, s.account, {_DAY}, s.project, {_worth("s", "own")} - {_worth("s", "other")}
       {_ROWS} {_rates("other", "s.model_served", "'priority'", "s.long_context")} WHERE s.cause = 'served_tier'
     UNION ALL SELECT s.cause, s.account, {_DAY}, s.project, {_worth("s", "other")} - {_worth("s", "own")}
@@ -95,31 +103,31 @@ SELECT cause, account, day, project, sum(amount)::DECIMAL(38,12) FROM (
     UNION ALL SELECT s.cause, s.account, {_DAY}, s.project, -{_worth("s", "own")} {_ROWS} WHERE s.cause = 'commitment'
     UNION ALL SELECT 'unknown_attempts', s.account, {_DAY}, s.project, {_worth("s", "own")} {_ROWS} WHERE s.outcome = 'dropped' AND s.billed
     UNION ALL SELECT 'estimated_streams', s.account, {_DAY}, s.project, {_GUESSED} {_ROWS} WHERE e.is_estimate
-    UNION ALL SELECT 'web_search', s.account, {_DAY}, s.project, s.web_searches * 0.01 {_ROWS}
+    UNION ALL SELECT 'web_search', s.account, {_DAY}, s.project, s.web_searches * {SEARCH} {_ROWS}
       WHERE s.billed AND s.web_searches > coalesce(e.web_searches, 0)
 ) GROUP BY ALL
 """
 
 
-def rate_dollars(database: duckdb.DuckDBPyConnection, prices: PlantedPrices, begin: int) -> dict[Key, Decimal]:
+def rate_dollars(database: duckdb.DuckDBPyConnection, begin: int) -> dict[Key, Decimal]:
     """What prices that no list has make of what was billed. After `planted_dollars`, which lays the rates."""
     first = begin // DAY
     asked = (
-        ("price_change", CHANGED[0], EARLIER, "b.cache_read * b.times * (r.cached - later.cached) * -1"),
-        ("regional_rate", REGIONAL, REGIONAL_DAYS, f"{_worth('b', 'r')} * b.times * {MULTIPLIER - 1}"),
-        ("discount", None, DISCOUNT_DAYS, f"{_worth('b', 'r')} * b.times * -{DISCOUNT}"),
+        ("price_change", CHANGED[0], EARLIER, "b.cache_read * (r.cached - later.cached) * -1"),
+        ("regional_rate", REGIONAL, REGIONAL_DAYS, f"{_worth('b', 'r')} * {MULTIPLIER - 1}"),
+        ("discount", None, DISCOUNT_DAYS, f"{_worth('b', 'r')} * -{DISCOUNT}"),
     )
     found: dict[Key, Decimal] = {}
     for cause, model, days, amount in asked:
         where = f"b.model = '{model}'" if model else f"b.provider = '{DISCOUNTED}'"
         rows = database.execute(
-            f"SELECT account, b.hour // {DAY}, project, sum({amount})::DECIMAL(38,12) FROM billed b "
-            f"JOIN rates r ON r.provider = b.provider AND r.model = b.model AND r.tier = b.tier AND r.day = b.hour // {DAY} "
+            f"SELECT account, b.minute // {DAY}, project, sum({amount})::DECIMAL(38,12) FROM sums b "
+            f"JOIN rates r ON r.provider = b.provider AND r.model = b.model AND r.tier = b.tier AND r.day = b.minute // {DAY} "
             "AND r.long_context = b.long_context "
-            f"LEFT JOIN rates later ON later.provider = b.provider AND later.model = b.model AND later.tier = b.tier "
-            f"AND later.day = r.day + 7 AND later.long_context = b.long_context "
+            "LEFT JOIN rates later ON later.provider = b.provider AND later.model = b.model AND later.tier = b.tier "
+            f"AND later.day = r.day + {LATER} AND later.long_context = b.long_context "
             f"WHERE {where} AND NOT (b.provider = 'anthropic' AND b.tier = 'priority') "
-            f"AND b.hour // {DAY} BETWEEN {first + days.start} AND {first + days.stop - 1} GROUP BY ALL"
+            f"AND b.minute // {DAY} BETWEEN {first + days.start} AND {first + days.stop - 1} GROUP BY ALL"
         ).fetchall()
         found |= {(cause, account, int(day), project): value for account, day, project, value in rows if value}
     return found

@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import datetime as dt
-import multiprocessing
 import os
-import shutil
 import time
 from collections import defaultdict
-from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
-import duckdb
-
-from bench.costs.dollars import Key, planted_dollars, rate_dollars
-from bench.costs.pages import OTHER_CENTS, OTHER_DAYS, Bills, accounts, days
-from bench.costs.planted_prices import PlantedPrices
-from bench.costs.planting import plant
+from bench.costs.dollars import Key
+from bench.costs.laying import workers
+from bench.costs.pages import accounts, days
 from replica.providers.billing.usage import DAY
 from steward.clients.costs_ledger import SealedDay
 from steward.costs import anthropic_reports, openai_reports
 from steward.costs.attribution import Day, explain
 from steward.costs.buckets import Json, read_page
+from steward.costs.causes import Cause
 from steward.costs.cells import HOUR, MINUTE
 from steward.costs.prices import PriceBook, load_prices
 from steward.costs.values import Bill, Terms
@@ -33,17 +28,22 @@ from steward.costs.values import Bill, Terms
 PRICES = Path(__file__).parents[2] / "deployments" / "costs" / "prices.toml"
 
 
-@dataclass
+#: What every month has, with nothing planted: the ledger itself is not sure of these.
+_USUAL = {Cause.UNKNOWN_ATTEMPTS, Cause.ESTIMATED_STREAMS}
+
+
+@dataclass(frozen=True)
 class Measured:
     """What a month came to."""
 
-    seconds: float = 0.0
-    days: list[Day] = field(default_factory=list)
-    planted: dict[Key, Decimal] = field(default_factory=dict)
-    peak: int = 0
-    """Bytes, of the process that took most."""
+    seconds: float
+    days: Sequence[Day]
+    planted: Mapping[Key, Decimal]
+    peak: int
+    """Bytes, of all processes together, each at its own highest."""
 
-    def found(self) -> dict[Key, Decimal]:
+    @cached_property
+    def found(self) -> Mapping[Key, Decimal]:
         """Dollars by cause, account, day and project."""
         sums = defaultdict[Key, Decimal](Decimal)
         for each in self.days:
@@ -52,77 +52,68 @@ class Measured:
                 sums[share.cause, each.account, day, share.project] += share.amount
         return dict(sums)
 
+    @property
+    def billed(self) -> Decimal:
+        """Dollars."""
+        return sum((day.billed for day in self.days), Decimal(0))
 
-def right_percent(planted: Mapping[Key, Decimal], found: Mapping[Key, Decimal]) -> Decimal:
-    """Of the planted dollars, those that were found under the same cause, account, day and project."""
-    right = sum(
-        (
-            min(abs(amount), abs(found.get(key, Decimal(0))))
-            for key, amount in planted.items()
-            if amount * found.get(key, Decimal(0)) > 0
-        ),
-        Decimal(0),
-    )
-    return 100 * right / sum((abs(amount) for amount in planted.values()), Decimal("1E-30"))
+    @property
+    def ledger(self) -> Decimal:
+        """Dollars."""
+        return sum((day.ledger for day in self.days), Decimal(0))
 
+    @property
+    def unexplained(self) -> Decimal:
+        """Dollars of all account-days: what one has too many does not pay for what another lacks."""
+        return sum((abs(day.unexplained) for day in self.days), Decimal(0))
 
-def lay(
-    truth: Path, month: str, seed: int, *, clean: bool
-) -> dict[Key, Decimal]:
-    """The month's bills and ledger, with everything planted: `truth`/ledger and `truth`/pages. What was planted."""
-    database, begin = duckdb.connect(), days(month)[0]
-    database.execute("SET timezone = 'UTC'")
-    database.execute("SET memory_limit = '2GB'")
-    plant(database, truth, seed, clean=clean)
-    prices = PlantedPrices(begin, clean=clean)
-    planted = planted_dollars(database, prices)
-    if not clean:
-        planted |= rate_dollars(database, prices, begin)
-        planted |= {
-            ("other_item", "anthropic-main", begin // DAY + day, "wrkspc_1"): Decimal(OTHER_CENTS) / 100
-            for day in OTHER_DAYS
-        }
-    _lay_ledger(database, truth / "ledger")
-    _lay_pages(Bills(database, prices, begin, clean=clean), truth / "pages", days(month))
-    return planted
+    @property
+    def bound(self) -> Decimal:
+        """Dollars."""
+        return sum((day.bound for day in self.days), Decimal(0))
 
+    @property
+    def right_percent(self) -> Decimal:
+        """Of the planted dollars, those that were found under the same cause, account, day and project."""
+        sums = self.by_cause().values()
+        return 100 * sum(right for _, right, _ in sums) / sum((there for there, _, _ in sums), Decimal("1E-30"))
 
-def _lay_ledger(database: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    """By the hour, as it is sealed."""
-    shutil.rmtree(folder, ignore_errors=True)
-    database.execute(
-        "COPY (SELECT * EXCLUDE (cause, seq), epoch(date_trunc('hour', reserved_at))::BIGINT AS sealed FROM entered) "
-        f"TO '{folder}' (FORMAT parquet, COMPRESSION zstd, PARTITION_BY (sealed))"
-    )
+    def by_cause(self) -> Mapping[str, tuple[Decimal, Decimal, Decimal]]:
+        """Dollars that were planted, that were found where they were, and that were found beside it."""
+        sums = defaultdict[str, list[Decimal]](lambda: [Decimal(0)] * 3)
+        for key in self.planted.keys() | self.found.keys():
+            there, found = self.planted.get(key, Decimal(0)), self.found.get(key, Decimal(0))
+            right = min(abs(there), abs(found)) if there * found > 0 else Decimal(0)
+            added = (abs(there), right, abs(found) - right)
+            sums[key[0]] = [a + b for a, b in zip(sums[key[0]], added, strict=True)]
+        return {cause: (there, right, beside) for cause, (there, right, beside) in sums.items()}
 
 
-def _lay_pages(bills: Bills, folder: Path, begins: list[int]) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    for account in accounts():
-        for day in begins:
-            for number, (report, body) in enumerate(bills.pages(account, day)):
-                file = folder / account.name / str(day) / f"{number}-{report.replace('/', '-')}.json"
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_bytes(body)
+def false_days(month: Measured) -> int:
+    """Account-days to which a cause is put that no month has by itself."""
+    return sum(1 for day in month.days if any(share.cause not in _USUAL for share in day.shares))
 
 
-def measure(truth: Path, month: str, planted: dict[Key, Decimal]) -> Measured:
+def measure(place: Path, month: str, planted: Mapping[Key, Decimal]) -> Measured:
     """Every day of every account, by as many processes as there are cores."""
     began = time.perf_counter()
-    asked = [(truth, account.name, account.provider, day) for day in days(month) for account in accounts()]
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("spawn")) as pool:
+    asked = [(place, account.name, account.provider, day) for day in days(month) for account in accounts()]
+    with workers() as pool:
         found = list(pool.map(reconcile, *zip(*asked, strict=True)))
-    return Measured(time.perf_counter() - began, [day for day, _ in found], planted, max(peak for _, peak in found))
+    seconds, peaks = time.perf_counter() - began, dict[int, int]()
+    for _, process, peak in found:
+        peaks[process] = max(peak, peaks.get(process, 0))
+    return Measured(seconds, [day for day, _, _ in found], planted, sum(peaks.values()))
 
 
-def reconcile(truth: Path, account: str, provider: str, day: int) -> tuple[Day, int]:
-    """From raw pages and sealed hours to causes; and the most memory that this process has had so far, in bytes."""
+def reconcile(place: Path, account: str, provider: str, day: int) -> tuple[Day, int, int]:
+    """From raw pages and sealed hours to causes; by which process, and the most memory that it has had so far, in bytes."""
     book = _book()
-    bill = _bill(truth / "pages" / account / str(day), account, provider, day)
+    bill = _bill(place / "pages" / account / str(day), account, provider, day)
     files = [
         file
         for hour in range(day - HOUR, day + DAY + HOUR, HOUR)
-        for file in sorted((truth / "ledger" / f"sealed={hour}").glob("*.parquet"))
+        for file in sorted((place / "ledger" / f"sealed={hour}").glob("*.parquet"))
     ]
     models = {each.cell.model for each in bill.usage}
     long = {model: above for model in models if (above := book.long_context_above(provider, model))}
@@ -130,13 +121,15 @@ def reconcile(truth: Path, account: str, provider: str, day: int) -> tuple[Day, 
         f"v-key_{provider}_{n}": (f"key_{provider}_{n}", f"{'proj' if provider == 'openai' else 'wrkspc'}_{n}")
         for n in (1, 2, 3)
     }
-    ledger = SealedDay(files, account, bill.day, keys, long, default_tier="default" if provider == "openai" else "standard")
+    ledger = SealedDay(
+        files, account, bill.day, keys, long, default_tier="default" if provider == "openai" else "standard"
+    )
     terms = Terms(
         gateway_keys=frozenset(key for key, _ in keys.values()),
         committed_tiers=frozenset({"priority"}) if provider == "anthropic" else frozenset(),
     )
     try:
-        return explain(bill, ledger, book, terms, final=True), _peak()
+        return explain(bill, ledger, book, terms, final=True), os.getpid(), _peak()
     finally:
         ledger.close()
 

@@ -6,22 +6,14 @@ import datetime as dt
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import duckdb
-
 from bench.costs.planted_prices import PlantedPrices
 from replica.providers.anthropic import reports as anthropic_reports
-from replica.providers.billing.usage import DAY, Held, Usage
+from replica.providers.billing.usage import DAY, Source
 from replica.providers.configuration import Account
 from replica.providers.exchange import dumps
 from replica.providers.month import ACCOUNTS
 from replica.providers.openai import reports as openai_reports
 
-_SUMS = """
-SELECT minute, provider, account, project, key_id, endpoint, model, tier, long_context, sum(times)::BIGINT,
-    sum(input_uncached * times)::BIGINT, sum(cache_read * times)::BIGINT, sum(cache_write_5m * times)::BIGINT,
-    sum(cache_write_1h * times)::BIGINT, sum(cache_write_30m * times)::BIGINT, sum(output * times)::BIGINT, sum(web_searches * times)::BIGINT
-FROM billed GROUP BY ALL ORDER BY ALL
-"""
 Json = dict[str, Any]
 Query = dict[str, list[str]]
 HOUR = 3600
@@ -34,9 +26,8 @@ OTHER_DAYS, OTHER_CENTS = (2, 11, 22), "123.456789"
 class Bills:
     """Of a month, by account and day."""
 
-    def __init__(self, database: duckdb.DuckDBPyConnection, prices: PlantedPrices, begin: int, *, clean: bool) -> None:
-        self._prices, self._begin, self._clean = prices, begin, clean
-        self._held = Held((Usage(*row) for row in database.execute(_SUMS).fetchall()), as_of=float("inf"))
+    def __init__(self, usage: Source, prices: PlantedPrices, begin: int, *, clean: bool) -> None:
+        self._prices, self._begin, self._clean, self._held = prices, begin, clean, usage
 
     def pages(self, account: Account, day: int) -> Iterator[tuple[str, bytes]]:
         """(report, raw page) of the day that begins at the Unix time *day*, in order."""
@@ -59,7 +50,9 @@ class Bills:
         yield "costs", openai_reports.costs(self._prices, self._held, account, costs, day + LATER)
         for report in ("completions", "embeddings"):
             ask = getattr(openai_reports, report)
-            yield from _paged(f"usage/{report}", lambda query, ask=ask: ask(self._held, account, query, day + LATER), minutes)
+            yield from _paged(
+                f"usage/{report}", lambda query, ask=ask: ask(self._held, account, query, day + LATER), minutes
+            )
 
     def _anthropic(self, account: Account, day: int) -> Iterator[tuple[str, Json]]:
         moment = anthropic_reports.moment
@@ -80,7 +73,9 @@ class Bills:
             page["data"][0]["results"].append(_other())
         yield "cost_report", page
         yield from _paged(
-            "usage_report", lambda query: anthropic_reports.usage_report(self._held, account, query, day + LATER), minutes
+            "usage_report",
+            lambda query: anthropic_reports.usage_report(self._held, account, query, day + LATER),
+            minutes,
         )
 
 

@@ -8,6 +8,8 @@ from decimal import Decimal
 from replica.providers.billing.prices import Prices
 from replica.providers.billing.usage import DAY
 
+#: So many days later a new price is in force for sure.
+LATER = 7
 #: Model and class whose price changed, and from which day of the month to which it is billed so before the list says it.
 CHANGED, EARLIER = ("claude-sonnet-5-5", "cached"), range(4, 6)
 REGIONAL, REGIONAL_DAYS, MULTIPLIER = "claude-opus-5-5", range(9, 14), Decimal("1.1")
@@ -37,7 +39,9 @@ class PlantedPrices(Prices):
         day = (start - self._begin) // DAY
         if model == CHANGED[0] and day in EARLIER:
             rates = rates | {
-                CHANGED[1]: self.listed(provider, model, tier, start + 7 * DAY, long_context=long_context)[CHANGED[1]]
+                CHANGED[1]: self.listed(provider, model, tier, start + LATER * DAY, long_context=long_context)[
+                    CHANGED[1]
+                ]
             }
         multiplier = Decimal(1)
         if model == REGIONAL and day in REGIONAL_DAYS:

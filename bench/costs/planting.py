@@ -1,15 +1,18 @@
 """Causes planted into a generated month: what the ledger entered, what the provider billed, and the dollars of each cause.
 
 The truth is the generated month (`replica.providers month`). A row of it is struck by one cause of quantity at the most, so
-that its dollars are beyond dispute; cells, lines and days are struck by many, and by those of the rates over them.
+that its dollars are beyond dispute; cells, lines and days are struck by many, and by those of the rates over them. An hour that
+is stated twice has each of its rows once more, as the provider billed it, whatever else struck the row.
 Nothing here is shared with what is measured: the prices are the twins' own.
 """
 
+# ruff: noqa: S608  Queries are made of names and figures of the bench itself.
+
 from __future__ import annotations
 
-from pathlib import Path
-
 import duckdb
+
+from bench.costs.incidents import SKEW_SECONDS, SKEWED, STATED_TWICE, STRIKING, any_of
 
 #: Of the attempts that were answered: what happens to how many of them.
 SHARES = {
@@ -31,60 +34,105 @@ STRAY = "key_stray"
 UNSEEN = 20
 
 
-def plant(database: duckdb.DuckDBPyConnection, truth: Path, seed: int, *, clean: bool) -> None:
-    """Views `billed` and `entered` over the month in *truth*; *clean*: nothing is planted but what the month itself has."""
+def plant(database: duckdb.DuckDBPyConnection, seed: int, begin: int, *, clean: bool) -> None:
+    """Out of the table `truth`: tables `struck` and `few`, views `billed`, `entered` and `entered_few`; and `sums`, by
+    the minute, of what was billed.
+
+    `few` are the rows of which the two sides may differ. *begin*: the month's, as Unix time; *clean*: nothing is planted but
+    what the month itself has.
+    """
     database.execute(
         f"CREATE OR REPLACE MACRO chance(i, salt) AS (hash(i, salt, {seed}) >> 11)::DOUBLE / 9007199254740992.0"
     )
-    database.read_parquet(str(truth / "attempts" / "*.parquet")).create_view("truth", replace=True)
-    database.execute(_STRUCK.format(cause="''" if clean else _cause()))
+    database.execute(_STRUCK.format(cause="''" if clean else _cause(begin), **_in_time(begin, clean=clean)))
+    database.execute(_FEW)
     database.execute(_BILLED)
-    database.execute(_ENTERED)
+    database.execute(_SUMS)
+    database.execute(_entered("entered", "struck"))
+    database.execute(_entered("entered_few", "few"))
 
 
-def _cause() -> str:
-    fits = {
-        "past_gateway": "outcome = 'completed'",
-        "cache_split": "cache_read > 0",
-        "cache_write_life": "cache_write_1h > 0",
-        "boundary_shift": f"epoch(arrived_at) % 3600 < {SHIFT_SECONDS}",
-        "served_tier": "provider = 'openai' AND tier_served = 'default' AND endpoint = 'chat.completions' AND model_served LIKE 'gpt-6%'",
-        "billed_model": "model_served = 'gpt-6.1-sol'",
-        "stated_twice": "true",
-        "web_search": "web_searches > 0",
-        "long_context": "NOT long_context AND model_served IN ('gpt-6.1-sol', 'claude-haiku-5-5') AND prompt > 8000",
-        "commitment": "provider = 'anthropic' AND model_served = 'claude-sonnet-5-5' AND web_searches = 0",
-    }
-    branches = "".join(
-        f"WHEN chance(seq, {salt}) < {share} AND {fits[name]} THEN '{name}' "
+def _in_time(begin: int, *, clean: bool) -> dict[str, str]:
+    if clean:
+        return {"twice": "false", "skewed": "false"}
+    return {"twice": any_of(STATED_TWICE, begin), "skewed": any_of(SKEWED, begin)}
+
+
+#: What a cause may strike.
+_FITS = {
+    "past_gateway": "outcome = 'completed'",
+    "cache_split": "cache_read > 0",
+    "cache_write_life": "cache_write_1h > 0",
+    "boundary_shift": f"epoch(arrived_at) % 3600 < {SHIFT_SECONDS} AND NOT is_skewed",
+    "served_tier": "provider = 'openai' AND tier_served = 'default' AND endpoint = 'chat.completions' AND model_served LIKE 'gpt-6%'",
+    "billed_model": "model_served = 'gpt-6.1-sol'",
+    "stated_twice": "true",
+    "web_search": "web_searches > 0",
+    "long_context": "NOT long_context AND model_served IN ('gpt-6.1-sol', 'claude-haiku-5-5') AND prompt > 8000",
+    "commitment": "provider = 'anthropic' AND model_served = 'claude-sonnet-5-5' AND web_searches = 0",
+}
+
+
+def _cause(begin: int) -> str:
+    sprinkled = "".join(
+        f"WHEN chance(seq, {salt}) < {share} AND {_FITS[name]} THEN '{name}' "
         for salt, (name, share) in enumerate(SHARES.items(), 100)
     )
-    return f"CASE WHEN NOT billed OR outcome <> 'completed' THEN '' {branches}ELSE '' END"
+    struck = "".join(f"WHEN {each.told(begin)} AND {_FITS[each.cause]} THEN '{each.cause}' " for each in STRIKING)
+    # The late clock's minute at midnight has no other cause, for its rows change their day.
+    return (
+        "CASE WHEN NOT billed OR outcome <> 'completed' THEN '' "
+        f"WHEN is_skewed AND at_midnight THEN 'boundary_shift' {sprinkled}{struck}ELSE '' END"
+    )
 
 
 _STRUCK = """
-CREATE OR REPLACE VIEW struck AS
+CREATE OR REPLACE TABLE struck AS
 SELECT *, {cause} AS cause FROM (
-    SELECT *, input_uncached + cache_read + cache_write_5m + cache_write_1h + cache_write_30m AS prompt FROM truth
+    SELECT *, input_uncached + cache_read + cache_write_5m + cache_write_1h + cache_write_30m AS prompt,
+        {twice} AS is_twice, {skewed} AS is_skewed, epoch(arrived_at) % 86400 < 60 AS at_midnight
+    FROM truth
 )
+"""
+_FEW = """
+CREATE OR REPLACE TABLE few AS SELECT * FROM struck
+WHERE cause <> '' OR (billed AND outcome <> 'completed')
 """
 
 # What the provider has. The truth's own row, but for causes that lie with the provider.
 _BILLED = f"""
 CREATE OR REPLACE VIEW billed AS
-SELECT epoch(date_trunc('hour', arrived_at))::BIGINT AS hour, epoch(date_trunc('minute', arrived_at))::BIGINT AS minute, seq, cause, provider, account, project,
+SELECT epoch(date_trunc('minute', arrived_at))::BIGINT AS minute, provider, account, project,
     CASE WHEN cause = 'past_gateway' THEN '{STRAY}' ELSE key_id END AS key_id, endpoint,
     CASE WHEN cause = 'billed_model' THEN 'gpt-6-sol' ELSE model_served END AS model,
     CASE cause WHEN 'commitment' THEN 'priority' ELSE tier_served END AS tier,
     long_context OR cause = 'long_context' AS long_context,
     input_uncached, cache_read, cache_write_5m, cache_write_1h, cache_write_30m, output, web_searches,
-    CASE WHEN cause = 'stated_twice' THEN 2 ELSE 1 END AS times
+    1 + (cause = 'stated_twice')::INTEGER + is_twice::INTEGER AS times
 FROM struck WHERE billed
 """
+_CLASSES = (
+    "input_uncached",
+    "cache_read",
+    "cache_write_5m",
+    "cache_write_1h",
+    "cache_write_30m",
+    "output",
+    "web_searches",
+)
+_NAMES = "minute, provider, account, project, key_id, endpoint, model, tier, long_context"
+# In the order of `Usage`.
+_SUMS = f"""
+CREATE OR REPLACE TABLE sums AS
+SELECT {_NAMES}, sum(times)::BIGINT AS requests, {", ".join(f"sum({each} * times)::BIGINT AS {each}" for each in _CLASSES)}
+FROM billed GROUP BY {_NAMES} ORDER BY account, minute
+"""
 
-# What the gateway entered, as the ledger's sealed hours have it.
-_ENTERED = f"""
-CREATE OR REPLACE VIEW entered AS
+
+def _entered(name: str, source: str) -> str:
+    """What the gateway entered, as the ledger's sealed hours have it."""
+    return f"""
+CREATE OR REPLACE VIEW {name} AS
 SELECT seq, cause, client_request_id AS id, client_request_id AS request, 1::SMALLINT AS ordinal,
     '00000000-0000-0000-0000-000000000001'::UUID AS worker, 'tenant-' || (1 + hash(seq) % 50) AS tenant, 'app' AS project,
     'caller-1' AS key_id, provider, account, 'v-' || key_id AS credential_version, 'default' AS alias, model_asked,
@@ -120,7 +168,8 @@ FROM (
     SELECT *, (prompt * 1.2)::BIGINT + 50 AS reserved, CASE WHEN outcome = 'dropped' THEN 'unknown' ELSE 'settled' END AS state,
         is_guess AND provider = 'openai' AS is_blind,
         CASE WHEN is_guess THEN greatest(0, output - floor(chance(seq, 91) * {UNSEEN})::BIGINT) ELSE output END AS seen,
-        CASE WHEN cause = 'boundary_shift' THEN arrived_at - INTERVAL {SHIFT_SECONDS} SECOND ELSE arrived_at END AS entered_at
-    FROM (SELECT *, billed AND outcome IN ('abandoned', 'truncated') AS is_guess FROM struck)
+        CASE WHEN is_skewed AND at_midnight = (cause = 'boundary_shift') THEN arrived_at - INTERVAL {SKEW_SECONDS} SECOND
+            WHEN cause = 'boundary_shift' THEN arrived_at - INTERVAL {SHIFT_SECONDS} SECOND ELSE arrived_at END AS entered_at
+    FROM (SELECT *, billed AND outcome IN ('abandoned', 'truncated') AS is_guess FROM {source})
 ) WHERE cause <> 'past_gateway'
 """
