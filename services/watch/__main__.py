@@ -40,6 +40,7 @@ def _watch(chosen: argparse.Namespace) -> None:
         )
     # Only here: whoever asks for help needs neither a driver nor Prefect.
     from services.watch.bookkeeping import Bookkeeping  # noqa: PLC0415  the reason stands above
+    from services.watch.costs import Costs  # noqa: PLC0415  the reason stands above
     from services.watch.exporter import serve  # noqa: PLC0415  the reason stands above
     from services.watch.providers import Providers  # noqa: PLC0415  the reason stands above
     from services.watch.reaper import Reaper  # noqa: PLC0415  the reason stands above
@@ -55,7 +56,8 @@ def _watch(chosen: argparse.Namespace) -> None:
         signal.signal(number, lambda *_: situation.stopped.set())
     port = serve(situation, host, port)
     say("watching", pid=os.getpid(), listen=f"{host}:{port}", expected=len(situation.expectations))
-    for loop in (Bookkeeping(situation), Reaper(situation), Providers(situation), Sweeping(situation)):
+    loops = (Bookkeeping, Reaper, Providers, Sweeping, Costs)
+    for loop in (each(situation) for each in loops):
         threading.Thread(target=loop.run, name=type(loop).__name__, daemon=True).start()
     # No loop is waited for: whatever they are at, a watch that comes later finds in the ledger.
     switch = Switch(situation)

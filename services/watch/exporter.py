@@ -14,6 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
+from services.watch.cost_metrics import CostCollector
 from services.watch.provider_metrics import ProviderCollector
 from services.watch.situation import Situation
 from steward.errors import BadInput
@@ -122,7 +123,7 @@ class _Quiet(WSGIRequestHandler):
 def serve(situation: Situation, host: str, port: int) -> int:
     """Answer on *host*:*port* from a thread of its own; the port, where 0 asked for any. Raises BadInput."""
     registry = CollectorRegistry()
-    ours = (LedgerCollector(situation), ProviderCollector(situation))
+    ours = (LedgerCollector(situation), ProviderCollector(situation), CostCollector(situation))
     for collector in (ProcessCollector(registry=None), PlatformCollector(registry=None), *ours):
         registry.register(collector)
     metrics = make_wsgi_app(registry)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from steward.ai.probing import Probe
+from steward.clients.cost_standing import CostsStand
 from steward.operations.alarms import Watched
 from steward.operations.contact import Contact
 from steward.operations.expectations import Expectation
@@ -51,6 +52,8 @@ class Situation:
     """What the reaper, and whoever sweeps, has done since this process began. One writer for each act."""
     probes: dict[str, ProbeSeen] = field(default_factory=dict[str, ProbeSeen])
     """The newest of each account, known also while the database is away."""
+    costs: CostsStand | None = None
+    """None: not read yet, or the database is away."""
 
     def __post_init__(self) -> None:
         self.lease_seconds = self.ledger.settings.operations.lease_seconds

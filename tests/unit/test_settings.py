@@ -291,3 +291,12 @@ def test_where_a_node_is_reached_is_a_host_and_a_port(written, pair):
 def test_a_password_of_redis_in_the_vault_needs_one(written):
     told = _refusal(written(WHOLE + REDIS.replace("file:/run/secrets/limiter", "keyvault:limiter")))
     assert "redis.users.limiter.password names a secret of the vault" in told
+
+
+def test_costs_may_be_absent_and_are_asked_for_by_name(written):
+    with pytest.raises(BadInput, match="tell of no costs") as raised:
+        _ = load(written(WHOLE)).reconciled
+    assert "add [costs]" in raised.value.hint
+    assert load(written(WHOLE + "[costs]\n")).reconciled.budgets is None
+    costs = load(written(WHOLE + '[costs]\nterms = "/etc/steward/terms.toml"\n')).reconciled
+    assert str(costs.terms) == "/etc/steward/terms.toml"
