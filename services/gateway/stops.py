@@ -79,7 +79,14 @@ class Stops:
         self._accounts = frozenset(name for name, subjects in self._subjects.items() if subjects & stopped)
         self._metrics.stops(Counter(each.scope for each in found))
         for each in sorted(found - self._known):
-            _log.warning("budget %s stops %s %s", *each)
+            _log.warning("budget %s stops %s %s%s", *each, self._reach(each))
         for each in sorted(self._known - found):
             _log.warning("budget %s does not stop %s %s any more", *each)
         self._known = found
+
+    def _reach(self, each: StopInForce) -> str:
+        """A project stands in the settings, or nobody knows whose it is."""
+        if each.scope is Scope.TENANT:
+            return ""
+        accounts = [name for name, subjects in self._subjects.items() if (each.scope, each.subject) in subjects]
+        return f": {', '.join(accounts)}" if accounts else ", which is of no account in the settings"

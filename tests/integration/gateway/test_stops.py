@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import datetime as dt
 import secrets
@@ -14,6 +15,8 @@ import openai
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from services.gateway.metrics import Metrics
+from services.gateway.stops import Stops
 from steward.clients.cost_book import raise_alert
 from steward.clients.cost_stops import lift_stop, stops_in_force
 from steward.clients.postgres import connect
@@ -21,7 +24,7 @@ from steward.costs.__main__ import main
 from steward.costs.kept import BudgetAlert
 from steward.costs.spending import Scope
 from steward.errors import BadInput
-from tests.integration.fresh_database import superuser
+from tests.integration.fresh_database import changed, superuser
 from tests.integration.gateway.ground import FEW, MANY
 from tests.integration.providers.ground import PROJECT, WORKSPACE
 
@@ -133,9 +136,12 @@ def test_a_request_that_only_a_stopped_provider_can_be_asked_is_not_called_inval
     assert gateway.post("/v1/chat/completions", json=asked).status_code == 402
 
 
-def test_a_stop_of_both_projects_stops_every_model(gateway, stop):
+def test_a_stop_of_both_projects_stops_every_model_and_what_it_reaches_is_told(gateway, stop, caplog):
     stop("project", PROJECT)
     stop("project", WORKSPACE)
+    stop("project", "proj_of_others")
+    assert f"stops project {PROJECT}: openai" in caplog.text
+    assert "stops project proj_of_others, which is of no account in the settings" in caplog.text
     assert {status(gateway, model) for model in ("gpt", "claude", "chat")} == {402}
     assert untouched(gateway)
 
@@ -200,3 +206,12 @@ def test_without_the_database_what_was_known_stays_and_nobody_else_is_stopped(ga
         assert status(gateway) == 402
         assert status(gateway, **of_tenant("globex")) == 200
     assert status(gateway) == 402
+
+
+def test_a_worker_begins_without_knowing_what_is_stopped(worker):
+    async def known(settings):
+        async with Stops(settings, Metrics()) as stops:
+            return stops.has_tenant("acme"), stops.has_account("openai")
+
+    away = changed(worker.settings, "postgres", url="postgresql://steward@127.0.0.1:1/nowhere")
+    assert asyncio.run(known(away)) == (False, False)
