@@ -36,8 +36,8 @@ def register_keys(settings: Settings, account: str, *, fence: Callable[[Connecti
     with connect(settings) as db:
         if fence:
             fence(db)
-        enter_keys(db, found.keys)
-        return Register(keys=tuple(registered_keys(db, account)), untold=(*found.untold, *unread))
+        enter_keys(db, found.registered)
+        return Register(registered=tuple(registered_keys(db, account)), untold=(*found.untold, *unread))
 
 
 def _listed(settings: Settings, account: str) -> list[ProviderKey]:

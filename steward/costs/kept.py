@@ -133,19 +133,20 @@ class RegisteredKey(_Frozen):
 class Register(_Frozen):
     """The gateway's keys of an account, those that are gone at the provider too."""
 
-    keys: tuple[RegisteredKey, ...]
+    # Not `keys`: Prefect takes a result that has it for a mapping.
+    registered: tuple[RegisteredKey, ...]
     untold: tuple[str, ...] = ()
     """What could not be told of the vault's versions, each in a sentence."""
 
     @property
     def by_fingerprint(self) -> dict[str, tuple[str, str]]:
         """By credential version of the ledger: the provider's id of the key, and of its project."""
-        return {each.fingerprint: (each.key_id, each.project) for each in self.keys}
+        return {each.fingerprint: (each.key_id, each.project) for each in self.registered}
 
     @property
     def key_ids(self) -> frozenset[str]:
         """The provider's ids."""
-        return frozenset(each.key_id for each in self.keys)
+        return frozenset(each.key_id for each in self.registered)
 
 
 class CostStatement(_Frozen):

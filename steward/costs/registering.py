@@ -33,7 +33,7 @@ def match_keys(account: str, held: Sequence[HeldKey], listed: Sequence[ProviderK
         else:
             key_id, of = found
             keys.append(RegisteredKey(account=account, fingerprint=version_of(each.secret), key_id=key_id, project=of))
-    return Register(keys=tuple(keys), untold=tuple(untold))
+    return Register(registered=tuple(keys), untold=tuple(untold))
 
 
 def _found(held: HeldKey, listed: Sequence[ProviderKey], project: str) -> tuple[str, str] | str:

@@ -51,7 +51,7 @@ def with_vault_key(book, account, name):
 def test_a_key_is_found_by_what_the_provider_shows_of_it(book, twins, account, key, project) -> None:
     found = register_keys(book, account)
     entered = RegisteredKey(account=account, fingerprint=version_of(twins.secret(key)), key_id=key, project=project)
-    assert (found.keys, found.untold) == ((entered,), ())
+    assert (found.registered, found.untold) == ((entered,), ())
     assert found.by_fingerprint == {version_of(twins.secret(key)): (key, project)}
     assert register_keys(book, account) == found
 

@@ -106,7 +106,8 @@ def _rows(found: Sequence[Line]) -> list[dict[str, Any]]:
             "project": project,
             "model": model,
             "service_tier": tier,
-            "long_context": long_context,
+            # Out of SQLite it comes as a number.
+            "long_context": bool(long_context),
             "class": token_class,
             "quantity": line.quantity,
             "amount": str(cents(line.amount)),
