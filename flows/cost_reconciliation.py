@@ -9,6 +9,8 @@ verdict; nothing is corrected, at the provider or here. Killed anywhere, a new r
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Generator
+from contextlib import contextmanager
 
 from prefect import flow, unmapped
 from prefect.logging import get_run_logger
@@ -57,14 +59,23 @@ def cost_reconciliation(request: ReconciliationRequest = DUE) -> CostReport:
 def _report(request: ReconciliationRequest) -> CostReport:
     plan = plan_reconciliation(request)
     not_had = _explain_days(plan)
-    stated, budgets, error = tuple[StatedPeriod, ...](), BudgetsWatched(), None
-    try:
-        stated = tuple(state_period(plan, period, not_had) for period in plan.periods)
+    stated, budgets, errors = list[StatedPeriod](), BudgetsWatched(), list[str]()
+    # Whatever stops one of them, the others are told, the run has a verdict, and the evidence says why.
+    with _telling(errors):
         budgets = watch_budgets(plan)
-    except Exception as failure:  # noqa: BLE001  whatever stopped it, the run has a verdict, and the evidence says why
+    for period in plan.periods:
+        with _telling(errors):
+            stated.append(state_period(plan, period, not_had, budgets))
+    return conclude_reconciliation(request, plan, not_had, tuple(stated), budgets, tuple(errors))
+
+
+@contextmanager
+def _telling(errors: list[str]) -> Generator[None]:
+    try:
+        yield
+    except Exception as failure:  # noqa: BLE001  see where it is used
         get_run_logger().exception("not everything was stated")
-        error = f"{type(failure).__name__}: {failure}"
-    return conclude_reconciliation(request, plan, not_had, stated, budgets, error)
+        errors.append(f"{type(failure).__name__}: {failure}")
 
 
 def _explain_days(plan: CostPlan) -> tuple[NotHad, ...]:

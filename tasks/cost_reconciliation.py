@@ -46,7 +46,7 @@ def _known(db: Connection, month: Period) -> set[tuple[str, dt.date]]:
 
 
 @step("state period", run_name="state {period}", key="{period}")
-def state_period(plan: CostPlan, period: Period, not_had: tuple[NotHad, ...]) -> StatedPeriod:
+def state_period(plan: CostPlan, period: Period, not_had: tuple[NotHad, ...], budgets: BudgetsWatched) -> StatedPeriod:
     """The statement, stored whole and entered; without a figure where anything is missing."""
     settings = load()
     gaps = [Gap(account=each.account, day=each.day, reason=each.reason) for each in not_had]
@@ -58,7 +58,7 @@ def state_period(plan: CostPlan, period: Period, not_had: tuple[NotHad, ...]) ->
         stored = store_locked(settings, objects, key, body)
         known = statement.verdict is not Verdict.UNKNOWN
         focus = store_focus(settings, objects, plan, period, material) if known else ()
-    kept = _keep(settings, plan.subject, statement, stored)
+    kept = _keep(settings, plan.subject, statement, stored, budgets)
     return StatedPeriod(
         period=period,
         verdict=statement.verdict,
@@ -72,9 +72,12 @@ def state_period(plan: CostPlan, period: Period, not_had: tuple[NotHad, ...]) ->
     )
 
 
-def _keep(settings: Settings, subject: str, statement: Statement, stored: StoredObject) -> CostStatement:
-    known = statement.figures is not None
-    figures = {**_amounts(statement), "causes": _causes(statement)} if known else None
+def _keep(
+    settings: Settings, subject: str, statement: Statement, stored: StoredObject, budgets: BudgetsWatched
+) -> CostStatement:
+    figures = None
+    if statement.figures is not None:
+        figures = {**_amounts(statement), "causes": _causes(statement), "budgets": budgets.standing}
     made = CostStatement(
         subject=subject,
         first_day=statement.period.first,
@@ -107,19 +110,19 @@ def conclude_reconciliation(  # noqa: PLR0917  the parts of one report
     not_had: tuple[NotHad, ...],
     stated: tuple[StatedPeriod, ...],
     budgets: BudgetsWatched,
-    error: str | None = None,
+    errors: tuple[str, ...] = (),
 ) -> CostReport:
     """The verdict. Kept once, so that its evidence says the same whatever a later attempt would read."""
     return CostReport(
         period=operation().period,
         subject=request.subject,
         attempt=operation().attempt,
-        verdict=verdict_on(plan, stated, not_had, error),
+        verdict=verdict_on(plan, stated, not_had, errors),
         plan=plan,
         stated=stated,
         not_had=not_had,
         budgets=budgets,
-        error=error,
+        errors=errors,
         ended_at=dt.datetime.now(dt.UTC),
         code=code_version().model_dump(),
         host=host_class(),

@@ -78,8 +78,8 @@ class CostReport(_Frozen):
     stated: tuple[StatedPeriod, ...]
     not_had: tuple[NotHad, ...]
     budgets: BudgetsWatched
-    error: str | None
-    """What stopped it."""
+    errors: tuple[str, ...]
+    """What stopped a part of it."""
     ended_at: AwareDatetime
     code: dict[str, str | bool | None] = {}
     host: str = "unknown"
@@ -88,7 +88,7 @@ class CostReport(_Frozen):
     def findings(self) -> tuple[str, ...]:
         """What speaks against it first."""
         return (
-            *((self.error,) if self.error else ()),
+            *self.errors,
             *(f"{each.account} on {each.day} could not be had: {each.reason}" for each in self.not_had),
             *(f"{each.period}: {finding}" for each in self.stated for finding in each.findings),
             *self.plan.notes,
@@ -108,9 +108,11 @@ class CostsNotVerified(NotVerified):
         )
 
 
-def verdict_on(plan: CostPlan, stated: Iterable[StatedPeriod], not_had: Iterable[NotHad], error: str | None) -> Verdict:
+def verdict_on(
+    plan: CostPlan, stated: Iterable[StatedPeriod], not_had: Iterable[NotHad], errors: Iterable[str]
+) -> Verdict:
     """UNKNOWN where anything that was to be read or stated is missing, and where there was nothing to state."""
     found = [each.verdict for each in stated]
-    if error or any(True for _ in not_had) or len(found) < len(plan.periods):
+    if any(True for _ in (*not_had, *errors)) or len(found) < len(plan.periods):
         found.append(Verdict.UNKNOWN)
     return combine(found)

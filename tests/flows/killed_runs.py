@@ -27,6 +27,7 @@ _forks.set_forkserver_preload(
     [
         "flows.backup_keyring",
         "flows.limit_drift",
+        "flows.reconcile_days",
         "flows.rotate_provider_keys",
         "flows.seal_ai_attempts",
         "flows.shred_tenant",

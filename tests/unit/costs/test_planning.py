@@ -46,7 +46,7 @@ def test_days_before_the_ledger_are_not_due_and_the_run_says_so():
 def test_without_a_ledger_nothing_is_due_and_that_is_no_verified_run():
     plan = planned(since=None)
     assert (plan.partitions, plan.periods) == ((), ())
-    assert verdict_on(plan, (), (), None) is Verdict.UNKNOWN
+    assert verdict_on(plan, (), (), ()) is Verdict.UNKNOWN
 
 
 def test_a_month_is_read_in_runs_of_days_that_follow_each_other_and_only_where_it_is_not_known():
@@ -132,14 +132,14 @@ LACKING = NotHad(account="openai-main", day=TODAY, reason="it does not answer")
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "lacking", "error", "expected"),
+    ("verdicts", "lacking", "errors", "expected"),
     [
-        ([Verdict.VERIFIED] * 3, [], None, Verdict.VERIFIED),
-        ([Verdict.VERIFIED] * 2, [], None, Verdict.UNKNOWN),
-        ([Verdict.VERIFIED] * 3, [LACKING], None, Verdict.UNKNOWN),
-        ([Verdict.VERIFIED] * 3, [], "BudgetsUnusable: …", Verdict.UNKNOWN),
-        ([Verdict.VERIFIED, Verdict.REFUTED, Verdict.VERIFIED], [LACKING], None, Verdict.REFUTED),
+        ([Verdict.VERIFIED] * 3, [], (), Verdict.VERIFIED),
+        ([Verdict.VERIFIED] * 2, [], (), Verdict.UNKNOWN),
+        ([Verdict.VERIFIED] * 3, [LACKING], (), Verdict.UNKNOWN),
+        ([Verdict.VERIFIED] * 3, [], ("BudgetsUnusable: …",), Verdict.UNKNOWN),
+        ([Verdict.VERIFIED, Verdict.REFUTED, Verdict.VERIFIED], [LACKING], (), Verdict.REFUTED),
     ],
 )
-def test_a_run_is_verified_only_where_everything_was_had_and_stated(verdicts, lacking, error, expected):
-    assert verdict_on(planned(), [stated(each) for each in verdicts], lacking, error) is expected
+def test_a_run_is_verified_only_where_everything_was_had_and_stated(verdicts, lacking, errors, expected):
+    assert verdict_on(planned(), [stated(each) for each in verdicts], lacking, errors) is expected
