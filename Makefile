@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 RIVALS := .venv-rivals
 N ?=
 
-.PHONY: help setup demo demo-keys up deploy down status test test-unit lint format clean lock bench-snapshot drill-snapshot drill-clean-runs bench-operations drill-operations drill-keys drill-gateway drill-provider-keys bench-keys bench-gateway bench-fieldcrypt bench-costs fuzz-fieldcrypt
+.PHONY: help setup demo demo-keys demo-costs up deploy down status test test-unit lint format clean lock bench-snapshot drill-snapshot drill-clean-runs bench-operations drill-operations drill-keys drill-gateway drill-provider-keys bench-keys bench-gateway bench-fieldcrypt bench-costs fuzz-fieldcrypt
 
 help:  ## what there is to do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -34,6 +34,10 @@ demo: setup  ## the platform, 20 tenants, live writes, one proved night; leaves 
 demo-keys: setup  ## 100,000 customers of 200 tenants, their users, one rotation of every key; leaves the platform running
 	@$(BIN)/python -m replica up --only postgres keyvault s3 prefect worker watch
 	$(BIN)/python -m demo keys
+
+demo-costs: setup  ## a month of AI costs, explained to the cent against the invoices; leaves the platform running
+	@$(BIN)/python -m replica up --only postgres redis-1 keyvault s3 providers gateway prefect worker watch
+	$(BIN)/python -m demo costs
 
 up: setup  ## start the replica, or repair what is down
 	@$(BIN)/python -m replica up

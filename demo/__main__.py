@@ -1,8 +1,9 @@
-"""`python -m demo snapshot | keys | seed | writers | onboard`: the sample application, its users and its data."""
+"""`python -m demo snapshot | keys | costs | seed | writers | onboard`: the sample application, its users and its data."""
 
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import os
 import signal
 import sys
@@ -18,10 +19,12 @@ TENANTS = 20
 DOCUMENTS = 30_000
 CUSTOMER_TENANTS = 200
 CUSTOMERS = 100_000
+ATTEMPTS = 100_000
+REQUESTS = 400
 
 
 def main(arguments: list[str]) -> int:
-    """Exit code 0: done, and for `snapshot` and `keys` VERIFIED."""
+    """Exit code 0: done, and for `snapshot`, `keys` and `costs` VERIFIED."""
     options = _parser().parse_args(arguments)
     try:
         return options.run(options)
@@ -48,6 +51,15 @@ def _keys(options: argparse.Namespace) -> int:
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     verdict = play(open_stage(options.state), options.tenants, options.rows, options.rate, options.seconds)
+    return 0 if verdict is Verdict.VERIFIED else 1
+
+
+def _costs(options: argparse.Namespace) -> int:
+    from demo.costs.play import last_month, play  # noqa: PLC0415  as above
+    from demo.stage import open_stage  # noqa: PLC0415
+
+    month = options.month or last_month(dt.datetime.now(dt.UTC).date())
+    verdict = play(open_stage(options.state), month, options.attempts, options.requests)
     return 0 if verdict is Verdict.VERIFIED else 1
 
 
@@ -92,7 +104,11 @@ def _parser() -> argparse.ArgumentParser:
     snapshot = verb("snapshot", _snapshot, "one night on the running replica, from nothing to its certificate")
     keys = verb("keys", _keys, "one rotation of every key on the running replica, amid traffic, to its certificate")
     keys.add_argument("--rows", type=int, default=CUSTOMERS, help="customers of all tenants together")
-    for each in (snapshot, keys):
+    costs = verb("costs", _costs, "one month of AI costs on the running replica, explained to the cent")
+    costs.add_argument("--month", default="", metavar="YYYY-MM", help="default: the last one that is over (UTC)")
+    costs.add_argument("--attempts", type=int, default=ATTEMPTS, help="of the month, all accounts together")
+    costs.add_argument("--requests", type=int, default=REQUESTS, help="through the gateway, today")
+    for each in (snapshot, keys, costs):
         each.add_argument("--state", type=Path, help="the replica's state folder (default: as for `python -m replica`)")
     seed = verb("seed", _seed, "create the tenants' documents; needs STEWARD_SETTINGS")
     writers = verb("writers", _writers, "write for a while; needs STEWARD_SETTINGS")

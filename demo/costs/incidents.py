@@ -12,24 +12,23 @@ STRAY = "key_notebook"
 
 
 class Incident(NamedTuple):
-    """On one day, from one hour to another (UTC), in one project; it strikes what fits its cause."""
+    """From an hour of one day of the month on (UTC), in one project; it strikes what fits its cause."""
 
     cause: str
     account: str
     project: str
     day: int
-    """Of the month, from 1."""
-    first: int
-    until: int
+    """From 1."""
+    hour: int
+    hours: int
     told: str
 
     def condition(self, begin: dt.date) -> str:
         """Of SQL, over the rows of the truth."""
-        day = dt.datetime.combine(begin + dt.timedelta(days=self.day - 1), dt.time(), dt.UTC)
-        since, until = (int((day + dt.timedelta(hours=hour)).timestamp()) for hour in (self.first, self.until))
+        since = dt.datetime.combine(begin + dt.timedelta(days=self.day - 1), dt.time(self.hour), dt.UTC).timestamp()
         return (
             f"account = '{self.account}' AND project = '{self.project}' AND {_FITS[self.cause]} "
-            f"AND epoch(arrived_at) >= {since} AND epoch(arrived_at) < {until}"
+            f"AND epoch(arrived_at) >= {since:.0f} AND epoch(arrived_at) < {since + 3600 * self.hours:.0f}"
         )
 
 
@@ -44,12 +43,12 @@ _FITS = {
 
 #: Small ones: together they stay well below one per cent of each account's bill.
 INCIDENTS = (
-    Incident("cache_split", OPENAI, "proj_2", 2, 12, 18, "cached tokens were entered as uncached for an afternoon"),
-    Incident("past_gateway", OPENAI, "proj_3", 3, 1, 3, f"{STRAY} asks past the gateway for two hours of a night"),
-    Incident("web_search", ANTHROPIC, "wrkspc_1", 2, 0, 48, "two days of searches were not entered"),
-    Incident("served_tier", OPENAI, "proj_1", 13, 18, 22, "an evening was billed as priority and entered as default"),
-    Incident("cache_write_life", ANTHROPIC, "wrkspc_2", 18, 7, 19, "writes for an hour were entered as for 5 minutes"),
-    Incident("cache_split", ANTHROPIC, "wrkspc_3", 24, 9, 13, "cached tokens were entered as uncached for a morning"),
+    Incident("cache_split", OPENAI, "proj_2", 2, 6, 36, "cached tokens were entered as uncached, for a day and a half"),
+    Incident("web_search", ANTHROPIC, "wrkspc_1", 2, 0, 8 * 24, "searches were not entered for eight days"),
+    Incident("past_gateway", OPENAI, "proj_3", 3, 8, 9, f"{STRAY} asked past the gateway, for a working day"),
+    Incident("served_tier", OPENAI, "proj_1", 13, 14, 9, "an evening was billed as priority and entered as default"),
+    Incident("cache_write_life", ANTHROPIC, "wrkspc_2", 18, 0, 48, "writes for an hour were entered as for 5 minutes"),
+    Incident("cache_split", ANTHROPIC, "wrkspc_3", 24, 6, 12, "cached tokens were entered as uncached, for half a day"),
 )
 
 
@@ -59,8 +58,8 @@ def striking(incidents: Iterable[Incident], begin: dt.date) -> str:
     return f"CASE WHEN NOT billed OR outcome <> 'completed' THEN '' {branches}ELSE '' END"
 
 
-def lines(incidents: Iterable[Incident], begin: dt.date) -> Iterator[str]:
-    """What happened, for people."""
+def told(incidents: Iterable[Incident], begin: dt.date) -> Iterator[str]:
+    """What happened, in lines for people."""
     for each in incidents:
         day = begin + dt.timedelta(days=each.day - 1)
         yield f"{day}, {each.account}, {each.project}: {each.told}"

@@ -19,7 +19,7 @@ import httpx
 
 from demo.costs.incidents import INCIDENTS, OPENAI, Incident
 from demo.costs.sides import ACCOUNTS, Sides, Span, hours_between
-from demo.costs.twins import Twins
+from demo.costs.twins import TwinsAdministration
 from steward.ai.sealing import (
     HOUR,
     ClosedHour,
@@ -72,7 +72,7 @@ class Laid:
 
 def lay_month(
     settings: Settings,
-    twins: Twins,
+    twins: TwinsAdministration,
     span: Span,
     attempts: int,
     *,

@@ -19,7 +19,7 @@ class TwinsRefused(StewardError):
     """The twins' administration did not do what it was asked for."""
 
 
-class Twins:
+class TwinsAdministration:
     """Reached at *url* with its *token*; use it in `with`."""
 
     def __init__(self, url: str, token: str) -> None:
