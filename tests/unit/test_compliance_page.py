@@ -33,6 +33,7 @@ STATEMENTS = {
     "seal-ai-attempts": [("tasks/sealing_statement.py", "sealing_statement")],
     "rotate-provider-keys": [("tasks/provider_key_statements.py", "rotation_statement")],
     "limit-drift": [("tasks/limit_statement.py", "limit_statement")],
+    "cost-reconciliation": [("tasks/cost_evidence.py", "cost_statement"), ("tasks/cost_evidence.py", "_figures")],
     "enrol-tenant": [("steward/enrolment.py", "_statement")],
 }
 PARSERS = {
@@ -108,7 +109,7 @@ def test_every_article_and_criterion_that_was_asked_for_is_answered():
     rows = re.findall(r"^\| \*\*([^*]+)\*\*", PAGE, re.MULTILINE)
     answered = " ".join(rows)
     wanted = ["5(2)", "17", "25", "30", "32(1)(a)", "32(1)(b), (c)", "32(1)(d)", "33"]
-    wanted += ["CC6.1", "CC6.6", "CC6.7", "CC7.1", "CC7.2", "CC8.1", "A1.2", "A1.3", "C1.1", "C1.2"]
+    wanted += ["CC6.1", "CC6.6", "CC6.7", "CC7.1", "CC7.2", "CC8.1", "CC9.2", "A1.2", "A1.3", "C1.1", "C1.2"]
     wanted += [f"164.{each}" for each in ("308(a)(7)", "312(a)(2)(iv)", "312(b)", "312(c)", "312(e)", "310(d)")]
     assert [each for each in wanted if each not in answered] == []
 
