@@ -40,7 +40,7 @@ class Entered:
     tenants: int
     accounts: Mapping[str, int]
     guessed: int
-    """Streams that were given up: what was seen, and bounds around it."""
+    """Streams whose usage was never told: what was seen is entered, with bounds around it."""
     unknown: int
     apart: tuple[str, ...]
     """Attempts of which ledger and provider say different things, in sentences."""
@@ -49,10 +49,8 @@ class Entered:
         """For people."""
         by = ", ".join(f"{count:,} at {account}" for account, count in sorted(self.accounts.items()))
         yield f"in the ledger: {self.attempts:,} attempts of {self.tenants} tenants ({by})"
-        yield (
-            f"  {self.guessed:,} ended before their usage was told and are in it with bounds, {self.unknown:,} without an end"
-        )
-        yield f"  all others as the providers recorded them: {'yes' if not self.apart else f'NO, {len(self.apart):,} are not'}"
+        yield f"  {self.guessed:,} of them broke off and are entered with bounds; {self.unknown:,} have no end"
+        yield f"  as the providers recorded them, one by one: {'yes' if not self.apart else f'NO, {len(self.apart):,} are not'}"
         yield from (f"    {each}" for each in self.apart[:5])
 
 

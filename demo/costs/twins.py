@@ -46,6 +46,10 @@ class TwinsAdministration:
         """Bill what `usage.parquet` in *folder* says, beside what is billed already: how many sums it has."""
         return self._asked("POST", "/admin/months", {"folder": str(folder)})["taken_in"]
 
+    def dial(self, **rule: object) -> None:
+        """From now on something happens there: see docs/providers.md."""
+        self._asked("POST", "/admin/dials", rule)
+
     def grant(self, credit: dict[str, str]) -> None:
         """A credit on an account's month: provider, account, month, description, amount."""
         self._asked("POST", "/admin/credits", credit)

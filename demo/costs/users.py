@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import tomllib
 from collections import Counter
 from collections.abc import Sequence
@@ -10,13 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import anthropic
+import httpx
 import openai
 import tomli_w
 
 from services.gateway.callers import TENANT_HEADER, digest, new_key
+from steward.errors import Unavailable
 
 CALLER = "demo"
-_AT_ONCE = 8
+_ADMITTED_SECONDS = 30
+_AT_ONCE = 24
 _TOKENS = 120
 #: Pieces of a stream after which its reader leaves.
 _PIECES = 3
@@ -37,8 +41,18 @@ def admit(callers: Path, key_file: Path) -> str:
     return key
 
 
+def await_admission(url: str, key: str) -> None:
+    """A worker of the gateway reads its callers every two seconds. Unavailable where it does not take the key."""
+    headers = {"authorization": f"Bearer {key}", TENANT_HEADER: CALLER}
+    deadline = time.monotonic() + _ADMITTED_SECONDS
+    while httpx.get(f"{url}/v1/models", headers=headers, timeout=_ADMITTED_SECONDS).is_error:
+        if time.monotonic() > deadline:
+            raise Unavailable("the gateway does not take the demo's key", hint="see python -m replica logs gateway")
+        time.sleep(0.2)
+
+
 def ask(url: str, key: str, tenants: Sequence[str], requests: int) -> Counter[str]:
-    """*requests* of all tenants in turn, some at once: how many of each kind were answered, and how many were not."""
+    """*requests* of all tenants in turn, some at once: how many of each kind were answered, and how many broke off."""
     headers = {name: {TENANT_HEADER: name} for name in tenants}
     with (
         openai.OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0) as of_openai,
@@ -52,7 +66,7 @@ def ask(url: str, key: str, tenants: Sequence[str], requests: int) -> Counter[st
             try:
                 call(client, headers[tenants[number % len(tenants)]], f"Question {number}: which way is the sea?")
             except (openai.APIError, anthropic.APIError):
-                return "not answered"
+                return "broken off"
             return kind
 
         return Counter(pool.map(one, range(requests)))
