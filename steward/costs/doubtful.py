@@ -31,12 +31,14 @@ def _unknown_attempts(rest: Rest, ours: Entered, usual: Usual | None) -> None:
     if not sum(inputs):
         return
     output = _their_output(left, ours, prompt_of((*inputs, 0, 0)), count if billed is not None else None, usual)
-    evidence = (
-        f"of {ours.unknown} attempts without an end some were billed"
-        if billed is None
-        else f"{count} of {ours.unknown} attempts without an end were billed"
-    )
+    evidence = _billed(ours.unknown, None if billed is None else count)
     rest.take(Cause.UNKNOWN_ATTEMPTS, ours.cell, (*inputs, output, 0), evidence, requests=count if billed else 0)
+
+
+def _billed(unknown: int, count: int | None) -> str:
+    if unknown == 1:
+        return "an attempt without an end was billed"
+    return f"{'some' if count is None else count} of {unknown} attempts without an end were billed"
 
 
 def _their_inputs(left: Quantities, ours: Entered, reserved: int) -> list[int]:
@@ -66,7 +68,8 @@ def _estimated_streams(rest: Rest, ours: Entered) -> None:
     inputs = [more - less for more, less in zip(over, below, strict=True)]
     output = max(-ours.below[1], min(left[OUTPUT], ours.above[1]))
     if any(inputs) or output:
-        evidence = f"{ours.estimates} streams ended before their usage was told"
+        streams = "a stream" if ours.estimates == 1 else f"{ours.estimates} streams"
+        evidence = f"{streams} ended before the usage was told"
         rest.take(Cause.ESTIMATED_STREAMS, ours.cell, (*inputs, output, 0), evidence)
 
 

@@ -118,7 +118,7 @@ def _difference(figures: Figures) -> str:
         return f"{counted}: the same."
     more = "more" if difference > 0 else "less"
     causes = (f"{label(each.cause, agreed=each.agreed).lower()} {signed(each.amount)}" for each in figures.above[:2])
-    why = f" Most of it: {', '.join(causes)}." if figures.above else ""
+    why = f" The largest: {', '.join(causes)}." if figures.above else ""
     return f"{counted}: {shown(abs(difference))} {more}.{why}"
 
 

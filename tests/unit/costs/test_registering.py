@@ -14,7 +14,7 @@ def listed(key_id, hint="sk-svc...Ab3d", project="proj_1"):
 
 def matched(held, *keys):
     found = match_keys("main", [held], keys, "proj_own")
-    return {(each.key_id, each.project, each.fingerprint) for each in found.keys}, found.untold
+    return {(each.key_id, each.project, each.fingerprint) for each in found.registered}, found.untold
 
 
 def test_the_one_key_that_fits_is_it() -> None:
