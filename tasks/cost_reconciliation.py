@@ -96,11 +96,11 @@ def _amounts(statement: Statement) -> dict[str, str | None]:
     """As texts; None where nothing is known, or nothing was invoiced."""
     named = ("ledger", "billed", "payable", "variance", "unexplained", "bound")
     amounts = {name: getattr(statement.figures, name, None) for name in named}
-    return {name: None if amount is None else str(amount) for name, amount in amounts.items()}
+    return {name: None if amount is None else f"{amount:f}" for name, amount in amounts.items()}
 
 
 def _causes(statement: Statement) -> dict[str, str]:
-    return {each.cause.value: str(each.amount) for each in statement.figures.causes} if statement.figures else {}
+    return {each.cause.value: f"{each.amount:f}" for each in statement.figures.causes} if statement.figures else {}
 
 
 @step("conclude", kind=Kind.CLOSING)

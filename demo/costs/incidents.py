@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 OPENAI, ANTHROPIC = "openai-main", "anthropic-main"
+#: What the settings call the twins' accounts.
+ACCOUNTS = {OPENAI: "openai", ANTHROPIC: "anthropic"}
 #: The key by which somebody asks past the gateway.
 STRAY = "key_notebook"
 
@@ -62,4 +64,4 @@ def told(incidents: Iterable[Incident], begin: dt.date) -> Iterator[str]:
     """What happened, in lines for people."""
     for each in incidents:
         day = begin + dt.timedelta(days=each.day - 1)
-        yield f"{day}, {each.account}, {each.project}: {each.told}"
+        yield f"{day}, {ACCOUNTS[each.account]}, {each.project}: {each.told}"

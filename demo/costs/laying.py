@@ -17,8 +17,8 @@ from uuid import UUID
 
 import httpx
 
-from demo.costs.incidents import INCIDENTS, OPENAI, Incident
-from demo.costs.sides import ACCOUNTS, Sides, Span, hours_between
+from demo.costs.incidents import ACCOUNTS, INCIDENTS, OPENAI, Incident
+from demo.costs.sides import Sides, Span, hours_between
 from demo.costs.twins import TwinsAdministration
 from steward.ai.sealing import (
     HOUR,

@@ -15,15 +15,16 @@ from pathlib import Path
 
 from demo.acts import closing, prepare, read_certificate, run, say, timed, verdict_in
 from demo.costs import today
-from demo.costs.incidents import INCIDENTS, OPENAI, told
+from demo.costs.incidents import ACCOUNTS, INCIDENTS, OPENAI, told
 from demo.costs.kept import draw, evidence_of, statement_of
 from demo.costs.laying import TENANTS, Laid, lay_month
-from demo.costs.sides import ACCOUNTS, Span
+from demo.costs.sides import Span
 from demo.costs.twins import TwinsAdministration
 from demo.costs.users import admit, ask, await_admission
 from demo.stage import Stage
 from replica.servers import SERVERS, gateway
 from replica.state import open_place
+from steward.costs.statement_page import cause_table
 from steward.verdicts import Verdict
 
 RECONCILIATION = "cost-reconciliation/cost-reconciliation"
@@ -76,8 +77,10 @@ def first_lines(certificate: str) -> list[str]:
 
 def left(stage: Stage, month: str, folder: Path) -> Iterator[str]:
     """Where the rest lies."""
-    picture = folder / f"waterfall-{month}.svg"
-    draw(statement_of(stage, month), picture)
+    picture, statement = folder / f"waterfall-{month}.svg", statement_of(stage, month)
+    draw(statement, picture)
+    yield from (f"  {row['what']:<32} {row['amount']:>12}" for row in cause_table(statement))
+    yield ""
     yield f"from the ledger to the bill, as a picture: {picture}"
     yield from evidence_of(stage, month)
 

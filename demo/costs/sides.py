@@ -13,15 +13,12 @@ from pathlib import Path
 
 import duckdb
 
-from demo.costs.incidents import ANTHROPIC, OPENAI, STRAY, Incident, striking
+from demo.costs.incidents import ACCOUNTS, STRAY, Incident, striking
 from replica.providers import month_attempts
 from steward.ai.sealing import HOUR, Figures
 from steward.ai.usage import CLASSES
 from steward.clients.attempts_parquet import COLUMNS
 from steward.costs.kept import RegisteredKey
-
-#: What the settings call the twins' accounts.
-ACCOUNTS = {OPENAI: "openai", ANTHROPIC: "anthropic"}
 
 
 @dataclass(frozen=True)
