@@ -9,14 +9,20 @@ import shlex
 from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from bench.costs.month import MARKS, WORDS
 from steward.costs.__main__ import _parser
 from steward.costs.causes import Cause
+from steward.costs.period import Period
 from steward.costs.planning import ReconciliationRequest
+from steward.costs.results import LeftOver
+from steward.costs.statement import state
+from tests.unit.costs import statement_samples as samples
 
 ROOT = Path(__file__).parents[3]
+COSTS = (ROOT / "docs" / "costs.md").read_text()
 RUNBOOK = (ROOT / "docs" / "runbooks" / "cost-reconciliation.md").read_text()
 MONTH = (ROOT / "docs" / "costs-month.md").read_text()
 OURS = [
@@ -59,6 +65,48 @@ def test_each_command_of_the_runbook_is_one_that_is_taken(command):
 def test_the_runbook_has_commands_and_requests():
     assert len(REQUESTS) >= 4
     assert len(COMMANDS) >= 3
+
+
+SHARES = (samples.share("0.5"), samples.share("-0.25", hour=1_791_295_200))
+LEFT = LeftOver(
+    hour=1_791_295_200,
+    project="proj_1",
+    key="key_1",
+    model="sol",
+    tier="default",
+    context="",
+    quantities=(1, 0, 0, 0, 0, 2, 0),
+)
+
+
+def queries(page, file):
+    """Of DuckDB, over a file of that name."""
+    blocks = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
+    return [query for block in blocks for query in block.split(";") if f"'{file}'" in query]
+
+
+def found(query, name, file):
+    with duckdb.connect(config={"autoinstall_known_extensions": False}) as database:
+        return database.execute(query.replace(name, str(file))).fetchall()
+
+
+@pytest.mark.parametrize(("shares", "left"), [((), ()), (SHARES, (LEFT,))])
+def test_a_day_is_read_in_duckdb_as_the_runbook_says(tmp_path, shares, left):
+    day = samples.result(shares=shares, billed="10.3", left=left)
+    file = tmp_path / "day.json"
+    file.write_bytes(day.to_json())
+    ((unexplained, _),) = [row for query in queries(COSTS, "day.json") for row in found(query, "day.json", file)]
+    cells, causes = (found(query, "day.json", file) for query in queries(RUNBOOK, "day.json"))
+    assert unexplained == day.unexplained
+    assert len(cells) == len(left)
+    assert sum(row[3] for row in causes) == sum(each.amount for each in shares)
+
+
+def test_nothing_is_missing_in_a_statement_that_is_added_up_in_duckdb(tmp_path):
+    file = tmp_path / "statement.json"
+    statement = state(Period.of_month(samples.MONTH), [samples.OPENAI], samples.month())
+    file.write_bytes(statement.to_json())
+    assert [found(query, "statement.json", file) for query in queries(COSTS, "statement.json")] == [[(0,)]]
 
 
 def rows():
