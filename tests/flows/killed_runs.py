@@ -6,9 +6,11 @@ From a server of forks that has imported the flows already: a process begins in 
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import signal
+import tempfile
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -26,6 +28,7 @@ _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(
     [
         "flows.backup_keyring",
+        "flows.cost_reconciliation",
         "flows.limit_drift",
         "flows.reconcile_days",
         "flows.rotate_provider_keys",
@@ -41,15 +44,27 @@ class Death(NamedTuple):
 
     at: Literal["before", "after", "call"]
     step: str
-    """Or the call: `module:Class.method`."""
+    """Or the call: `module:Class.method`, `module:function`; with `#3`, the third one."""
 
 
-def run_killed(
-    place: Place, settings_file: Path, flow: str, request: dict[str, Any], death: Death, *, period: str = ""
+def run_killed(  # noqa: PLR0913  what a run is, and how it ends
+    place: Place,
+    settings_file: Path,
+    flow: str,
+    request: dict[str, Any],
+    death: Death,
+    *,
+    period: str = "",
+    temporary: Path | None = None,
 ) -> None:
-    """Run *flow* (`module.name`) until it is killed by SIGKILL; *period*: of a flow that has none of its own."""
+    """Run *flow* (`module.name`) until it is killed by SIGKILL.
+
+    Args:
+        period: Of a flow that has none of its own.
+        temporary: Where its temporary files go.
+    """
     process = _forks.Process(
-        target=_run, args=(place, str(settings_file), flow, request, death, *filter(None, [period]))
+        target=_run, args=(place, str(settings_file), flow, request, death, temporary, *filter(None, [period]))
     )
     process.start()
     process.join(_PATIENCE_SECONDS)
@@ -58,15 +73,30 @@ def run_killed(
     assert process.exitcode == -signal.SIGKILL, f"{flow} ended with {process.exitcode}, not killed {death}"
 
 
-def _run(place: Place, settings_file: str, flow: str, request: dict[str, Any], death: Death, *periods: str) -> None:
+def _run(  # noqa: PLR0913, PLR0917  as above
+    place: Place,
+    settings_file: str,
+    flow: str,
+    request: dict[str, Any],
+    death: Death,
+    temporary: Path | None,
+    *periods: str,
+) -> None:
     os.environ |= inventory.environment(place) | {"STEWARD_SETTINGS": settings_file}
+    if temporary:
+        tempfile.tempdir = str(temporary)
+    plant(death)
+    module, _, name = flow.rpartition(".")
+    with recording_in(place), tags(*(f"period:{period}" for period in periods)):
+        getattr(import_module(module), name)(request)
+
+
+def plant(death: Death) -> None:
+    """Let this process die there."""
     if death.at == "call":
         _plant_at_call(*death.step.split(":"))
     else:
         _plant("_act" if death.at == "before" else "_record", death.step)
-    module, _, name = flow.rpartition(".")
-    with recording_in(place), tags(*(f"period:{period}" for period in periods)):
-        getattr(import_module(module), name)(request)
 
 
 def _plant(name: str, step: str) -> None:
@@ -82,5 +112,15 @@ def _plant(name: str, step: str) -> None:
 
 
 def _plant_at_call(module: str, path: str) -> None:
-    owner, _, method = path.rpartition(".")
-    setattr(getattr(import_module(module), owner), method, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
+    path, _, number = path.partition("#")
+    owner, _, name = path.rpartition(".")
+    at = import_module(module)
+    holder, left = getattr(at, owner) if owner else at, itertools.count(1)
+    original: Callable[..., Any] = getattr(holder, name)
+
+    def dying(*args: Any, **kwargs: Any) -> Any:
+        if next(left) == int(number or 1):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*args, **kwargs)
+
+    setattr(holder, name, dying)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from prefect import tags
 
 import flows.reconcile_days
 from flows.reconcile_days import reconcile_days
@@ -122,9 +123,10 @@ def test_killed_at_any_step_the_next_run_comes_to_what_a_clean_one_does(flows_ru
     if kept(clean) == [None]:
         reconcile_days(clean)
     request = asked(f"killed-{when}-{step}"[:40])
-    told = {"request": request.model_dump(mode="json")}
-    run_killed(in_replica, flows_run(), "flows.reconcile_days.reconcile_days", told["request"], Death(when, step))
-    assert reconcile_days(request).verdict is Verdict.VERIFIED
+    told, flow = request.model_dump(mode="json"), "flows.reconcile_days.reconcile_days"
+    run_killed(in_replica, flows_run(), flow, told, Death(when, step), period="night")
+    with tags("period:night"):
+        assert reconcile_days(request).verdict is Verdict.VERIFIED
     (one,), (other,) = kept(clean), kept(request)
     assert one.figures == other.figures
     with connect(load()) as db:
@@ -175,7 +177,7 @@ def stated_twice(answer):
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [(in_euros, "'eur'"), (refused, "401"), (cut, "cut"), (without_a_bucket, "no bucket"), (stated_twice, "twice")],
+    [(in_euros, "'eur'"), (refused, "401"), (cut, "broke off"), (without_a_bucket, "no bucket"), (stated_twice, "twice")],
 )
 def test_a_day_whose_pages_are_no_bill_is_unknown_and_has_no_figure(flows_run, laid, change, said, monkeypatch):
     monkeypatch.setattr(flows.reconcile_days, "read_pages", flows.reconcile_days.read_pages.with_options(retries=0))

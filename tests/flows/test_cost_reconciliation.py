@@ -1,0 +1,261 @@
+"""Costs reconciled as a flow: its days on two workers, one of which dies; its statement, evidence, artifacts and FOCUS files."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager, suppress
+from decimal import Decimal
+from importlib.resources import files
+from pathlib import Path
+from typing import NamedTuple
+
+import duckdb
+import psutil
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId
+
+from flows.cost_reconciliation import DAYS as CHILD
+from flows.cost_reconciliation import cost_reconciliation
+from flows.reconcile_days import reconcile_days
+from replica import inventory
+from steward.clients.cost_book import every_day, latest_days, readings_of
+from steward.clients.cost_pages import load_result
+from steward.clients.postgres import connect
+from steward.clients.s3 import open_evidence_bucket
+from steward.costs.money import total
+from steward.costs.planning import ReconciliationRequest
+from steward.costs.report import CostReport, CostsNotVerified
+from steward.evidence.envelopes import open_envelope
+from steward.evidence.statements import parse_statement
+from steward.settings import load
+from steward.verdicts import Verdict
+from tests.flows.costs_ground import ACCOUNTS, DAYS, costs_ground
+from tests.flows.durable_ground import unique, wait_for
+from tests.flows.prefect_server import artifact, recording_in
+from tests.flows.provider_ground import written
+from tests.integration.costs_ground import meddling
+from tests.integration.providers.ground import Twins
+from tests.keyring_ground import query
+from tests.watching.ground import watching
+
+pytestmark = pytest.mark.without_search
+
+ROOT = Path(__file__).parents[2]
+SHARED = DAYS[:2]
+TEMPLATE = json.loads((Path(str(files("deployments"))) / "work_pools" / "process.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def twins(tmp_path_factory):
+    running = Twins(tmp_path_factory.mktemp("twins"))
+    running.start()
+    try:
+        yield running
+    finally:
+        running.kill()
+
+
+@pytest.fixture(scope="module")
+def laid(replica, twins):
+    with costs_ground(replica, twins) as settings:
+        yield settings
+
+
+@pytest.fixture(scope="module")
+def settings_file(laid, tmp_path_factory):
+    return written(laid, tmp_path_factory.mktemp("settings"))
+
+
+@pytest.fixture(autouse=True)
+def at_home(replica, in_replica, settings_file, monkeypatch):
+    monkeypatch.setenv("STEWARD_SETTINGS", str(settings_file))
+    with recording_in(replica):
+        yield
+
+
+@pytest.fixture(scope="module")
+def pool(replica, settings_file):
+    """A pool whose workers this module starts, with the deployment that explains days."""
+    name = unique("costs")
+    with recording_in(replica), get_client(sync_client=True) as client:
+        client.create_work_pool(WorkPoolCreate(name=name, type="process", base_job_template=TEMPLATE))
+        made = client.create_deployment(
+            client.create_flow(reconcile_days),
+            CHILD.partition("/")[2],
+            entrypoint="flows.reconcile_days.reconcile_days",
+            work_pool_name=name,
+            job_variables={
+                "command": f"{sys.executable} -m prefect.engine",
+                "env": {"STEWARD_SETTINGS": str(settings_file)},
+                "working_dir": str(ROOT),
+            },
+        )
+        yield name
+        client.delete_deployment(made)
+        client.delete_work_pool(name)
+
+
+@contextmanager
+def working(replica, pool, folder, name):
+    """A worker that takes one run at a time."""
+    environment = {**os.environ, **inventory.environment(replica)}
+    environment |= {"PREFECT_HOME": str(folder / name), "PREFECT_WORKER_QUERY_SECONDS": "1"}
+    command = [sys.executable, "-m", "prefect", "worker", "start", "--type", "process", "--pool", pool]
+    with (folder / f"{name}.log").open("ab") as log:
+        worker = subprocess.Popen(
+            [*command, "--limit", "1", "--name", name], cwd=ROOT, env=environment, stdout=log, stderr=log
+        )
+    try:
+        yield worker
+    finally:
+        end(worker.pid)
+        worker.wait()
+
+
+@pytest.fixture(scope="module")
+def first(replica, pool, tmp_path_factory):
+    with working(replica, pool, tmp_path_factory.mktemp("first"), "first") as worker:
+        yield worker
+
+
+def end(pid):
+    """That process, and whatever it started."""
+    try:
+        top = psutil.Process(pid)
+        family = [*top.children(recursive=True), top]
+    except psutil.NoSuchProcess:
+        return
+    for each in family:
+        with suppress(ProcessLookupError):
+            os.kill(each.pid, signal.SIGKILL)
+
+
+def runs_of(deployment):
+    with get_client(sync_client=True) as client:
+        chosen = FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(any_=[deployment]))
+        return client.read_flow_runs(flow_run_filter=chosen)
+
+
+def reconciled(**request):
+    """The report, whatever its verdict."""
+    try:
+        return cost_reconciliation(ReconciliationRequest(**request))
+    except CostsNotVerified as found:
+        return found.report
+
+
+class Shared(NamedTuple):
+    """A reconciliation whose days two workers took, one of which died."""
+
+    report: CostReport
+    took: set[int]
+    """Process ids of workers that had a run."""
+    died: int | None
+    """The exit code of the second."""
+
+
+@pytest.fixture(scope="module")
+def shared(replica, pool, first, settings_file, tmp_path_factory):
+    folder, took = tmp_path_factory.mktemp("shared"), set[int]()
+
+    def kill_the_second(second):
+        """Once each of them has run something, and while the second is at work."""
+
+        def at_work():
+            took.update(worker.pid for worker in (first, second) if psutil.Process(worker.pid).children())
+            return len(took) == 2 and psutil.Process(second.pid).children()
+
+        wait_for(at_work, "runs on both workers")
+        end(second.pid)
+
+    with (
+        pytest.MonkeyPatch.context() as patched,
+        recording_in(replica),
+        working(replica, pool, folder, "second") as second,
+        watching(replica, settings_file, folder),
+    ):
+        for name, value in (inventory.environment(replica) | {"STEWARD_SETTINGS": str(settings_file)}).items():
+            patched.setenv(name, value)
+        killer = threading.Thread(target=kill_the_second, args=(second,))
+        killer.start()
+        report = reconciled(first=SHARED[0], last=SHARED[-1], reading="shared", days_a_run=1)
+        killer.join()
+    return Shared(report, took, second.returncode)
+
+
+def test_days_run_on_two_workers_and_none_is_lost_or_counted_twice_when_one_dies(shared):
+    assert len(shared.took) == 2
+    assert shared.died == -signal.SIGKILL
+    assert shared.report.not_had == ()
+    assert shared.report.verdict is not Verdict.UNKNOWN
+    for account in ACCOUNTS:
+        with connect(load()) as db:
+            counted = [(each.day, each.reading) for each in every_day(db, account, SHARED[0], SHARED[-1])]
+            readings = [each.reading for day in SHARED for each in readings_of(db, account, day)]
+        assert counted == [(day, "shared") for day in SHARED]
+        assert readings == ["shared"] * len(SHARED)
+
+
+def test_a_statement_adds_up_the_days_and_every_cent_of_it_has_a_cause(shared):
+    (stated,) = shared.report.stated
+    with connect(load()) as db:
+        days = latest_days(db, SHARED[0], SHARED[-1])
+    assert len(stated.days) == len(days) == len(ACCOUNTS) * len(SHARED)
+    for name in ("ledger", "billed", "unexplained"):
+        assert total(Decimal(each.figures[name]) for each in days) == Decimal(getattr(stated, name))
+    explained = total(map(Decimal, (stated.ledger, *stated.causes.values(), stated.unexplained)))
+    assert explained == Decimal(stated.billed) > 0
+    assert abs(Decimal(stated.unexplained)) <= Decimal(stated.bound)
+
+
+def test_a_statement_is_evidence_artifact_and_focus_files_of_the_same_sums(shared, tmp_path):
+    (stated,) = shared.report.stated
+    told = evidence()[0]
+    assert (told.operation, told.verdict) == ("cost-reconciliation", shared.report.verdict)
+    named = {each.name: each.digest["sha256"] for each in told.artifacts}
+    assert named == {each.object_key: each.sha256 for each in (stated.statement, *stated.focus)}
+    assert {each.digest["sha256"] for each in told.inputs} == set(stated.days.values())
+    assert told.figures["periods"][str(stated.period)]["billed"] == stated.billed
+    page = artifact("ai-costs")
+    assert f"verdict: {shared.report.verdict}" in page
+    assert page.count("data:image/svg+xml") == 2
+    file = tmp_path / "focus.parquet"
+    with open_evidence_bucket(load()) as objects:
+        file.write_bytes(load_result(objects, next(each for each in stated.focus if "parquet" in each.object_key)))
+    assert duckdb.execute("SELECT sum(BilledCost) FROM read_parquet(?)", [str(file)]).fetchall() == [
+        (Decimal(stated.billed),)
+    ]
+
+
+def evidence():
+    rows = query(load(), "SELECT envelope FROM steward.evidence ORDER BY id")
+    return [parse_statement(open_envelope(envelope.encode()).payload) for (envelope,) in rows]
+
+
+def test_a_provider_that_tells_no_bill_leaves_a_statement_without_a_figure(first, laid, settings_file):
+    with meddling(laid.providers["openai"].url) as meddler:
+        meddler.meddle = lambda path, answer: (403, {}, b'{"error": {"message": "no"}}') if "/costs" in path else answer
+        changed = laid.providers["openai"].model_copy(update={"url": meddler.url})
+        told = laid.model_copy(update={"providers": {**laid.providers, "openai": changed}})
+        before = settings_file.read_text()
+        written(told, settings_file.parent)
+        try:
+            report = reconciled(first=DAYS[2], last=DAYS[2], reading="refused")
+        finally:
+            settings_file.write_text(before)
+    assert report.verdict is Verdict.UNKNOWN
+    (lacking,) = report.not_had
+    assert (lacking.account, lacking.day) == ("openai", DAYS[2])
+    (stated,) = report.stated
+    assert (stated.verdict, stated.billed, stated.ledger, stated.focus) == (Verdict.UNKNOWN, None, None, ())
+    page = artifact("ai-costs")
+    assert "verdict: UNKNOWN" in page
+    assert "$0" not in page
+    assert "openai" in page
