@@ -18,6 +18,7 @@ DRILLS = {
     "keys": "test_keys.py",
     "gateway": "test_gateway.py",
     "provider-keys": "test_provider_keys.py",
+    "costs": "test_costs.py",
 }
 #: Of the replica, where a drill needs few.
 SERVERS = {
@@ -25,6 +26,7 @@ SERVERS = {
     "keys": "postgres,prefect",
     "gateway": "postgres,redis-1",
     "provider-keys": "postgres,s3,keyvault,prefect",
+    "costs": "postgres,s3,prefect,worker",
 }
 #: What a case tells beside its fault: how often it was met where.
 PLACES = "killed_at"

@@ -1,0 +1,47 @@
+"""Reconciliations of costs, killed wherever, over pages that come damaged or late: every total is that of a clean run.
+
+`STEWARD_DRILL_CASES` says how many: three by default, more by `make drill-costs`. `cases` and `deaths` count what was done,
+`killed_at` where. Everything else is to be zero, and is judged by database and bucket, not by what the flows say:
+`differing_totals`: a figure, a statement or an object that is another than a clean run's, to the digit. `counted_twice`: a
+row, a statement, evidence or a FOCUS amount too many. `lost`: a day, a page, an alert that is missing. `stuck`: an operation
+that nobody ends. `left_over`: files of whoever was killed.
+"""
+
+import os
+
+import pytest
+
+from tests.drills.__main__ import PLACES
+from tests.drills.costs.cases import drawn, place_of
+from tests.drills.costs.conducting import conduct
+from tests.drills.costs.ground import laid
+from tests.drills.costs.judgement import said
+from tests.flows.prefect_server import recording_in
+from tests.integration.providers.ground import Twins
+
+pytestmark = pytest.mark.without_search
+
+CASES = int(os.environ.get("STEWARD_DRILL_CASES", "3"))
+SEED = int(os.environ.get("STEWARD_DRILL_SEED", "20250731"))
+DRAWN = drawn(SEED, CASES)
+
+
+@pytest.fixture(scope="module")
+def ground(replica, tmp_path_factory):
+    twins = Twins(tmp_path_factory.mktemp("twins"))
+    twins.start()
+    try:
+        with laid(replica, twins, tmp_path_factory.mktemp("costs")) as made:
+            yield made
+    finally:
+        twins.kill()
+
+
+@pytest.mark.parametrize("case", DRAWN, ids=str)
+def test_killed_wherever_it_comes_to_the_totals_of_a_clean_run(ground, in_replica, case, monkeypatch, record_property):
+    with recording_in(in_replica):
+        judgement = conduct(case, ground, monkeypatch)
+    deaths = [*case.deaths, *case.children]
+    record_property(case.kind, {"cases": 1, "deaths": len(deaths), **judgement.faults})
+    record_property(PLACES, {place_of(each): 1 for each in deaths})
+    assert not any(judgement.faults.values()), said(judgement)
