@@ -20,7 +20,7 @@ import duckdb
 
 from bench.costs.pages import Bills
 from bench.costs.planted_prices import PlantedPrices
-from demo.costs.incidents import INCIDENTS
+from demo.costs.incidents import INCIDENTS, Incident, told
 from demo.costs.laying import SEED, TENANTS
 from demo.costs.sides import ACCOUNTS, Sides, Span, hours_between
 from replica.providers.billing import invoices
@@ -148,8 +148,8 @@ def _long_contexts(book: PriceBook, bill: Bill) -> dict[str, int]:
     return {model: above for model, above in told.items() if above}
 
 
-def table(figures: Figures) -> Iterator[str]:
-    """From the ledger to the amount paid, with what it has come to so far."""
+def table(figures: Figures, incidents: Sequence[Incident]) -> Iterator[str]:
+    """From the ledger to the amount paid, with what it has come to so far, and what had happened where that is known."""
     yield "| step | in plain words | amount | so far | for example |"
     yield "| --- | --- | ---: | ---: | --- |"
     so_far = figures.ledger
@@ -157,7 +157,8 @@ def table(figures: Figures) -> Iterator[str]:
     for each in figures.above:
         so_far = total((so_far, each.amount))
         name = label(each.cause, agreed=each.agreed)
-        yield _row(name, WORDS[each.cause], each.amount, so_far, each.evidence)
+        happened = told([one for one in incidents if one.cause == each.cause], Span.of_month(MONTH).first)
+        yield _row(name, WORDS[each.cause], each.amount, so_far, "; ".join(happened) or each.evidence)
     so_far = total((so_far, figures.unexplained))
     yield _row(LABELS[Cause.UNEXPLAINED], WORDS[Cause.UNEXPLAINED], figures.unexplained, so_far, "")
     yield f"| **Billed** | All lines of the invoices | **{shown(figures.billed)}** | {shown(so_far)} | |"
@@ -172,12 +173,12 @@ def _row(name: str, words: str, amount: Decimal, so_far: Decimal, example: str) 
 
 
 def _write(statement: Statement, to: Path) -> Iterator[Path]:
-    figures = statement.figures
+    figures, incidents = statement.figures, INCIDENTS if str(statement.period) == MONTH else ()
     texts = {
         "waterfall.svg": draw_waterfall(statement),
         "statement.md": render_statement(statement),
         "statement.json": statement.to_json().decode(),
-        "table.md": "\n".join(table(figures) if figures else ()) + "\n",
+        "table.md": "\n".join(table(figures, incidents) if figures else ()) + "\n",
     }
     to.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
