@@ -20,7 +20,7 @@ from demo.costs.kept import draw, evidence_of, statement_of
 from demo.costs.laying import TENANTS, Laid, lay_month
 from demo.costs.sides import Span
 from demo.costs.twins import TwinsAdministration
-from demo.costs.users import admit, ask, await_admission
+from demo.costs.users import admit, ask, await_answers, knock
 from demo.stage import Stage
 from replica.servers import SERVERS, gateway
 from replica.state import open_place
@@ -52,14 +52,18 @@ def last_month(today_: dt.date) -> str:
 
 def play(stage: Stage, month: str, attempts: int, requests: int) -> Verdict:
     """The whole of it. The statement's verdict; REFUTED where the ledger says otherwise of today than the providers."""
-    folder = stage.shell.logs.parent / "demo" / "costs"
+    state = stage.shell.logs.parent
+    folder = state / "demo" / "costs"
     folder.mkdir(parents=True, exist_ok=True)
-    with TwinsAdministration.of_replica(stage.shell.logs.parent) as twins:
+    with TwinsAdministration.of_replica(state) as twins:
         # Before anything is deployed: sealing that is due would begin the ledger with the present hour.
         stage.shell.run("migrate", sys.executable, "-m", "steward", "migrate")
+        key, url = admit(state / "gateway" / "callers.toml", folder / "caller"), gateway_url(state)
+        # Before the month is laid: what is asked now is answered in a minute.
+        knock(url, key)
         lay(stage, twins, month, attempts)
         prepare(stage)
-        entered = use_gateway(stage, twins, folder, requests)
+        entered = use_gateway(stage, twins, url, key, requests)
         import_invoices(stage, twins, folder, month)
     with timed(f"costs of {month} reconciled"):
         ended = run(stage, RECONCILIATION, {"request": {"month": month, "days_a_run": DAYS_A_RUN}}, must_complete=False)
@@ -96,16 +100,15 @@ def lay(stage: Stage, twins: TwinsAdministration, month: str, attempts: int) -> 
     return laid
 
 
-def use_gateway(stage: Stage, twins: TwinsAdministration, folder: Path, requests: int) -> today.Entered:
+def use_gateway(stage: Stage, twins: TwinsAdministration, url: str, key: str, requests: int) -> today.Entered:
     """Users of today, whose day is not over: in the ledger, and on no bill yet."""
-    state = stage.shell.logs.parent
-    key = admit(state / "gateway" / "callers.toml", folder / "caller")
-    await_admission(gateway_url(stage), key)
+    with timed("gateway answers: its limiter knows its providers by now"):
+        await_answers(url, key)
     for each in DIALS:
         twins.dial(**each)
     since = today.now(stage.settings)
     with timed(f"{requests:,} requests through the gateway, by the providers' own clients"):
-        answered = ask(gateway_url(stage), key, TENANTS, requests)
+        answered = ask(url, key, TENANTS, requests)
     say("  " + ", ".join(f"{count:,} {kind}" for kind, count in sorted(answered.items())))
     say("  streams that were given up the gateway has read to their end all the same")
     entered = today.entered_since(stage.settings, twins, since)
@@ -115,10 +118,9 @@ def use_gateway(stage: Stage, twins: TwinsAdministration, folder: Path, requests
     return entered
 
 
-def gateway_url(stage: Stage) -> str:
+def gateway_url(state: Path) -> str:
     """Of the replica's gateway."""
-    place = open_place(stage.shell.logs.parent, SERVERS)
-    return gateway.address(place)
+    return gateway.address(open_place(state, SERVERS))
 
 
 def import_invoices(stage: Stage, twins: TwinsAdministration, folder: Path, month: str) -> None:
@@ -129,6 +131,6 @@ def import_invoices(stage: Stage, twins: TwinsAdministration, folder: Path, mont
         file, invoice = folder / f"invoice-{ours}-{month}.json", twins.invoice(theirs, month)
         file.write_text(json.dumps(invoice, indent=1) + "\n")
         say(f"invoice of {ours}: {invoice['total']} dollars to pay, {len(invoice['lines'])} lines ({file})")
-        command = (sys.executable, "-m", "steward.costs", "import-invoice", ours, month, str(file))
+        command = (sys.executable, "-m", "steward", "costs", "import-invoice", ours, month, str(file))
         for line in stage.shell.lines("invoice", *command):
             say(f"  {line}")

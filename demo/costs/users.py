@@ -19,7 +19,11 @@ from services.gateway.callers import TENANT_HEADER, digest, new_key
 from steward.errors import Unavailable
 
 CALLER = "demo"
+BROKEN_OFF = "broken off"
 _ADMITTED_SECONDS = 30
+_ANSWERED_SECONDS = 120
+#: Two of each kind, for an alias has two routes.
+_KNOCKS = 16
 _AT_ONCE = 24
 _TOKENS = 120
 #: Pieces of a stream after which its reader leaves.
@@ -41,14 +45,27 @@ def admit(callers: Path, key_file: Path) -> str:
     return key
 
 
-def await_admission(url: str, key: str) -> None:
-    """A worker of the gateway reads its callers every two seconds. Unavailable where it does not take the key."""
+def knock(url: str, key: str) -> None:
+    """Ask for something of each kind, answered or not: a limiter that knows nothing of a provider lets nobody pass for a minute,
+    which begins now. Unavailable where the gateway does not take the key.
+    """
     headers = {"authorization": f"Bearer {key}", TENANT_HEADER: CALLER}
     deadline = time.monotonic() + _ADMITTED_SECONDS
+    # A worker reads its callers every two seconds.
     while httpx.get(f"{url}/v1/models", headers=headers, timeout=_ADMITTED_SECONDS).is_error:
         if time.monotonic() > deadline:
             raise Unavailable("the gateway does not take the demo's key", hint="see python -m replica logs gateway")
         time.sleep(0.2)
+    ask(url, key, [CALLER], _KNOCKS)
+
+
+def await_answers(url: str, key: str) -> None:
+    """Until something of each kind is answered. Unavailable where it is not."""
+    deadline = time.monotonic() + _ANSWERED_SECONDS
+    while ask(url, key, [CALLER], _KNOCKS)[BROKEN_OFF]:
+        if time.monotonic() > deadline:
+            raise Unavailable("the gateway does not answer", hint="see python -m replica logs gateway")
+        time.sleep(1)
 
 
 def ask(url: str, key: str, tenants: Sequence[str], requests: int) -> Counter[str]:
@@ -66,7 +83,7 @@ def ask(url: str, key: str, tenants: Sequence[str], requests: int) -> Counter[st
             try:
                 call(client, headers[tenants[number % len(tenants)]], f"Question {number}: which way is the sea?")
             except (openai.APIError, anthropic.APIError):
-                return "broken off"
+                return BROKEN_OFF
             return kind
 
         return Counter(pool.map(one, range(requests)))
