@@ -1,10 +1,11 @@
-"""`python -m steward migrate`, `keyring …`, `keys coverage` and `limits …`: databases' schemas, tenants' keys, shared limits."""
+"""`python -m steward migrate`, `keyring …`, `keys coverage`, `limits …` and `costs …`: what a person does beside the flows."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import date
 from functools import partial
 from pathlib import Path
 
@@ -64,11 +65,34 @@ def _parser() -> argparse.ArgumentParser:
     showing = limits.add_parser("show", help="what is used of a ring, and why nothing is granted")
     showing.add_argument("rings", metavar="RING", nargs="+", help="provider:account:model")
     showing.set_defaults(work=partial(_on_limits, "show_limits"))
-    for command in (loading, showing):
+    costs = commands.add_parser("costs", help="bills of AI providers").add_subparsers(dest="action", required=True)
+    ours = list(_costs(costs))
+    for command in (loading, showing, *ours):
         command.add_argument("--settings", type=Path, help="settings file (default: the one STEWARD_SETTINGS names)")
     for command in (migrating, enrolling, retiring, reinstating, listing, restoring, erasing, covering):
         command.add_argument("--settings", type=Path, help="settings file (default: the one STEWARD_SETTINGS names)")
     return parser
+
+
+def _costs(costs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Iterator[argparse.ArgumentParser]:
+    importing = costs.add_parser("import-invoice", help="keep a provider's invoice, against which a month is stated")
+    importing.add_argument("account", metavar="ACCOUNT", help="the NAME of [providers.NAME] in the settings")
+    importing.add_argument("month", metavar="YYYY-MM")
+    importing.add_argument("file", type=Path, metavar="FILE", help="as it was exported (JSON); kept byte by byte")
+    recomputing = costs.add_parser(
+        "recompute", help="explain days again from what was kept, and compare; writes nothing"
+    )
+    recomputing.add_argument("account", metavar="ACCOUNT")
+    recomputing.add_argument("first", metavar="FIRST", type=date.fromisoformat, help="the first day, as 2026-10-01")
+    recomputing.add_argument("last", metavar="LAST", type=date.fromisoformat, help="the last day, included")
+    showing = costs.add_parser("stops", help="which budgets stop something now")
+    lifting = costs.add_parser("lift-stop", help="let spending go on that a budget has stopped")
+    lifting.add_argument("budget", metavar="BUDGET", help="its name, as `stops` tells it")
+    lifting.add_argument("--because", required=True, metavar="TEXT", help="why; it is recorded with your name")
+    named = {"keep_invoice": importing, "recompute_days": recomputing, "show_stops": showing, "lift": lifting}
+    for name, command in named.items():
+        command.set_defaults(work=partial(_on_costs, name))
+        yield command
 
 
 def _migrate(settings: Settings, _chosen: argparse.Namespace) -> list[str]:
@@ -115,6 +139,13 @@ def _on_limits(name: str, settings: Settings, chosen: argparse.Namespace) -> lis
     from steward import limits_commands  # noqa: PLC0415 # as above
 
     work: Callable[[Settings, argparse.Namespace], list[str]] = getattr(limits_commands, name)
+    return work(settings, chosen)
+
+
+def _on_costs(name: str, settings: Settings, chosen: argparse.Namespace) -> list[str]:
+    from steward import cost_commands  # noqa: PLC0415 # as above
+
+    work: Callable[[Settings, argparse.Namespace], list[str]] = getattr(cost_commands, name)
     return work(settings, chosen)
 
 

@@ -5,19 +5,15 @@ from __future__ import annotations
 import datetime as dt
 
 from steward.clients.cost_book import keep_day
-from steward.clients.cost_hours import open_sealed_day
-from steward.clients.cost_pages import load_bill, store_locked, take_reading
+from steward.clients.cost_explaining import explain_reading
+from steward.clients.cost_pages import store_locked, take_reading
 from steward.clients.postgres import connect
 from steward.clients.provider_key_register import register_keys
 from steward.clients.s3 import open_evidence_bucket
-from steward.costs.attribution import explain
 from steward.costs.cells import MINUTE
-from steward.costs.day_report import DaysReport, KeptDay, figures_of, state_day, worth_by_tenant
+from steward.costs.day_report import DaysReport, KeptDay, figures_of, state_day
 from steward.costs.kept import CostDay, Reading, Register, result_key
 from steward.costs.planning import DaysRequest
-from steward.costs.prices import PriceBook, load_prices
-from steward.costs.results import DayResult
-from steward.costs.terms import load_terms
 from steward.operations.fencing import fence
 from steward.operations.holding import guard
 from steward.operations.steps import Kind
@@ -45,15 +41,8 @@ def read_pages(account: str, day: dt.date, reading: str) -> Reading:
 def explain_day(reading: Reading, register: Register, *, final: bool) -> KeptDay:
     """Every cent between the ledger and the bill; stored whole, and entered with its figures."""
     settings = load()
-    book = load_prices(settings.reconciled.prices)
     with open_evidence_bucket(settings, before_write=guard) as objects:
-        bill = load_bill(objects, reading)
-        terms = load_terms(settings.reconciled.terms, settings.providers)[reading.account].with_keys(register.key_ids)
-        long = _long_contexts(book, reading.provider, {each.cell.model for each in bill.usage}, reading.day)
-        with open_sealed_day(settings, reading.account, reading.day, register.by_fingerprint, long) as ledger:
-            found = explain(bill, ledger, book, terms, final=final)
-            tenants = worth_by_tenant(ledger.by_tenant(), reading.provider, book)
-        result = DayResult.of(found, bill, reading=reading.reading, final=final, prices=book.version)
+        result, tenants = explain_reading(settings, objects, reading, register, final=final)
         body = result.to_json()
         stored = store_locked(settings, objects, result_key(reading.account, reading.day, reading.reading, body), body)
     statement = state_day(result)
@@ -67,11 +56,6 @@ def explain_day(reading: Reading, register: Register, *, final: bool) -> KeptDay
         operation_id=operation().id,
     )
     return _keep(settings, day)
-
-
-def _long_contexts(book: PriceBook, provider: str, models: set[str], day: dt.date) -> dict[str, int]:
-    told = {model: book.long_context_above(provider, model, on=day) for model in sorted(models)}
-    return {model: above for model, above in told.items() if above}
 
 
 @step("keep unknown day", run_name="keep {account} on {day} as UNKNOWN", key="{day}")

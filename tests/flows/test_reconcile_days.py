@@ -9,6 +9,7 @@ from prefect import tags
 
 import flows.reconcile_days
 from flows.reconcile_days import reconcile_days
+from steward.__main__ import main
 from steward.clients.cost_book import day_named, readings_of
 from steward.clients.cost_pages import load_result
 from steward.clients.postgres import connect
@@ -29,6 +30,14 @@ from tests.integration.providers.ground import Twins
 pytestmark = pytest.mark.without_search
 
 OPENAI = "openai"
+DEARER = """
+[[prices]]
+provider = "openai"
+model = "gpt-4.1-2025-04-14"
+tier = "default"
+from = 2026-10-01
+prices = { input_uncached = 20, input_cached = 5, output = 80 }
+"""
 
 
 @pytest.fixture(scope="module")
@@ -116,8 +125,23 @@ def test_a_day_that_was_read_under_a_name_is_not_read_again_under_it(flows_run, 
         assert not [path for path in meddler.asked if "usage" in path or "costs" in path]
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("step", ["register_account_keys", "read_pages", "explain_day", "conclude_days"])
+def test_what_was_stored_of_a_day_is_what_its_pages_and_hours_come_to_again(flows_run, laid, tmp_path, capsys):
+    request = asked("stored", days=DAYS[2:])
+    reconcile_days(request)
+    first = str(DAYS[2])
+    command = ["costs", "recompute", OPENAI, first, first]
+    assert main(command) == 0
+    assert f"{first} stored: the same" in capsys.readouterr().out
+    # At other prices it is another day, and whoever asks is told in what.
+    prices = tmp_path / "prices.toml"
+    prices.write_text(laid.costs.prices.read_text() + DEARER)
+    flows_run(laid.model_copy(update={"costs": laid.costs.model_copy(update={"prices": prices})}))
+    assert main(command) == 1
+    assert f"{first} stored: other prices, ledger, shares" in capsys.readouterr().err
+
+
+# Two of many: `make drill-costs` kills it everywhere.
+@pytest.mark.parametrize(("when", "step"), [("after", "read_pages"), ("before", "explain_day")])
 def test_killed_at_any_step_the_next_run_comes_to_what_a_clean_one_does(flows_run, in_replica, when, step):
     clean = asked("clean")
     if kept(clean) == [None]:
@@ -177,7 +201,13 @@ def stated_twice(answer):
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [(in_euros, "'eur'"), (refused, "401"), (cut, "broke off"), (without_a_bucket, "no bucket"), (stated_twice, "twice")],
+    [
+        (in_euros, "'eur'"),
+        (refused, "401"),
+        (cut, "broke off"),
+        (without_a_bucket, "no bucket"),
+        (stated_twice, "twice"),
+    ],
 )
 def test_a_day_whose_pages_are_no_bill_is_unknown_and_has_no_figure(flows_run, laid, change, said, monkeypatch):
     monkeypatch.setattr(flows.reconcile_days, "read_pages", flows.reconcile_days.read_pages.with_options(retries=0))

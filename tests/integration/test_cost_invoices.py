@@ -12,7 +12,7 @@ import pytest
 from replica import inventory
 from steward.clients.cost_invoices import import_invoice, latest_invoice
 from steward.clients.s3 import open_evidence_bucket
-from steward.costs.__main__ import main
+from steward.__main__ import main
 from steward.costs.invoices import InvoiceUnusable
 from steward.costs.period import PeriodInvalid
 from steward.errors import BadInput
@@ -118,12 +118,12 @@ def test_an_account_or_a_month_that_there_is_not_is_refused(settings, account) -
 
 
 def test_the_command_tells_what_counts_and_what_is_wrong(settings, account, tmp_path, monkeypatch, capsys) -> None:
-    monkeypatch.setattr("steward.costs.__main__.load", lambda _: settings)
+    monkeypatch.setattr("steward.__main__.load", lambda _: settings)
     file = tmp_path / "invoice.json"
     file.write_bytes(BODY)
-    assert main(["import-invoice", account, MONTH, str(file)]) == 0
+    assert main(["costs", "import-invoice", account, MONTH, str(file)]) == 0
     assert f"ai-costs/invoices/{account}/{MONTH}/001.json" in capsys.readouterr().out
-    assert main(["import-invoice", account, MONTH, str(tmp_path / "absent.json")]) == 1
+    assert main(["costs", "import-invoice", account, MONTH, str(tmp_path / "absent.json")]) == 1
     told = capsys.readouterr().err
     assert "absent.json: No such file" in told
     assert "HINT: " in told

@@ -20,7 +20,7 @@ from services.gateway.stops import Stops
 from steward.clients.cost_book import raise_alert
 from steward.clients.cost_stops import lift_stop, stops_in_force
 from steward.clients.postgres import connect
-from steward.costs.__main__ import main
+from steward.__main__ import main
 from steward.costs.kept import BudgetAlert
 from steward.costs.spending import Scope
 from steward.errors import BadInput
@@ -164,13 +164,13 @@ def test_alerts_and_stops_of_other_months_stop_nothing(gateway, stop):
 
 
 def test_a_person_lifts_a_stop_with_a_reason_and_once(gateway, stop, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("steward.costs.__main__.load", lambda _: gateway.settings)
+    monkeypatch.setattr("steward.__main__.load", lambda _: gateway.settings)
     budget = stop("tenant", "acme")
-    assert main(["stops"]) == 0
+    assert main(["costs", "stops"]) == 0
     assert f"{budget}: tenant acme is stopped" in capsys.readouterr().out
-    assert main(["lift-stop", budget, "--because", " "]) == 1
+    assert main(["costs", "lift-stop", budget, "--because", " "]) == 1
     assert status(gateway) == 402
-    assert main(["lift-stop", budget, "--because", "raised by the board"]) == 0
+    assert main(["costs", "lift-stop", budget, "--because", "raised by the board"]) == 0
     follows(gateway)
     assert status(gateway) == 200
     with connect(gateway.settings) as db:

@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from bench.costs.month import MARKS, WORDS
-from steward.costs.__main__ import _parser
+from steward.__main__ import _parser
 from steward.costs.causes import Cause
 from steward.costs.period import Period
 from steward.costs.planning import ReconciliationRequest
@@ -38,7 +38,7 @@ ERRORS = sorted(
     if isinstance(node, ast.ClassDef) and BASES & {base.id for base in node.bases if isinstance(base, ast.Name)}
 )
 REQUESTS = re.findall(r"--param 'request=(\{.*?\})'", RUNBOOK)
-COMMANDS = re.findall(r"^python -m steward\.costs (.*)$", RUNBOOK, re.MULTILINE)
+COMMANDS = re.findall(r"^python -m steward (costs .*)$", RUNBOOK, re.MULTILINE)
 
 
 @pytest.mark.parametrize("error", ERRORS)
