@@ -58,7 +58,7 @@ def _costs(options: argparse.Namespace) -> int:
     from demo.costs.play import last_month, play  # noqa: PLC0415  as above
     from demo.stage import open_stage  # noqa: PLC0415
 
-    month = options.month or last_month(dt.datetime.now(dt.UTC).date())
+    month = options.month or last_month(dt.datetime.now(dt.UTC))
     verdict = play(open_stage(options.state), month, options.attempts, options.requests)
     return 0 if verdict is Verdict.VERIFIED else 1
 

@@ -15,11 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-import httpx
-
 from demo.costs.incidents import ACCOUNTS, INCIDENTS, OPENAI, Incident
 from demo.costs.sides import Sides, Span, hours_between
-from demo.costs.twins import TwinsAdministration
+from demo.costs.twins import TwinsAdministration, billed_keys
 from steward.ai.sealing import (
     HOUR,
     ClosedHour,
@@ -46,7 +44,6 @@ TENANTS = ("acme", "globex", "initech", "umbrella", "hooli")
 _AT_ONCE = 16
 #: Of rows in `steward.ai_hours` that no operation entered.
 _NO_OPERATION = 0
-_SECONDS = 60
 _PARQUET = "application/vnd.apache.parquet"
 
 
@@ -129,23 +126,10 @@ def _begins_later(moment: dt.datetime, span: Span) -> LedgerBeginsLater:
 
 def _is_billed(settings: Settings, sides: Sides) -> bool:
     """By what OpenAI tells of the span: the twins take a month in as a whole."""
-    asked = {
-        "start_time": int(sides.span.begin.timestamp()),
-        "end_time": int(sides.span.end.timestamp()),
-        "group_by": "api_key_id",
-        "limit": 180,
-    }
     account = settings.providers[ACCOUNTS[OPENAI]]
     key = read_secret(account.admin_key or account.key, settings.vault)
-    answer = httpx.get(
-        f"{account.url}/v1/organization/costs",
-        params=asked,
-        headers={"authorization": f"Bearer {key}"},
-        timeout=_SECONDS,
-    )
-    answer.raise_for_status()
-    ids = {each["api_key_id"] for day in answer.json()["data"] for each in day["results"]}
-    return any(key.key_id in ids for key in sides.gateway_keys())
+    billed = billed_keys(account.url, key, sides.span.begin, sides.span.end)
+    return any(key.key_id in billed for key in sides.gateway_keys())
 
 
 def _seal(settings: Settings, sides: Sides, hours: Sequence[dt.datetime], folder: Path) -> None:

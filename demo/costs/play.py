@@ -39,15 +39,14 @@ DIALS = (
 #: What OpenAI's invoice takes off, for the waterfall to have it.
 CREDIT = {"provider": "openai", "account": OPENAI, "description": "Promotional credit", "amount": "25.00"}
 LOOK = (
-    "to look at: the run's artifacts ai-costs and ai-costs-causes in the UI",
-    "python -m steward.evidence list --operation cost-reconciliation; python -m steward.evidence show STATEMENT",
-    "docs/costs.md; docs/runbooks/cost-reconciliation.md",
+    "to look at: the run's artifacts ai-costs and ai-costs-causes in the UI; docs/costs-month.md, which explains each step;",
+    "python -m steward.evidence list --operation cost-reconciliation; docs/runbooks/cost-reconciliation.md",
 )
 
 
-def last_month(today_: dt.date) -> str:
-    """The last one that is over (YYYY-MM)."""
-    return f"{today_.replace(day=1) - dt.timedelta(days=1):%Y-%m}"
+def last_month(now: dt.datetime) -> str:
+    """The last one that is over (YYYY-MM), and with it the hour after it, which a reconciliation asks for."""
+    return f"{(now - dt.timedelta(hours=2)).replace(day=1) - dt.timedelta(days=1):%Y-%m}"
 
 
 def play(stage: Stage, month: str, attempts: int, requests: int) -> Verdict:

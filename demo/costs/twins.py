@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
@@ -69,13 +71,25 @@ class TwinsAdministration:
             after = page["last"]
 
     def _asked(self, method: str, path: str, body: object = None) -> dict[str, Any]:
-        try:
-            answer = self._client.request(method, path, json=body)
-        except httpx.HTTPError as error:
-            raise TwinsRefused(f"{path}: {type(error).__name__}", hint="see python -m replica logs providers") from None
-        if answer.is_error:
-            raise TwinsRefused(
-                f"{path} answered {answer.status_code}: {answer.text[:200]}",
-                hint="see python -m replica logs providers",
-            )
-        return cast("dict[str, Any]", answer.json())
+        return _told(path, lambda: self._client.request(method, path, json=body))
+
+
+def billed_keys(url: str, admin_key: str, begin: dt.datetime, end: dt.datetime) -> set[str]:
+    """The ids of the keys that OpenAI at *url* bills anything of between the two moments."""
+    path = "/v1/organization/costs"
+    span = {"start_time": int(begin.timestamp()), "end_time": int(end.timestamp())}
+    asked = {**span, "group_by": "api_key_id", "limit": 180}
+    headers = {"authorization": f"Bearer {admin_key}"}
+    told = _told(path, lambda: httpx.get(f"{url}{path}", params=asked, headers=headers, timeout=_SECONDS))
+    return {each["api_key_id"] for day in told["data"] for each in day["results"]}
+
+
+def _told(path: str, ask: Callable[[], httpx.Response]) -> dict[str, Any]:
+    hint = "see python -m replica logs providers"
+    try:
+        answer = ask()
+    except httpx.HTTPError as error:
+        raise TwinsRefused(f"{path}: {type(error).__name__}", hint=hint) from None
+    if answer.is_error:
+        raise TwinsRefused(f"{path} answered {answer.status_code}: {answer.text[:200]}", hint=hint)
+    return cast("dict[str, Any]", answer.json())

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import tempfile
 import tomllib
 
+import duckdb
 import pytest
 
 from demo.costs.incidents import OPENAI, STRAY, Incident
 from demo.costs.laying import LedgerBeginsLater, lay_month
+from demo.costs.play import last_month
 from demo.costs.sides import Span
 from demo.costs.twins import TwinsAdministration
 from demo.costs.users import CALLER, admit
 from services.gateway.callers import TENANT_HEADER, Callers
 from steward.ai.sealing import HOUR, plan_hours, sha256_of
 from steward.clients.attempts_hours import sealed_hour, survey
+from steward.clients.attempts_parquet import COLUMNS
 from steward.clients.cost_hours import open_sealed_day
 from steward.clients.postgres import connect
 from steward.clients.s3 import open_evidence_bucket
@@ -75,6 +79,16 @@ def test_laid_hours_name_each_other_and_are_what_their_manifests_say(laid):
     assert sum(each.rows for each in found) < ATTEMPTS
 
 
+def test_laid_hours_have_the_columns_of_sealed_ones(laid):
+    with open_evidence_bucket(laid) as bucket, tempfile.NamedTemporaryFile() as file:
+        file.write(bucket.get(hours(laid)[12].object_key).body)
+        file.flush()
+        laid_out = duckdb.read_parquet(file.name)
+        found = dict(zip(laid_out.columns, map(str, laid_out.types), strict=True))
+    assert found == {name: kind.replace("TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE") for name, kind in COLUMNS.items()}
+    assert [*found] == [*COLUMNS]
+
+
 def test_sealing_goes_on_where_the_laid_hours_end(laid):
     with connect(laid) as db:
         assert plan_hours(survey(db))[0] == SPAN.end + HOUR
@@ -98,6 +112,19 @@ def test_a_month_is_not_laid_before_a_ledger_that_has_begun(laid, twins):
     earlier = Span(SPAN.first - dt.timedelta(days=2), 1)
     with pytest.raises(LedgerBeginsLater, match="make clean"):
         lay_month(laid, twins[1], earlier, ATTEMPTS, incidents=(), last_hour=earlier.end)
+
+
+@pytest.mark.parametrize(
+    ("now", "month"),
+    [
+        ("2026-11-26T12:00", "2026-10"),
+        ("2026-11-01T01:59", "2026-09"),
+        ("2026-11-01T02:00", "2026-10"),
+        ("2027-01-31T00:00", "2026-12"),
+    ],
+)
+def test_the_month_is_over_and_the_hour_after_it_too(now, month):
+    assert last_month(dt.datetime.fromisoformat(f"{now}+00:00")) == month
 
 
 def test_a_caller_for_all_tenants_is_let_in_beside_those_that_are_there(tmp_path):
