@@ -22,6 +22,7 @@ from bench.costs.planted_prices import (
 )
 from bench.costs.planting import STRAY
 from replica.providers.billing.usage import DAY
+from replica.providers.catalogue import find
 
 SEARCH = "0.01"
 Key = tuple[str, str, int, str]
@@ -41,6 +42,9 @@ def _lay_rates(database: duckdb.DuckDBPyConnection, prices: PlantedPrices) -> No
     database.execute(
         f"CREATE OR REPLACE TABLE rates (provider VARCHAR, model VARCHAR, tier VARCHAR, day BIGINT, long_context BOOLEAN, {columns})"
     )
+    database.execute("CREATE OR REPLACE TABLE long_prompts (model VARCHAR, above BIGINT)")
+    above = [(model, found.long_tokens) for provider, model, _ in prices.known() if (found := find(provider, model))]
+    database.executemany("INSERT INTO long_prompts VALUES (?, ?)", sorted({each for each in above if each[1]}))
     told = {day for (day,) in database.execute(f"SELECT DISTINCT minute // {DAY} FROM sums").fetchall()}
     days = sorted(told | {day + LATER for day in told})
     rows = [
@@ -50,7 +54,9 @@ def _lay_rates(database: duckdb.DuckDBPyConnection, prices: PlantedPrices) -> No
         for long in (False, True)
         for rates in [prices.listed(*name, day * DAY, long_context=long)]
     ]
-    database.executemany(f"INSERT INTO rates VALUES ({', '.join('?' * (5 + len(names)))})", rows)
+    # Column by column: row by row takes longer than all the rest of a small month.
+    columns = ", ".join("unnest(?)" for _ in range(5 + len(names)))
+    database.execute(f"INSERT INTO rates SELECT {columns}", [list(column) for column in zip(*rows, strict=True)])
 
 
 def _worth(alias: str, rates: str) -> str:
@@ -66,22 +72,28 @@ def _worth(alias: str, rates: str) -> str:
     return "(" + " + ".join(f"{alias}.{column} * {rates}.{rate}" for column, rate in pairs) + ")"
 
 
-def _rates(alias: str, model: str, tier: str, long_context: str) -> str:
+def _rates(alias: str, model: str, tier: str, long_context: str, day: str = "") -> str:
     return (
         f"JOIN rates {alias} ON {alias}.provider = s.provider AND {alias}.model = {model} AND {alias}.tier = {tier} "
-        f"AND {alias}.long_context = {long_context} AND {alias}.day = epoch(date_trunc('day', s.arrived_at))::BIGINT // {DAY}"
+        f"AND {alias}.long_context = {long_context} AND {alias}.day = {day or _DAY}"
     )
 
 
+_DAY = f"epoch(date_trunc('day', s.arrived_at))::BIGINT // {DAY}"
+_ENTERED_DAY = f"epoch(date_trunc('day', e.sent_at))::BIGINT // {DAY}"
 _ROWS = f"""
     FROM few s JOIN entered_few e USING (seq)
     {_rates("own", "s.model_served", "s.tier_served", "s.long_context")}
 """
-_DAY = f"epoch(date_trunc('day', s.arrived_at))::BIGINT // {DAY}"
-_GUESSED = """(
-    (s.input_uncached - e.input_uncached) * own.input + (s.cache_read - e.input_cached) * own.cached
-    + (s.cache_write_30m - e.cache_write) * own.cache_write_30m + (s.cache_write_5m - e.cache_write_5m) * own.cache_write_5m
-    + (s.cache_write_1h - e.cache_write_1h) * own.cache_write_1h + (s.output - e.output) * own.output)"""
+# A guess may be of a long prompt where the prompt is none.
+_GUESS = (
+    "(e.input_uncached * mine.input + e.input_cached * mine.cached + e.cache_write * mine.cache_write_30m "
+    "+ e.cache_write_5m * mine.cache_write_5m + e.cache_write_1h * mine.cache_write_1h + e.output * mine.output)"
+)
+_IS_LONG = (
+    "(e.input_uncached + e.input_cached + e.cache_write + e.cache_write_5m + e.cache_write_1h "
+    "> coalesce((SELECT above FROM long_prompts l WHERE l.model = s.model_served), 1000000000000))"
+)
 
 _DOLLARS = f"""
 SELECT cause, account, day, project, sum(amount)::DECIMAL(38,12) FROM (
@@ -93,7 +105,8 @@ SELECT cause, account, day, project, sum(amount)::DECIMAL(38,12) FROM (
     UNION ALL SELECT 'cache_write_life', s.account, {_DAY}, s.project, s.cache_write_1h * (own.cache_write_1h - own.cache_write_5m)
       {_ROWS} WHERE s.cause = 'cache_write_life'
     UNION ALL SELECT 'boundary_shift', s.account, {_DAY}, s.project, {_worth("s", "own")} + s.web_searches * {SEARCH} {_ROWS} WHERE s.cause = 'boundary_shift'
-    UNION ALL SELECT 'boundary_shift', s.account, epoch(date_trunc('day', e.sent_at))::BIGINT // {DAY}, s.project, -{_worth("s", "own")} - s.web_searches * {SEARCH} {_ROWS} WHERE s.cause = 'boundary_shift'
+    UNION ALL SELECT 'boundary_shift', s.account, {_ENTERED_DAY}, s.project, -{_worth("s", "earlier")} - s.web_searches * {SEARCH}
+      {_ROWS} {_rates("earlier", "s.model_served", "s.tier_served", "s.long_context", _ENTERED_DAY)} WHERE s.cause = 'boundary_shift'
     UNION ALL SELECT s.cause, s.account, {_DAY}, s.project, {_worth("s", "own")} - {_worth("s", "other")}
       {_ROWS} {_rates("other", "s.model_served", "'priority'", "s.long_context")} WHERE s.cause = 'served_tier'
     UNION ALL SELECT s.cause, s.account, {_DAY}, s.project, {_worth("s", "other")} - {_worth("s", "own")}
@@ -102,7 +115,8 @@ SELECT cause, account, day, project, sum(amount)::DECIMAL(38,12) FROM (
       {_ROWS} {_rates("other", "s.model_served", "s.tier_served", "true")} WHERE s.cause = 'long_context'
     UNION ALL SELECT s.cause, s.account, {_DAY}, s.project, -{_worth("s", "own")} {_ROWS} WHERE s.cause = 'commitment'
     UNION ALL SELECT 'unknown_attempts', s.account, {_DAY}, s.project, {_worth("s", "own")} {_ROWS} WHERE s.outcome = 'dropped' AND s.billed
-    UNION ALL SELECT 'estimated_streams', s.account, {_DAY}, s.project, {_GUESSED} {_ROWS} WHERE e.is_estimate
+    UNION ALL SELECT 'estimated_streams', s.account, {_DAY}, s.project, {_worth("s", "own")} - {_GUESS}
+      {_ROWS} {_rates("mine", "s.model_served", "s.tier_served", _IS_LONG)} WHERE e.is_estimate
     UNION ALL SELECT 'web_search', s.account, {_DAY}, s.project, s.web_searches * {SEARCH} {_ROWS}
       WHERE s.billed AND s.web_searches > coalesce(e.web_searches, 0)
 ) GROUP BY ALL

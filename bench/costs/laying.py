@@ -62,13 +62,11 @@ def workers() -> ProcessPoolExecutor:
 
 def lay(month: Month) -> dict[Key, Decimal]:
     """`place`/ledger and `place`/pages, with everything planted. What was planted, in dollars."""
-    for name in ("ledger", "usage", "pages"):
-        (month.place / name).mkdir(parents=True)
-    parts = range(0, month.attempts, PART)
+    parts = [range(first, min(month.attempts, first + PART)) for first in range(0, month.attempts, PART)]
     with workers() as pool:
-        planted = _added(pool.map(_lay_part, [month] * len(parts), parts))
+        planted = _added(pool.map(lay_part, [month] * len(parts), parts))
         asked = [(month, account, day) for account in accounts() for day in days(month.name)]
-        list(pool.map(_lay_pages, *zip(*asked, strict=True)))
+        list(pool.map(lay_pages, *zip(*asked, strict=True)))
     if not month.clean:
         planted |= {
             ("other_item", "anthropic-main", month.begin // DAY + day, "wrkspc_1"): Decimal(OTHER_CENTS) / 100
@@ -85,29 +83,32 @@ def _added(parts: Iterable[dict[Key, Decimal]]) -> dict[Key, Decimal]:
     return {key: amount for key, amount in sums.items() if amount}
 
 
-def _lay_part(month: Month, first: int) -> dict[Key, Decimal]:
+def lay_part(month: Month, numbers: range) -> dict[Key, Decimal]:
+    """Attempts of these *numbers*, as the ledger and the provider have them."""
+    for name in ("ledger", "usage"):
+        (month.place / name).mkdir(parents=True, exist_ok=True)
     with duckdb.connect(config={"threads": 1}) as database:
         database.execute("SET timezone = 'UTC'")
-        make_truth(database, month, first, min(month.attempts, first + PART))
+        make_truth(database, month, numbers)
         plant(database, month.seed, month.begin, clean=month.clean)
-        database.execute(f"COPY sums TO '{month.place / 'usage' / f'{first:09}.parquet'}' (FORMAT parquet)")
+        database.execute(f"COPY sums TO '{month.place / 'usage' / f'{numbers.start:09}.parquet'}' (FORMAT parquet)")
         # By the hour, as it is sealed.
         database.execute(
             "COPY (SELECT * EXCLUDE (cause, seq), epoch(date_trunc('hour', reserved_at))::BIGINT AS sealed FROM entered) "
             f"TO '{month.place / 'ledger'}' (FORMAT parquet, COMPRESSION zstd, PARTITION_BY (sealed), "
-            f"OVERWRITE_OR_IGNORE, FILENAME_PATTERN '{first:09}-{{i}}')"
+            f"OVERWRITE_OR_IGNORE, FILENAME_PATTERN '{numbers.start:09}-{{i}}')"
         )
         planted = planted_dollars(database, month.prices)
         return planted if month.clean else planted | rate_dollars(database, month.begin)
 
 
-def make_truth(database: duckdb.DuckDBPyConnection, month: Month, first: int, last: int) -> None:
-    """Rows *first* to *last* of the generated month (`replica.providers month`), as the table `truth`."""
+def make_truth(database: duckdb.DuckDBPyConnection, month: Month, numbers: range) -> None:
+    """These rows of the generated month (`replica.providers month`), as the table `truth`."""
     database.execute(month_attempts.macro(month.seed))
     begins = days(month.name)
     query = month_attempts.query(
-        first=first,
-        last=last,
+        first=numbers.start,
+        last=numbers.stop,
         attempts=month.attempts,
         seed=month.seed,
         start=month.begin,
@@ -116,7 +117,8 @@ def make_truth(database: duckdb.DuckDBPyConnection, month: Month, first: int, la
     database.execute(f"CREATE OR REPLACE TABLE truth AS {query}")
 
 
-def _lay_pages(month: Month, account: Account, day: int) -> None:
+def lay_pages(month: Month, account: Account, day: int) -> None:
+    """Of the day that begins at *day*; after all parts."""
     folder = month.place / "pages" / account.name / str(day)
     folder.mkdir(parents=True)
     with duckdb.connect(config={"threads": 1}) as database:

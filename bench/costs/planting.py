@@ -108,7 +108,7 @@ SELECT epoch(date_trunc('minute', arrived_at))::BIGINT AS minute, provider, acco
     CASE cause WHEN 'commitment' THEN 'priority' ELSE tier_served END AS tier,
     long_context OR cause = 'long_context' AS long_context,
     input_uncached, cache_read, cache_write_5m, cache_write_1h, cache_write_30m, output, web_searches,
-    1 + (cause = 'stated_twice')::INTEGER + is_twice::INTEGER AS times
+    (1 + (cause = 'stated_twice')::INTEGER) * (1 + is_twice::INTEGER) AS times
 FROM struck WHERE billed
 """
 _CLASSES = (

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from steward.costs.causes import Cause
-from steward.costs.cells import CLASSES, INPUTS, NOTHING, Cell, minus
+from steward.costs.cells import CLASSES, INPUTS, NOTHING, Cell, Quantities, minus
 from steward.costs.rest import Moved
 from steward.costs.sides import at_hour, fold
 from steward.costs.values import Entered, Usage
@@ -35,7 +35,8 @@ class LongPrompts:
             for item, quantity in zip(CLASSES, each.quantities, strict=True)
         }
         self._long = Counter[tuple[Cell, str]]()
-        if any(cell.context for cell in usage):
+        self._told = any(cell.context for cell in usage)
+        if self._told:
             return
         for each in entered:
             if each.cell.context == "long":
@@ -62,6 +63,8 @@ class LongPrompts:
     def _carry(self, moved: Moved, left: Counter[str] | None) -> Counter[str]:
         """How many of the moved tokens, by class, are long ones. *left*: those that another cell lost to this one."""
         cell = at_hour(moved.cell)
+        if moved.context and not self._told:
+            return self._counted(cell, moved.quantities if moved.context == "long" else NOTHING)
         found = Counter(
             {
                 item: -min(-quantity, self._too_many(cell, item)) if quantity < 0 else -left[item] if left else 0
@@ -71,6 +74,14 @@ class LongPrompts:
         if left is None:
             self._swap(moved, found)
         for item, quantity in found.items():
+            self._long[cell, item] += quantity
+        return found
+
+    def _counted(self, cell: Cell, quantities: Quantities) -> Counter[str]:
+        """Of an attempt that is known: all of it, or nothing."""
+        found = Counter[str]()
+        for item, quantity in zip(CLASSES, quantities, strict=True):
+            found[item] = quantity
             self._long[cell, item] += quantity
         return found
 

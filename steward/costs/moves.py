@@ -6,82 +6,153 @@ An attempt moves as a whole. Which one it was tells its prompt: hardly two of a 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from steward.costs.causes import Cause
-from steward.costs.cells import INPUTS, NOTHING, OUTPUT, Cell, Quantities, minus, prompt_of
+from steward.costs.cells import NOTHING, OUTPUT, Cell, Quantities, minus, prompt_of
+from steward.costs.fits import Fit, Left, is_part, is_prompt, is_whole, is_whole_beside_doubtful
 from steward.costs.rest import Rest
-from steward.costs.sides import LedgerSide, fold
+from steward.costs.sides import LedgerSide
 from steward.costs.values import Attempt
 
 #: How far from its hour's end an attempt may have been entered to be looked for in the next one.
 EDGE_SECONDS = 60
-_Fit = Callable[[Quantities, Quantities, Quantities], bool]
+#: What a move lays bare is looked at again, so often.
+_ROUNDS = 3
 
 
 def explain_moves(rest: Rest, side: LedgerSide) -> None:
     """One by one, what fits best first; then all together what one cell lacks and another has."""
-    rows, moved = _rows_of_lacking(rest, side), set[str]()
-    groups = _groups(rest)
-    for fits in (_is_whole, _is_prompt, _is_part):
-        for cell, attempts in rows.items():
-            for row in attempts:
-                if row.attempt not in moved and _move(rest, cell, row, _places(groups, cell, row, side.width), fits):
-                    moved.add(row.attempt)
-    for names, cause in (("context",), Cause.LONG_CONTEXT), (("tier",), Cause.SERVED_TIER):
-        for cells in rest.by_group(*names):
-            _move_all(rest, cells, cause, names[0])
-    for cells in rest.by_group("model", "context"):
-        _move_all(rest, cells, Cause.BILLED_MODEL, "model")
+    rows = _rows_of_lacking(rest, side)
+    for _ in range(_ROUNDS):
+        before = len(rest.moved)
+        _move_rows(rest, side, rows, is_whole)
+        _move_equals(rest, side, rows)
+        for fits in (is_whole_beside_doubtful, is_prompt, is_part):
+            _move_rows(rest, side, rows, fits)
+        for names, cause in (("context",), Cause.LONG_CONTEXT), (("tier",), Cause.SERVED_TIER):
+            for cells in rest.by_group(*names):
+                _move_all(rest, cells, cause, names[0])
+        for cells in rest.by_group("model", "context"):
+            _move_all(rest, cells, Cause.BILLED_MODEL, "model")
+        if len(rest.moved) == before:
+            return
 
 
 def _rows_of_lacking(rest: Rest, side: LedgerSide) -> dict[Cell, list[Attempt]]:
     """Of cells that lack a prompt, the ledger's attempts: the longest first, which fits least by accident."""
     lacking = [cell for cell in rest if prompt_of(rest[cell]) < 0 and _may_lack(rest, cell)]
     rows = defaultdict[Cell, list[Attempt]](list)
-    for row in sorted(side.ledger.attempts(lacking), key=lambda each: (-prompt_of(each.quantities), each.attempt)):
-        rows[fold(row.cell) if side.folded else row.cell].append(row)
+    for row in sorted(side.attempts(lacking), key=lambda each: (-prompt_of(each.quantities), each.attempt)):
+        rows[row.cell].append(row)
     return {cell: rows[cell] for cell in lacking}
 
 
-def _groups(rest: Rest) -> dict[tuple[int, str, str], list[Cell]]:
+def _move_rows(rest: Rest, side: LedgerSide, rows: dict[Cell, list[Attempt]], fits: Fit) -> None:
+    groups = _groups(rest)
+    for cell, attempts in rows.items():
+        here, stay = _at(rest, side, groups, cell), list[Attempt]()
+        for row in attempts:
+            place = here.place_of(row, fits) if here else None
+            if place is None:
+                stay.append(row)
+            else:
+                _take(rest, row, *place)
+                here = _at(rest, side, groups, cell)
+        # What has moved is no longer there to move.
+        rows[cell] = stay
+
+
+def _take(rest: Rest, row: Attempt, cause: Cause, other: Cell) -> None:
+    evidence = f"attempt {row.attempt}, {_told(cause, row.cell, other)}"
+    rest.take(cause, row.cell, minus(NOTHING, row.quantities), evidence, requests=-1, context=row.context)
+    rest.take(cause, other, row.quantities, evidence, requests=1, context=row.context)
+
+
+_Groups = dict[tuple[int, str, str], list[Cell]]
+
+
+def _groups(rest: Rest) -> _Groups:
     groups = defaultdict[tuple[int, str, str], list[Cell]](list)
     for cell in rest:
         groups[cell.hour, cell.project, cell.key].append(cell)
     return groups
 
 
-def _places(
-    groups: dict[tuple[int, str, str], list[Cell]], cell: Cell, row: Attempt, width: int
-) -> Iterator[tuple[Cause, Cell]]:
-    """Where else an attempt of *cell* may be billed, in the order of causes."""
-    after = row.at - cell.hour > width / 2
-    if (cell.hour + width - row.at if after else row.at - cell.hour) <= EDGE_SECONDS:
-        yield Cause.BOUNDARY_SHIFT, cell._replace(hour=cell.hour + (width if after else -width))
+@dataclass(frozen=True)
+class _Here:
+    """A cell that lacks something, and where else it may be billed, in the order of causes."""
+
+    cell: Cell
+    lacking: Left
+    before: Cell
+    after: Cell
+    places: list[tuple[Cause, Cell, Left]]
+
+    def place_of(self, row: Attempt, fits: Fit) -> tuple[Cause, Cell] | None:
+        """The first in which it fits."""
+        if not self.lacking.may_hold(row.quantities):
+            return None
+        for cause, other, has in self.near(row):
+            if cause is Cause.BILLED_MODEL and not _has_all(has.quantities, row.quantities):
+                continue
+            if fits(row.quantities, self.lacking, has):
+                return cause, other
+        return None
+
+    def near(self, row: Attempt) -> Iterator[tuple[Cause, Cell, Left]]:
+        """Those in which it may be: of the hours beside its own, the ones that it is near to, the nearest first."""
+        seconds = {self.before: row.at - self.cell.hour, self.after: self.after.hour - row.at}
+        beside = [each for each in self.places if seconds.get(each[1], EDGE_SECONDS + 1) <= EDGE_SECONDS]
+        yield from sorted(beside, key=lambda each: seconds[each[1]])
+        yield from (each for each in self.places if each[1] not in seconds)
+
+
+def _at(rest: Rest, side: LedgerSide, groups: _Groups, cell: Cell) -> _Here | None:
+    lacking = Left(minus(NOTHING, rest[cell]), side.entered.get(cell))
+    if not _may_lack(rest, cell) or prompt_of(lacking.hidden) <= 0:
+        return None
+    before, after = side.before(cell), side.after(cell)
+    found = [(Cause.BOUNDARY_SHIFT, before), (Cause.BOUNDARY_SHIFT, after)]
     others = [other for other in groups.get((cell.hour, cell.project, cell.key), ()) if other != cell]
-    yield from ((Cause.LONG_CONTEXT, other) for other in others if other == cell._replace(context=other.context))
-    yield from ((Cause.SERVED_TIER, other) for other in others if other == cell._replace(tier=other.tier))
-    yield from (
-        (Cause.BILLED_MODEL, other) for other in others if other.model != cell.model and other.tier == cell.tier
+    found += [(Cause.LONG_CONTEXT, other) for other in others if other == cell._replace(context=other.context)]
+    found += [(Cause.SERVED_TIER, other) for other in others if other == cell._replace(tier=other.tier)]
+    found += [(Cause.BILLED_MODEL, other) for other in others if other.model != cell.model and other.tier == cell.tier]
+    places = [(cause, other, Left(rest[other], side.entered.get(other))) for cause, other in found]
+    places = [each for each in places if _may_have(rest, each[1]) and prompt_of(each[2].hidden) > 0]
+    return _Here(cell, lacking, before, after, places) if places else None
+
+
+def _move_equals(rest: Rest, side: LedgerSide, rows: dict[Cell, list[Attempt]]) -> None:
+    """All that a cell lacks, where another has just as much: the same attempts, though it may not be told which."""
+    groups = _groups(rest)
+    for cell, attempts in rows.items():
+        here = _at(rest, side, groups, cell)
+        if here is None:
+            continue
+        lacking = here.lacking.quantities
+        for cause, other in [(cause, other) for cause, other, _ in here.places if _are_equal(rest, cell, other)]:
+            # Not more than there is of attempts that may be billed in that place.
+            held = sum(
+                prompt_of(row.quantities) for row in attempts if any(other == each[1] for each in here.near(row))
+            )
+            if held >= prompt_of(lacking):
+                evidence, requests = _told(cause, cell, other), rest.requests(cell) or 0
+                rest.take(cause, cell, minus(NOTHING, lacking), evidence, requests=requests)
+                rest.take(cause, other, lacking, evidence, requests=-requests)
+                break
+
+
+def _are_equal(rest: Rest, cell: Cell, other: Cell) -> bool:
+    """Their prompts in all: classes of one of them may be swapped as well."""
+    lacking, has = rest[cell], rest[other]
+    return (
+        prompt_of(lacking) == -prompt_of(has) < 0
+        and lacking[OUTPUT] == -has[OUTPUT]
+        and (rest.requests(cell) or 0) == -(rest.requests(other) or 0)
+        and all(quantity > 0 for quantity, wanted in zip(has, lacking, strict=True) if wanted)
     )
-
-
-def _move(rest: Rest, cell: Cell, row: Attempt, places: Iterator[tuple[Cause, Cell]], fits: _Fit) -> bool:
-    lacking = minus(NOTHING, rest[cell])
-    if not 0 < prompt_of(row.quantities) <= prompt_of(lacking) or not _may_lack(rest, cell):
-        return False
-    for cause, other in places:
-        has = rest[other]
-        if not _may_have(rest, other) or prompt_of(row.quantities) > prompt_of(has):
-            continue
-        if cause is Cause.BILLED_MODEL and not _has_all(has, row.quantities):
-            continue
-        if fits(row.quantities, lacking, has):
-            evidence = f"attempt {row.attempt}, {_told(cause, cell, other)}"
-            rest.take(cause, cell, minus(NOTHING, row.quantities), evidence, requests=-1)
-            rest.take(cause, other, row.quantities, evidence, requests=1)
-            return True
-    return False
 
 
 def _may_lack(rest: Rest, cell: Cell) -> bool:
@@ -97,23 +168,6 @@ def _told(cause: Cause, cell: Cell, other: Cell) -> str:
         return f"entered at the {'end' if other.hour > cell.hour else 'beginning'} of its hour"
     name = {Cause.LONG_CONTEXT: "context", Cause.SERVED_TIER: "tier", Cause.BILLED_MODEL: "model"}[cause]
     return f"entered at {getattr(cell, name)}, billed at {getattr(other, name)}"
-
-
-def _is_whole(row: Quantities, lacking: Quantities, has: Quantities) -> bool:
-    return (row == lacking and _is_in(row, has)) or (row == has and _is_in(row, lacking))
-
-
-# By the whole prompt: its classes may be swapped as well, and what streams wrote that were given up is not known.
-def _is_prompt(row: Quantities, lacking: Quantities, has: Quantities) -> bool:
-    return prompt_of(row) in {prompt_of(lacking), prompt_of(has)}
-
-
-def _is_part(row: Quantities, lacking: Quantities, has: Quantities) -> bool:
-    return _is_in(row, lacking) and _is_in(row, has)
-
-
-def _is_in(row: Quantities, left: Quantities) -> bool:
-    return all(row[index] <= left[index] for index in (*INPUTS, OUTPUT))
 
 
 def _move_all(rest: Rest, cells: Sequence[Cell], cause: Cause, name: str) -> None:

@@ -5,8 +5,9 @@ The order is that of `Cause`: what leaves no doubt comes first, what only bounds
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from itertools import pairwise
+from dataclasses import dataclass
 
 from steward.costs.causes import Cause
 from steward.costs.cells import CLASSES, HOUR, INPUTS, NOTHING, SEARCHES, Cell, prompt_of
@@ -14,10 +15,11 @@ from steward.costs.doubtful import explain_doubtful
 from steward.costs.moves import explain_moves
 from steward.costs.rest import Rest
 from steward.costs.sides import LedgerSide, Usual, at_hour, by_cell, usual
+from steward.costs.stated_twice import explain_stated_twice, hours_stated_twice, stated_once
 from steward.costs.values import Bill, Entered, LedgerDay, Terms, Usage
 
-#: Clocks of one second apart let one attempt in sixty be of another minute.
-_APART = 0.05
+#: Share of an hour's prompts. Clocks of one second apart let one in sixty be of another minute, missing here and too many there.
+_APART = 0.1
 _WRITES = (CLASSES.index("cache_write_5m"), CLASSES.index("cache_write_1h"))
 
 
@@ -34,34 +36,76 @@ def explain_quantities(
         final: The provider has had its time to state what is late.
     """
     side = LedgerSide(ledger, folded={cell.context for cell in hours} == {""}, width=HOUR)
-    rest, means = side.less_than(hours), usual(side)
     known = terms.gateway_keys | {each.cell.key for each in ledger.entered}
-    if bill.bucket < HOUR and (differing := set(rest)):
-        # Hours that are equal are not looked into: their minutes may differ, for two clocks are never one.
-        closer = side.by_minute(differing, bill.bucket)
-        billed = by_cell((each for each in bill.usage if at_hour(each.cell) in differing), lambda cell: cell)
-        minutes = _explain(closer.less_than(billed), closer, means, known, final=final)
-        if not any(minutes) or not _are_apart(minutes, closer):
-            return minutes
+    twice = hours_stated_twice(hours, side.entered)
+    once = tuple(stated_once(bill.usage, twice, known)) if twice else bill.usage
+    rest = _look(Billed(once, bill.bucket), by_cell(once), side, known, final=final)
+    for cell, usage in by_cell(once).items() if twice else ():
+        if cell.hour in twice and cell.key in known:
+            rest.add(
+                Cause.STATED_TWICE, cell, usage.quantities, "all of the hour once more: every figure of it is even"
+            )
+    return rest
+
+
+def _look(
+    billed: Billed, hours: Mapping[Cell, Usage], hourly: LedgerSide, known: Collection[str], *, final: bool
+) -> Rest:
+    """Closer, where hours differ; hours that are equal are not looked into: their minutes may differ, for two clocks are never one."""
+    side, rest, means = hourly, hourly.less_than(hours), usual(hourly)
+    if billed.bucket < HOUR and (differing := set(rest)):
+        side = side.by_minute(differing, billed.bucket)
+        rest = side.less_than(billed.at(side, differing))
+        if apart := _apart(rest, side, known):
+            side = hourly.by_minute(differing, billed.bucket, apart)
+            rest = side.less_than(billed.at(side, differing))
     return _explain(rest, side, means, known, final=final)
 
 
-def _are_apart(minutes: Rest, side: LedgerSide) -> bool:
-    """The clocks of the two sides: so far that minutes tell less than hours."""
-    shifted = sum(
-        1
-        for before, after in pairwise(minutes.moved)
-        if before.cause is after.cause is Cause.BOUNDARY_SHIFT and at_hour(before.cell) == at_hour(after.cell)
-    )
-    return shifted > _APART * sum(each.requests for each in side.entered.values())
+@dataclass(frozen=True)
+class Billed:
+    """Usage as it is stated."""
+
+    usage: Sequence[Usage]
+    bucket: int
+
+    def at(self, side: LedgerSide, differing: Collection[Cell]) -> Mapping[Cell, Usage]:
+        """Of the hours that differ, as the other side is told apart."""
+        wanted = (each for each in self.usage if at_hour(each.cell) in differing)
+        return by_cell(wanted, lambda cell: cell._replace(hour=side.place(cell.hour)))
+
+
+def _apart(minutes: Rest, side: LedgerSide, known: Collection[str]) -> frozenset[int]:
+    """Hours in which the clocks of the two sides differ: models' prompts do minute by minute, and together they do not.
+
+    Without the first minute and the last one, in which an attempt may be of another hour.
+    """
+    entered, differences = Counter[int](), Counter[Cell]()
+    for each in side.entered.values():
+        if _is_within(each.cell, side):
+            entered[at_hour(each.cell).hour] += prompt_of(each.quantities)
+    for cell in minutes:
+        if cell.key in known and _is_within(cell, side):
+            differences[cell._replace(tier="", context="")] += prompt_of(minutes[cell])
+    apart, together = Counter[int](), Counter[Cell]()
+    for cell, difference in differences.items():
+        apart[at_hour(cell).hour] += abs(difference)
+        together[at_hour(cell)] += difference
+    for cell, difference in together.items():
+        apart[cell.hour] -= abs(difference)
+    return frozenset(hour for hour, found in apart.items() if found > _APART * entered[hour])
+
+
+def _is_within(cell: Cell, side: LedgerSide) -> bool:
+    return side.width <= cell.hour % HOUR < HOUR - side.width
 
 
 def _explain(rest: Rest, side: LedgerSide, means: Mapping[str, Usual], known: Collection[str], *, final: bool) -> Rest:
     _past_gateway(rest, known)
     explain_moves(rest, side)
+    explain_stated_twice(rest, side)
     _cache_lives(rest)
     _cache_splits(rest, side.entered, means)
-    _stated_twice(rest, side.ledger)
     explain_doubtful(rest, side.entered, means)
     _searches(rest)
     if not final:
@@ -113,17 +157,6 @@ def _swap(rest: Rest, cell: Cell, cause: Cause, among: Sequence[int], evidence: 
             part = min(todo, abs(left[index]))
             taken[index], todo = sign * part, todo - part
     rest.take(cause, cell, tuple(taken), evidence)
-
-
-def _stated_twice(rest: Rest, ledger: LedgerDay) -> None:
-    over = {
-        cell: rest[cell]
-        for cell in rest
-        if prompt_of(rest[cell]) > 0 and min(rest[cell]) >= 0 and rest.requests(cell) in {None, 1}
-    }
-    for cell, attempt in ledger.alike(over).items():
-        evidence = f"the quantities of attempt {attempt} once more"
-        rest.take(Cause.STATED_TWICE, cell, rest[cell], evidence, requests=1)
 
 
 def _searches(rest: Rest) -> None:

@@ -18,6 +18,8 @@ class Moved:
     cell: Cell
     quantities: Quantities
     evidence: str
+    context: str = ""
+    """Of an attempt whose size tells it, where the cell does not."""
 
 
 class Rest:
@@ -41,13 +43,19 @@ class Rest:
         """How many more were billed than entered; None: the provider does not count them."""
         return self._requests.get(cell)
 
-    def take(self, cause: Cause, cell: Cell, quantities: Quantities, evidence: str, *, requests: int = 0) -> None:
+    def take(
+        self, cause: Cause, cell: Cell, quantities: Quantities, evidence: str, *, requests: int = 0, context: str = ""
+    ) -> None:
         """*cause* explains so much of *cell*."""
         left = self._left.setdefault(cell, [0] * len(CLASSES))
         for index, quantity in enumerate(quantities):
             left[index] -= quantity
         if cell in self._requests:
             self._requests[cell] -= requests
+        self.moved.append(Moved(cause, cell, quantities, evidence, context))
+
+    def add(self, cause: Cause, cell: Cell, quantities: Quantities, evidence: str) -> None:
+        """What *cause* explains beside the differences that this was made of."""
         self.moved.append(Moved(cause, cell, quantities, evidence))
 
     def by_group(self, *names: str) -> list[list[Cell]]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from steward.costs.cells import HOUR, NOTHING, OUTPUT, Cell, Quantities, minus, plus, prompt_of
 from steward.costs.rest import Rest
-from steward.costs.values import Entered, LedgerDay, Usage
+from steward.costs.values import Attempt, Entered, LedgerDay, Usage
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,31 @@ class LedgerSide:
     folded: bool
     """The bill does not tell at which context's rate a prompt is billed."""
     width: int
+    """Seconds."""
+    whole: frozenset[int] = frozenset()
+    """Hours that are compared as such, though others are by the minute."""
+
+    def place(self, moment: float) -> int:
+        """When the hour, or minute, begins in which a moment is."""
+        hour = int(moment) // HOUR * HOUR
+        return hour if hour in self.whole else int(moment) // self.width * self.width
+
+    def after(self, cell: Cell) -> Cell:
+        """The hour, or minute, after it."""
+        return cell._replace(hour=cell.hour + (HOUR if cell.hour in self.whole else self.width))
+
+    def before(self, cell: Cell) -> Cell:
+        """The hour, or minute, before it."""
+        return cell._replace(hour=self.place(cell.hour - 1))
+
+    def told(self, cell: Cell) -> Cell:
+        """As the bill has it."""
+        return fold(cell) if self.folded else cell
+
+    def attempts(self, cells: Collection[Cell]) -> Iterator[Attempt]:
+        """The settled ones of these cells, which are theirs."""
+        for each in self.ledger.attempts(cells):
+            yield replace(each, cell=self.told(each.cell), context=each.cell.context) if self.folded else each
 
     @cached_property
     def entered(self) -> Mapping[Cell, Entered]:
@@ -32,9 +57,11 @@ class LedgerSide:
             found[cell] = _sum(found[cell], each) if cell in found else _sum(Entered(cell, NOTHING, 0), each)
         return found
 
-    def by_minute(self, hours: Collection[Cell], width: int) -> LedgerSide:
-        """Of these hours alone."""
-        return LedgerSide(self.ledger.by_minute(hours), self.folded, width)
+    def by_minute(self, hours: Collection[Cell], width: int, whole: frozenset[int] = frozenset()) -> LedgerSide:
+        """Of these hours alone; those of *whole* stay as they are."""
+        closer = self.ledger.by_minute([cell for cell in hours if cell.hour not in whole])
+        kept = frozenset(cell for cell in hours if cell.hour in whole)
+        return LedgerSide(Mixed(self.ledger, closer, kept, whole) if whole else closer, self.folded, width, whole)
 
     def less_than(self, billed: Mapping[Cell, Usage]) -> Rest:
         """What was billed less what the ledger has."""
@@ -47,6 +74,31 @@ class LedgerSide:
             if counts:
                 requests[cell] = ((usage.requests or 0) if usage else 0) - (ours.requests if ours else 0)
         return Rest(differences, requests)
+
+
+class Mixed:
+    """Some hours as such, the others by the minute. As `LedgerDay`."""
+
+    def __init__(self, hourly: LedgerDay, closer: LedgerDay, cells: Collection[Cell], whole: Collection[int]) -> None:
+        """*cells*: of the hours in *whole*; one without a context stands for all of them."""
+        self._hourly, self._closer, self._whole = hourly, closer, whole
+        kept = [each for each in hourly.entered if each.cell in cells or fold(each.cell) in cells]
+        self._entered = [*kept, *closer.entered]
+
+    @property
+    def entered(self) -> Sequence[Entered]:
+        """Of both kinds."""
+        return self._entered
+
+    def attempts(self, cells: Collection[Cell]) -> Sequence[Attempt]:
+        """Of both kinds."""
+        hours = [cell for cell in cells if cell.hour in self._whole]
+        minutes = [cell for cell in cells if cell.hour not in self._whole]
+        return [*self._hourly.attempts(hours), *self._closer.attempts(minutes)]
+
+    def by_minute(self, cells: Collection[Cell]) -> LedgerDay:
+        """All of them."""
+        return self._hourly.by_minute(cells)
 
 
 def fold(cell: Cell) -> Cell:

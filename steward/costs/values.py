@@ -84,6 +84,8 @@ class Attempt:
     """Unix time."""
     quantities: Quantities
     attempt: str
+    context: str = ""
+    """By the size of its prompt, where the cell does not tell."""
 
 
 class LedgerDay(Protocol):
@@ -94,10 +96,6 @@ class LedgerDay(Protocol):
 
     def attempts(self, cells: Collection[Cell]) -> Sequence[Attempt]:
         """The settled ones of these cells that used anything; a cell without a context stands for all of them."""
-        ...
-
-    def alike(self, wanted: Mapping[Cell, Quantities]) -> Mapping[Cell, str]:
-        """For each cell with a settled attempt of just these quantities: the attempt's id."""
         ...
 
     def by_minute(self, cells: Collection[Cell]) -> LedgerDay:

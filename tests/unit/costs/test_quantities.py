@@ -124,6 +124,58 @@ def test_a_day_whose_every_hour_is_shifted_is_shifts_alone_and_costs_nothing_but
     assert explained(ground) == {Cause.BOUNDARY_SHIFT: -lost}
 
 
+def test_attempts_that_shift_together_are_told_by_what_they_come_to():
+    """Though another would fit as well, and leave something over."""
+    ground = Ground(bucket=60)
+    ground.both(hour=10, minute=59.5, input=611, output=287)
+    for named in ({"input": 570, "output": 1507}, {"input": 134, "output": 278}):
+        ground.entered(hour=10, minute=59.7, **named)
+        ground.billed(hour=11, minute=0, **named)
+    assert explained(ground) == {Cause.BOUNDARY_SHIFT: 0}
+
+
+def test_a_shift_is_found_where_a_guess_hides_a_part_of_it():
+    ground = Ground(bucket=60)
+    ground.both(hour=10, minute=30, input=5, output=5)
+    ground.entered(hour=10, minute=59.7, input=765, output=1108)
+    ground.billed(hour=11, minute=0, input=765, output=1108)
+    ground.entered(hour=11, minute=0.5, input=2436, output=483, estimate=(2436, 0, 0, 4109))
+    ground.billed(hour=11, minute=0, input=1988, output=496)
+    assert explained(ground) == {
+        Cause.BOUNDARY_SHIFT: 0,
+        Cause.ESTIMATED_STREAMS: 13 * micro(10) - (2436 - 1988) * micro(2),
+    }
+
+
+def test_a_shift_is_found_that_an_attempt_of_another_tier_hid():
+    ground = Ground(bucket=60)
+    ground.entered(hour=10, minute=59.7, input=6555, output=371)
+    ground.billed(hour=11, minute=0, input=6555, output=371)
+    ground.entered(hour=10, minute=59.2, tier="priority", input=1869, output=262)
+    ground.billed(hour=10, minute=59, tier="default", input=1869, output=262)
+    assert explained(ground) == {
+        Cause.BOUNDARY_SHIFT: 0,
+        Cause.SERVED_TIER: -1869 * micro(2) - 262 * micro(10),
+    }
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+def test_a_clock_that_is_a_minute_late_for_an_hour_hides_no_other_cause_of_it(provider):
+    ground = Ground(provider, bucket=60)
+    for minute in range(30, 91):
+        late, (hour, told) = divmod(minute - 1, 60), divmod(minute, 60)
+        named = {"input": 1000 + 370 * (minute % 7), "output": 10 + minute}
+        ground.entered(hour=10 + late[0], minute=late[1] + 0.5, **named)
+        ground.billed(hour=10 + hour, minute=told, **named)
+    for hour in (10, 11):
+        ground.entered(hour=hour, minute=15, input=4000, output=50)
+        ground.billed(hour=hour, minute=15, input=1000, cached=3000, output=50)
+    read, cached = {"openai": (2, "0.2"), "anthropic": (3, "0.3")}[provider]
+    found = explained(ground)
+    assert found.pop(Cause.BOUNDARY_SHIFT) == 0
+    assert found == {Cause.CACHE_SPLIT: 2 * 3000 * (micro(cached) - micro(read))}
+
+
 @pytest.mark.parametrize("provider", ["openai", "anthropic"])
 def test_two_clocks_that_differ_within_the_hour_are_no_difference(provider):
     ground = Ground(provider, bucket=60)
@@ -183,6 +235,55 @@ def test_an_attempt_stated_twice_is_told_where_requests_are_not_counted():
     ground.both(input=411, output=7)
     ground.billed(input=411, output=7)
     assert explained(ground) == {Cause.STATED_TWICE: 411 * micro(3) + 7 * micro(15)}
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+def test_an_attempt_stated_twice_is_told_beside_a_swap(provider):
+    ground = Ground(provider)
+    ground.both(input=901, output=93)
+    ground.both(input=411, output=7)
+    ground.billed(input=901, output=93)
+    ground.billed(input=1000, cached=3000, output=50)
+    ground.entered(input=4000, output=50)
+    found = explained(ground)
+    assert set(found) == {Cause.STATED_TWICE, Cause.CACHE_SPLIT}
+    read, cached, written = {"openai": (2, "0.2", 10), "anthropic": (3, "0.3", 15)}[provider]
+    assert found[Cause.STATED_TWICE] == 901 * micro(read) + 93 * micro(written)
+    assert found[Cause.CACHE_SPLIT] == 3000 * (micro(cached) - micro(read))
+
+
+def _busy(ground, hour=10):
+    """Attempts of six projects; what they come to is odd."""
+    for number in range(6):
+        ground.both(hour=hour, project=f"p{number}", input=1001 + 2 * number, output=101 + 4 * number)
+    return sum(1001 + 2 * number for number in range(6)), sum(101 + 4 * number for number in range(6))
+
+
+@pytest.mark.parametrize("bucket", [3600, 60])
+def test_an_hour_that_the_bill_has_twice_is_told_by_its_even_figures_whatever_else_it_has(bucket):
+    ground = Ground(bucket=bucket)
+    _busy(ground, 9)
+    read, written = _busy(ground)
+    ground.entered(minute=5, input=4000, output=51)
+    ground.billed(minute=5, input=1000, cached=3000, output=51)
+    for cell, quantity in list(ground.usage.items()):
+        if cell[0].hour // 3600 == ground.cell(10).hour // 3600:
+            ground.usage[cell] += quantity
+    for cell in list(ground.requests):
+        if cell.hour // 3600 == ground.cell(10).hour // 3600:
+            ground.requests[cell] *= 2
+    once_more = (read + 1000) * micro(2) + 3000 * micro("0.2") + (written + 51) * micro(10)
+    assert explained(ground) == {
+        Cause.STATED_TWICE: once_more,
+        Cause.CACHE_SPLIT: 3000 * (micro("0.2") - micro(2)),
+    }
+
+
+def test_an_hour_with_other_attempts_of_even_figures_is_not_stated_twice():
+    ground = Ground()
+    for number in range(8):
+        ground.both(project=f"p{number}", times=2, input=1001 + 2 * number, output=101 + 4 * number)
+    assert explained(ground) == {}
 
 
 def test_two_more_requests_are_no_single_attempt_stated_twice():
