@@ -261,6 +261,14 @@ class Ledger:
             if _is_in(row.cell, cells)
         ]
 
+    def alike(self, wanted):
+        found = {}
+        for row in sorted(self._settled(), key=lambda each: each.attempt):
+            for cell in (row.cell, row.cell._replace(context="")):
+                if wanted.get(cell) == row.quantities:
+                    found.setdefault(cell, row.attempt)
+        return found
+
     def by_minute(self, cells):
         rows = [
             replace(row, cell=row.cell._replace(hour=int(row.at) // MINUTE * MINUTE))
