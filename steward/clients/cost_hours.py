@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import tempfile
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
@@ -13,6 +12,7 @@ from typing import LiteralString, NamedTuple
 from steward.clients.costs_ledger import SealedDay
 from steward.clients.postgres import Connection, connect
 from steward.clients.s3 import LockedBucket, open_evidence_bucket
+from steward.clients.scratch import scratch_folder
 from steward.costs.cells import DEFAULT_TIERS
 from steward.errors import StewardError
 from steward.settings import Settings
@@ -59,9 +59,9 @@ def open_sealed_day(
         hours = _hours(db, [begin + n * _HOUR for n in range(-1, 25)])
     with (
         open_evidence_bucket(settings) as objects,
-        tempfile.TemporaryDirectory(prefix="steward-costs-") as folder,
+        scratch_folder("costs") as folder,
     ):
-        files = [_fetched(objects, hour, Path(folder)) for hour in hours]
+        files = [_fetched(objects, hour, folder) for hour in hours]
         tier = DEFAULT_TIERS[settings.providers[account].kind]
         ledger = SealedDay(files, account, day, keys, long_context, default_tier=tier)
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -15,6 +14,7 @@ from steward.clients.cost_pages import load_bill, load_result, store_locked
 from steward.clients.focus_files import write_focus
 from steward.clients.postgres import connect
 from steward.clients.s3 import LockedBucket
+from steward.clients.scratch import scratch_folder
 from steward.costs.focus import BillingAccount, Invoiced, focus_rows
 from steward.costs.focus_columns import Row
 from steward.costs.invoices import Invoice
@@ -107,8 +107,8 @@ def store_focus(
         rows += _rows(settings, objects, account, period.days, invoiced[0] if invoiced else None)
         if invoiced:
             payable[invoiced[0].number] = invoiced[0].payable
-    with tempfile.TemporaryDirectory(prefix="steward-focus-") as folder:
-        csv, parquet = Path(folder) / "focus.csv", Path(folder) / "focus.parquet"
+    with scratch_folder("focus") as folder:
+        csv, parquet = folder / "focus.csv", folder / "focus.parquet"
         write_focus(rows, csv, parquet, payable)
         name = plan.subject
         return (
