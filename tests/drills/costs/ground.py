@@ -57,9 +57,8 @@ class Ground:
     span: Span
     sealed: Settings
     opened: Settings
-    restated: int = 0
-    """How often the twins have stated something else since."""
-    clean: dict[tuple[str, int], dict[dt.date, dict]] = field(default_factory=dict)
+    clean: dict[tuple[str, dt.date], dict] = field(default_factory=dict)
+    """Figures of runs that nothing happened to, by what the twins state now."""
 
     @property
     def days(self) -> tuple[dt.date, ...]:
@@ -141,7 +140,7 @@ def restate(ground: Ground, account: str, day: dt.date, output: int) -> None:
     named = dict(_used(ground, kind))
     told = {"provider": account, "account": kind, **named, "at": noon, "requests": 1, "output": output}
     ground.twins.admin("POST", "/restatements", told)
-    ground.restated += 1
+    ground.clean.pop((account, day), None)
 
 
 def _used(ground: Ground, account: str) -> dict[str, str]:
