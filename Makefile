@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 RIVALS := .venv-rivals
 N ?=
 
-.PHONY: help setup demo demo-keys demo-costs up deploy down status test test-unit lint format clean lock bench-snapshot drill-snapshot drill-clean-runs bench-operations drill-operations drill-keys drill-gateway drill-provider-keys bench-keys bench-gateway bench-fieldcrypt bench-costs fuzz-fieldcrypt
+.PHONY: help setup demo demo-keys demo-costs up deploy down status test test-unit lint format clean lock bench-snapshot drill-snapshot drill-clean-runs bench-operations drill-operations drill-keys drill-gateway drill-provider-keys drill-costs bench-keys bench-gateway bench-fieldcrypt bench-costs fuzz-fieldcrypt
 
 help:  ## what there is to do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -114,6 +114,9 @@ drill-gateway: setup  ## kill whatever 16 workers of the gateway stand on, under
 
 drill-provider-keys: setup  ## kill whatever rotates keys of AI providers, at every step (N= cases); last line JSON
 	@$(BIN)/python -m tests.drills provider-keys --cases $(or $(N),36)
+
+drill-costs: setup  ## kill whatever reconciles costs, at every step and call, over damaged and late pages (N= cases); last line JSON
+	@$(BIN)/python -m tests.drills costs --cases $(or $(N),48)
 
 bench-gateway: setup $(RIVALS)/.made  ## what the gateway adds to an answer, and how its limits hold; last line JSON
 	@$(BIN)/python -m bench.gateway

@@ -32,7 +32,12 @@ DAYS = tuple(
             f"{PUT}#2",
             "steward.clients.cost_pages:keep_reading",
         ),
-        ("explain_day", "steward.clients.cost_hours:SealedDay", "tasks.cost_days:store_locked", "tasks.cost_days:keep_day"),
+        (
+            "explain_day",
+            "steward.clients.cost_hours:SealedDay",
+            "tasks.cost_days:store_locked",
+            "tasks.cost_days:keep_day",
+        ),
         ("conclude_days",),
     )
 )
@@ -78,7 +83,7 @@ class Case(NamedTuple):
     """Of the runs that a reconciliation has started."""
     meddling: str = ""
 
-    def __str__(self):
+    def __str__(self) -> str:
         places = ", ".join(map(place_of, (*self.deaths, *self.children)))
         return f"{self.number} {self.kind} {self.account} {self.meddling}: {places}"
 

@@ -105,14 +105,14 @@ def _open(settings: Settings, span: Span) -> None:
     finally:
         sides.close()
     names, marks = ", ".join(COLUMNS), ", ".join(["%s"] * len(COLUMNS))
-    insert = f"INSERT INTO steward.ai_attempts ({names}) VALUES ({marks})"
+    insert = f"INSERT INTO steward.ai_attempts ({names}) VALUES ({marks})"  # noqa: S608  the ledger's own names
     past(settings, *((insert, row) for row in rows))
 
 
 def _rows(body: bytes, folder: Path) -> list[tuple]:
     file = folder / "rows.parquet"
     file.write_bytes(body)
-    return duckdb.sql(f"SELECT {', '.join(COLUMNS)} FROM read_parquet('{file}')").fetchall()
+    return duckdb.sql(f"SELECT {', '.join(COLUMNS)} FROM read_parquet('{file}')").fetchall()  # noqa: S608  as above
 
 
 @contextmanager
@@ -149,12 +149,13 @@ def _used(ground: Ground, account: str) -> dict[str, str]:
     try:
         with tempfile.TemporaryDirectory() as folder:
             sides.write_usage(Path(folder))
-            file = Path(folder) / "usage.parquet"
-            row = duckdb.sql(
-                "SELECT to_json({project: project, key_id: key_id, endpoint: endpoint, model: model_served, tier: tier_served})"
-                f" FROM read_parquet('{file}') WHERE account = '{account}' AND output > 0 AND NOT long_context"
-                " ORDER BY start LIMIT 1"
-            ).fetchall()
+            rows = duckdb.sql(_USED.format(file=Path(folder) / "usage.parquet", account=account)).fetchall()
     finally:
         sides.close()
-    return json.loads(row[0][0])
+    return json.loads(rows[0][0])
+
+
+_USED = """
+SELECT to_json({{project: project, key_id: key_id, endpoint: endpoint, model: model_served, tier: tier_served}})
+  FROM read_parquet('{file}') WHERE account = '{account}' AND output > 0 AND NOT long_context ORDER BY ALL LIMIT 1
+"""
