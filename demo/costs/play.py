@@ -38,6 +38,7 @@ DIALS = (
 )
 #: What OpenAI's invoice takes off, for the waterfall to have it.
 CREDIT = {"provider": "openai", "account": OPENAI, "description": "Promotional credit", "amount": "25.00"}
+_FINDINGS = 8
 LOOK = (
     "to look at: the run's artifacts ai-costs and ai-costs-causes in the UI; docs/costs-month.md, which explains each step;",
     "python -m steward.evidence list --operation cost-reconciliation; docs/runbooks/cost-reconciliation.md",
@@ -74,8 +75,10 @@ def play(stage: Stage, month: str, attempts: int, requests: int) -> Verdict:
 
 
 def first_lines(certificate: str) -> list[str]:
-    """Those before its pictures: what has to be known."""
-    return certificate.partition("\n![")[0].strip().splitlines()
+    """Those before its pictures: what has to be known; and what speaks against it, where anything does."""
+    known, _, rest = certificate.partition("\n![")
+    findings = [line for line in rest.splitlines() if line.startswith("- ")]
+    return [*known.strip().splitlines(), *([] if verdict_in(certificate) is Verdict.VERIFIED else findings[:_FINDINGS])]
 
 
 def left(stage: Stage, month: str, folder: Path) -> Iterator[str]:
