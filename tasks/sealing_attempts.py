@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -46,6 +45,7 @@ from steward.clients.attempts_parquet import compare_parquet, export_hour, parqu
 from steward.clients.attempts_sweeping import resolve_unknown
 from steward.clients.postgres import Connection, connect
 from steward.clients.s3 import LockedBucket, ObjectMissing, open_evidence_bucket
+from steward.clients.scratch import scratch_folder
 from steward.evidence.provenance import code_version, host_class
 from steward.evidence.store import EvidenceRef, record
 from steward.operations.fencing import fence
@@ -103,7 +103,7 @@ def store_hours(closed: tuple[ClosedHour, ...]) -> tuple[StoredHour, ...]:
 
 
 def _store(settings: Settings, bucket: LockedBucket, closed: ClosedHour) -> StoredHour:
-    with _folder() as folder:
+    with scratch_folder("ai") as folder:
         exported = _export(settings, closed, folder)
         write_parquet(exported, folder / "hour.parquet")
         body = (folder / "hour.parquet").read_bytes()
@@ -128,7 +128,7 @@ def _findings(settings: Settings, bucket: LockedBucket, stored: StoredHour) -> t
         return (missing.message,)
     if sha256_of(body) != stored.sha256:
         return (f"{closed.object_key} is not what was stored: its SHA-256 is another",)
-    with _folder() as folder:
+    with scratch_folder("ai") as folder:
         parquet = folder / "hour.parquet"
         parquet.write_bytes(body)
         differing = compare_parquet(_export(settings, closed, folder), parquet)
@@ -222,9 +222,3 @@ def _reading(settings: Settings) -> Generator[Connection]:
     """For statements that read a whole hour."""
     with connect(settings, statement_timeout_seconds=READ_SECONDS) as db:
         yield db
-
-
-@contextmanager
-def _folder() -> Generator[Path]:
-    with tempfile.TemporaryDirectory(prefix="steward-ai-") as folder:
-        yield Path(folder)

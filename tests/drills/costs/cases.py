@@ -64,7 +64,7 @@ SEALING = tuple(
     _points(
         ("begin_sealing",),
         ("close_hours", "tasks.sealing_attempts:close_hour#2"),
-        ("store_hours", f"{PUT}#3"),
+        ("store_hours", "tasks.sealing_attempts:write_parquet#2", f"{PUT}#3"),
         ("read_hours_back",),
         ("seal_hours", "tasks.sealing_attempts:keep_sealed#2"),
         ("conclude_sealing",),
