@@ -73,8 +73,8 @@ def explain(bill: Bill, ledger: LedgerDay, book: Book, terms: Terms, *, final: b
         entered = [each for each in ledger.entered if each.cell.hour in hours]
         worth = sum((_worth(book, bill.provider, each.cell, each.quantities) for each in entered), Decimal(0))
         usage = by_cell(bill.usage)
-        rest = explain_quantities(bill, usage, ledger, terms, final=final)
-        long = LongPrompts(ledger.entered, usage)
+        rest, compared, billed = explain_quantities(bill, usage, ledger, terms, final=final)
+        long = LongPrompts(compared, billed)
         # First, for long prompts are where these have moved them.
         shares = list(
             _shares(bill.provider, [each for each in long.parts(rest.moved) if each.cell.hour in hours], book)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from steward.costs.causes import Cause
@@ -45,8 +46,17 @@ class LongPrompts:
                 )
 
     def billed(self, cell: Cell, item: str) -> int:
-        """As many as the ledger has, and no more than the bill."""
-        return max(0, min(self._long[cell, item], self._billed.get((cell, item), 0)))
+        """Of an hour: as many as the ledger has, and no more than the bill, minute by minute where it tells minutes."""
+        found = self._by_hour.get((cell, item), set())
+        return sum(max(0, min(self._long[each, item], self._billed.get((each, item), 0))) for each in found)
+
+    @cached_property
+    def _by_hour(self) -> Mapping[tuple[Cell, str], set[Cell]]:
+        """Where long ones are, once all have been moved."""
+        found = defaultdict[tuple[Cell, str], set[Cell]](set)
+        for cell, item in self._long:
+            found[at_hour(cell), item].add(cell)
+        return found
 
     def parts(self, moved: Sequence[Moved]) -> Iterator[Part]:
         """Class by class. Long ones that a cell has too few tokens for go where the rest of what it lacks goes."""
@@ -62,7 +72,7 @@ class LongPrompts:
 
     def _carry(self, moved: Moved, left: Counter[str] | None) -> Counter[str]:
         """How many of the moved tokens, by class, are long ones. *left*: those that another cell lost to this one."""
-        cell = at_hour(moved.cell)
+        cell = moved.cell
         if moved.context and not self._told:
             return self._counted(cell, moved.quantities if moved.context == "long" else NOTHING)
         found = Counter(

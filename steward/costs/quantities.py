@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from steward.costs.causes import Cause
 from steward.costs.cells import CLASSES, HOUR, INPUTS, NOTHING, SEARCHES, Cell, prompt_of
@@ -25,7 +26,7 @@ _WRITES = (CLASSES.index("cache_write_5m"), CLASSES.index("cache_write_1h"))
 
 def explain_quantities(
     bill: Bill, hours: Mapping[Cell, Usage], ledger: LedgerDay, terms: Terms, *, final: bool
-) -> Rest:
+) -> Looked:
     """Everything that was taken, and what is left.
 
     Args:
@@ -39,27 +40,41 @@ def explain_quantities(
     known = terms.gateway_keys | {each.cell.key for each in ledger.entered}
     twice = hours_stated_twice(hours, side.entered)
     once = tuple(stated_once(bill.usage, twice, known)) if twice else bill.usage
-    rest = _look(Billed(once, bill.bucket), by_cell(once), side, known, final=final)
+    found = _look(Billed(once, bill.bucket), by_cell(once), side, known, final=final)
     for cell, usage in by_cell(once).items() if twice else ():
         if cell.hour in twice and cell.key in known:
-            rest.add(
+            found.rest.add(
                 Cause.STATED_TWICE, cell, usage.quantities, "all of the hour once more: every figure of it is even"
             )
-    return rest
+    return found
+
+
+class Looked(NamedTuple):
+    """What was compared, hour by hour and where hours differ by the minute, and what came of it."""
+
+    rest: Rest
+    entered: Sequence[Entered]
+    billed: Mapping[Cell, Usage]
 
 
 def _look(
     billed: Billed, hours: Mapping[Cell, Usage], hourly: LedgerSide, known: Collection[str], *, final: bool
-) -> Rest:
+) -> Looked:
     """Closer, where hours differ; hours that are equal are not looked into: their minutes may differ, for two clocks are never one."""
-    side, rest, means = hourly, hourly.less_than(hours), usual(hourly)
-    if billed.bucket < HOUR and (differing := set(rest)):
-        side = side.by_minute(differing, billed.bucket)
-        rest = side.less_than(billed.at(side, differing))
-        if apart := _apart(rest, side, known):
-            side = hourly.by_minute(differing, billed.bucket, apart)
-            rest = side.less_than(billed.at(side, differing))
-    return _explain(rest, side, means, known, final=final)
+    side, rest, told, means = hourly, hourly.less_than(hours), hours, usual(hourly)
+    if not (billed.bucket < HOUR and (differing := set(rest))):
+        return Looked(_explain(rest, side, means, known, final=final), hourly.ledger.entered, hours)
+    side = hourly.by_minute(differing, billed.bucket)
+    told = billed.at(side, differing)
+    rest = side.less_than(told)
+    if apart := _apart(rest, side, known):
+        side = hourly.by_minute(differing, billed.bucket, apart)
+        told = billed.at(side, differing)
+        rest = side.less_than(told)
+    equal = [each for each in hourly.ledger.entered if hourly.told(each.cell) not in differing]
+    entered = [*equal, *side.ledger.entered]
+    whole = {cell: usage for cell, usage in hours.items() if cell not in differing}
+    return Looked(_explain(rest, side, means, known, final=final), entered, {**whole, **told})
 
 
 @dataclass(frozen=True)
