@@ -23,7 +23,8 @@ pytestmark = pytest.mark.without_search
 
 CASES = int(os.environ.get("STEWARD_DRILL_CASES", "3"))
 SEED = int(os.environ.get("STEWARD_DRILL_SEED", "20250731"))
-DRAWN = drawn(SEED, CASES)
+ONLY = os.environ.get("STEWARD_DRILL_ONLY")
+DRAWN = [case for case in drawn(SEED, CASES) if ONLY in {None, str(case.number)}]
 
 
 @pytest.fixture(scope="module")
@@ -44,4 +45,5 @@ def test_killed_wherever_it_comes_to_the_totals_of_a_clean_run(ground, in_replic
     deaths = [*case.deaths, *case.children]
     record_property(case.kind, {"cases": 1, "deaths": len(deaths), **judgement.faults})
     record_property(PLACES, {place_of(each): 1 for each in deaths})
-    assert not any(judgement.faults.values()), said(judgement)
+    repeat = f"python -m tests.drills costs --cases {CASES} --seed {SEED} --only {case.number}"
+    assert not any(judgement.faults.values()), f"{repeat}\n{said(judgement)}"
