@@ -72,7 +72,9 @@ def main():
     parser.add_argument("name", choices=DRILLS)
     parser.add_argument("--cases", type=int, required=True, help="how many, at least 1")
     parser.add_argument("--seed", type=int, default=20250731, help="which ones; the same seed draws the same")
-    parser.add_argument("--only", type=int, help="of these cases the one of this number; of `keys`, `gateway` and `costs`")
+    parser.add_argument(
+        "--only", type=int, help="of these cases the one of this number; of `keys`, `gateway` and `costs`"
+    )
     parser.add_argument("--window", type=int, help="seconds of the providers' limits, 60 in production; of `gateway`")
     parser.add_argument("--replica", type=Path, help="use the replica there instead of one of the drill's own")
     asked = parser.parse_args()
