@@ -17,12 +17,12 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
 from steward.costs.planning import CostPlan, ReconciliationRequest
-from steward.costs.report import BudgetsWatched, CostReport, CostsNotVerified, NotHad, StatedPeriod
+from steward.costs.report import BudgetsWatched, CostReport, CostsNotVerified, DaysOutcome, StatedPeriod
 from steward.operations.claims import Terms
 from steward.verdicts import Verdict
 from tasks.children import run_child
 from tasks.cost_budgets import watch_budgets
-from tasks.cost_partitions import days_not_had, partition_key, partition_period
+from tasks.cost_partitions import outcome, partition_key, partition_period
 from tasks.cost_publishing import publish_costs, record_costs
 from tasks.cost_reconciliation import conclude_reconciliation, plan_reconciliation, state_period
 from tasks.durable import durable, recorded
@@ -58,15 +58,15 @@ def cost_reconciliation(request: ReconciliationRequest = DUE) -> CostReport:
 
 def _report(request: ReconciliationRequest) -> CostReport:
     plan = plan_reconciliation(request)
-    not_had = _explain_days(plan)
+    days = _explain_days(plan)
     stated, budgets, errors = list[StatedPeriod](), BudgetsWatched(), list[str]()
     # Whatever stops one of them, the others are told, the run has a verdict, and the evidence says why.
     with _telling(errors):
         budgets = watch_budgets(plan)
     for period in plan.periods:
         with _telling(errors):
-            stated.append(state_period(plan, period, not_had, budgets))
-    return conclude_reconciliation(request, plan, not_had, tuple(stated), budgets, tuple(errors))
+            stated.append(state_period(plan, period, days.not_had, budgets))
+    return conclude_reconciliation(request, plan, days, tuple(stated), budgets, tuple(errors))
 
 
 @contextmanager
@@ -78,16 +78,14 @@ def _telling(errors: list[str]) -> Generator[None]:
         errors.append(f"{type(failure).__name__}: {failure}")
 
 
-def _explain_days(plan: CostPlan) -> tuple[NotHad, ...]:
+def _explain_days(plan: CostPlan) -> DaysOutcome:
     """Side by side, each on whichever worker takes it."""
     if not plan.partitions:
-        return ()
+        return DaysOutcome()
     runs = run_child.map(  # pyright: ignore[reportFunctionMemberAccess]  a step is a Task
         deployment=unmapped(DAYS),
         parameters=[{"request": each.model_dump(mode="json")} for each in plan.partitions],
         key=[partition_key(each) for each in plan.partitions],
         period=unmapped(partition_period()),
     )
-    return tuple(
-        lacking for part, run in zip(plan.partitions, runs, strict=True) for lacking in days_not_had(part, run)
-    )
+    return DaysOutcome.of_all(outcome(part, run) for part, run in zip(plan.partitions, runs, strict=True))

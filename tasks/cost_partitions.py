@@ -6,7 +6,7 @@ from prefect.futures import PrefectFuture
 
 from steward.costs.day_report import DaysReport
 from steward.costs.planning import DaysRequest
-from steward.costs.report import NotHad
+from steward.costs.report import DaysOutcome, NotHad
 from steward.verdicts import Verdict
 from tasks.children import Child, ChildFailed
 from tasks.durable import operation
@@ -24,14 +24,18 @@ def partition_period() -> str:
     return named if held.round == 1 else f"{named} round {held.round}"
 
 
-def days_not_had(request: DaysRequest, run: PrefectFuture[Child]) -> tuple[NotHad, ...]:
-    """Days without a result. Raises what stops the reconciliation itself."""
+def outcome(request: DaysRequest, run: PrefectFuture[Child]) -> DaysOutcome:
+    """What the run came to. Raises what stops the reconciliation itself."""
     try:
         report = DaysReport.model_validate(run.result().result)
     except ChildFailed as failed:
-        return tuple(NotHad(account=request.account, day=day, reason=failed.message) for day in request.days)
-    return tuple(
-        NotHad(account=request.account, day=each.day, reason=each.reason or "nobody said why")
-        for each in report.days
-        if each.verdict is Verdict.UNKNOWN
+        lacking = tuple(NotHad(account=request.account, day=day, reason=failed.message) for day in request.days)
+        return DaysOutcome(not_had=lacking)
+    return DaysOutcome(
+        not_had=tuple(
+            NotHad(account=request.account, day=each.day, reason=each.reason or "nobody said why")
+            for each in report.days
+            if each.verdict is Verdict.UNKNOWN
+        ),
+        untold=tuple(f"{request.account}: {each}" for each in report.untold),
     )

@@ -55,8 +55,12 @@ def _page(statement: Statement) -> str:
 
 
 def _notes(report: CostReport) -> list[str]:
-    lacking = [f"- {each.account} on {each.day} could not be had: {each.reason}" for each in report.not_had]
-    notes = [*(f"- {each}" for each in report.errors), *lacking, *(f"- {each}" for each in report.plan.notes)]
+    lacking = [f"- {each.account} on {each.day} could not be had: {each.reason}" for each in report.days.not_had]
+    notes = [
+        *(f"- {each}" for each in report.errors),
+        *lacking,
+        *(f"- {each}" for each in (*report.days.untold, *report.plan.notes)),
+    ]
     return ["\n".join(["## Of this run", "", *notes])] if notes else []
 
 

@@ -13,7 +13,7 @@ from steward.clients.s3 import open_evidence_bucket
 from steward.costs.kept import CostStatement, StoredObject, statement_key
 from steward.costs.period import Period
 from steward.costs.planning import CostPlan, ReconciliationRequest, plan_costs
-from steward.costs.report import BudgetsWatched, CostReport, NotHad, StatedPeriod, verdict_on
+from steward.costs.report import BudgetsWatched, CostReport, DaysOutcome, NotHad, StatedPeriod, verdict_on
 from steward.costs.results import Gap
 from steward.costs.statement import Statement
 from steward.evidence.provenance import code_version, host_class
@@ -107,7 +107,7 @@ def _causes(statement: Statement) -> dict[str, str]:
 def conclude_reconciliation(  # noqa: PLR0917  the parts of one report
     request: ReconciliationRequest,
     plan: CostPlan,
-    not_had: tuple[NotHad, ...],
+    days: DaysOutcome,
     stated: tuple[StatedPeriod, ...],
     budgets: BudgetsWatched,
     errors: tuple[str, ...] = (),
@@ -117,10 +117,10 @@ def conclude_reconciliation(  # noqa: PLR0917  the parts of one report
         period=operation().period,
         subject=request.subject,
         attempt=operation().attempt,
-        verdict=verdict_on(plan, stated, not_had, errors),
+        verdict=verdict_on(plan, stated, days.not_had, errors),
         plan=plan,
         stated=stated,
-        not_had=not_had,
+        days=days,
         budgets=budgets,
         errors=errors,
         ended_at=dt.datetime.now(dt.UTC),

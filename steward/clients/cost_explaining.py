@@ -6,7 +6,7 @@ import datetime as dt
 from decimal import Decimal
 from typing import NamedTuple
 
-from steward.clients.cost_book import every_day, reading_named, registered_keys
+from steward.clients.cost_book import every_day, reading_named, readings_of, registered_keys
 from steward.clients.cost_hours import open_sealed_day
 from steward.clients.cost_pages import load_bill, load_result
 from steward.clients.postgres import connect
@@ -14,9 +14,12 @@ from steward.clients.s3 import LockedBucket, open_evidence_bucket
 from steward.costs.attribution import explain
 from steward.costs.day_report import worth_by_tenant
 from steward.costs.kept import CostDay, Reading, Register
+from steward.costs.money import total
 from steward.costs.prices import PriceBook, load_prices
-from steward.costs.results import DayResult
+from steward.costs.reading import is_restated
+from steward.costs.results import DayResult, Restated
 from steward.costs.terms import load_terms
+from steward.costs.values import Bill
 from steward.settings import Settings
 
 
@@ -44,10 +47,33 @@ def explain_reading(
     bill = load_bill(objects, reading)
     terms = load_terms(settings.reconciled.terms, settings.providers)[reading.account].with_keys(register.key_ids)
     long = _long_contexts(book, reading.provider, {each.cell.model for each in bill.usage}, reading.day)
-    with open_sealed_day(settings, reading.account, reading.day, register.by_fingerprint, long) as ledger:
+    with open_sealed_day(settings, reading.account, reading.day, register.by_fingerprint, long) as (ledger, hours):
         found = explain(bill, ledger, book, terms, final=final)
         tenants = worth_by_tenant(ledger.by_tenant(), reading.provider, book)
-    return Explained(DayResult.of(found, bill, reading=reading.reading, final=final, prices=book.version), tenants)
+    result = DayResult.of(
+        found,
+        bill,
+        reading=reading.reading,
+        final=final,
+        prices=book.version,
+        hours=hours,
+        restates=_restated(settings, objects, reading, bill),
+    )
+    return Explained(result, tenants)
+
+
+def _restated(settings: Settings, objects: LockedBucket, reading: Reading, bill: Bill) -> Restated | None:
+    """Against the reading before: a restatement is a fact of its own, whatever it comes to."""
+    with connect(settings) as db:
+        earlier = [each for each in readings_of(db, reading.account, reading.day) if each.read_at < reading.read_at]
+    if not earlier:
+        return None
+    before = load_bill(objects, earlier[0])
+    return (
+        Restated(reading=earlier[0].reading, billed=total(each.amount for each in before.lines))
+        if is_restated(before, bill)
+        else None
+    )
 
 
 def recompute(settings: Settings, account: str, first: dt.date, last: dt.date) -> list[Recomputed]:

@@ -48,8 +48,8 @@ def open_sealed_day(
     day: dt.date,
     keys: Mapping[str, tuple[str, str]],
     long_context: Mapping[str, int],
-) -> Generator[SealedDay]:
-    """The ledger's day of *account*, with the hour before and after it.
+) -> Generator[tuple[SealedDay, tuple[str, ...]]]:
+    """The ledger's day of *account*, with the hour before and after it; and the SHA-256 of each of its hours.
 
     *keys*: by credential version, the provider's id of the key and of its project. *long_context*: by model, above how many
     tokens a prompt is billed at the rate of long ones. Raises HourNotSealed, HourAltered, ObjectMissing.
@@ -65,7 +65,7 @@ def open_sealed_day(
         tier = DEFAULT_TIERS[settings.providers[account].kind]
         ledger = SealedDay(files, account, day, keys, long_context, default_tier=tier)
         try:
-            yield ledger
+            yield ledger, tuple(hour.sha256 for hour in hours)
         finally:
             ledger.close()
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Cause(StrEnum):
-    """In the order in which they are looked for: each takes only what those before it left."""
+    """In the order in which statements list them; `quantities` and `rates` say in which they are looked for."""
 
     PAST_GATEWAY = "past_gateway"
     """Billed to a key that is not the gateway's."""

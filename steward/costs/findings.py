@@ -37,6 +37,7 @@ def findings(parts: Sequence[AccountMonth], accounts: Sequence[AccountFigures]) 
     """Of a statement that has figures."""
     return (
         *(each for account in accounts if account.verdict is Verdict.REFUTED for each in _against(account)),
+        *_limited(_restated(parts), "more days were restated"),
         *_limited(_unexplained(parts), "more days or items are not explained"),
         *_limited(_largest(parts), "smaller ones"),
         *_limited(_left(parts), "more cells have quantities without a cause"),
@@ -55,6 +56,15 @@ def _against(account: AccountFigures) -> Iterator[str]:
             f"{account.account}: {shown(account.unexplained_daily)} has no cause, "
             f"and rounding comes to {shown(account.bound)} at most"
         )
+
+
+def _restated(parts: Iterable[AccountMonth]) -> Iterator[str]:
+    for result in (result for part in parts for result in part.results):
+        if before := result.restates:
+            yield (
+                f"{result.account}, {result.day}: stated otherwise than at {before.reading}: "
+                f"{shown(result.billed)} is billed, and {shown(before.billed)} was"
+            )
 
 
 def _unexplained(parts: Iterable[AccountMonth]) -> Iterator[str]:

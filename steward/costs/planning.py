@@ -74,9 +74,11 @@ class ReconciliationRequest(BaseModel):
     @property
     def subject(self) -> str:
         """What it is of. Two runs of one subject exclude each other."""
-        if self.month:
-            return f"{self._accounts} {self.month}"
-        return f"{self._accounts} {self.first}..{self.last}" if self.first else f"{self._accounts} due"
+        if not self.month and not self.first:
+            return f"{self._accounts} due"
+        # Another reading of the same days is another thing.
+        named = f" {self.reading}" if self.reading else ""
+        return f"{self._accounts} {self.month or f'{self.first}..{self.last}'}{named}"
 
     @property
     def _accounts(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from decimal import Decimal
 
 from steward.costs.causes import Cause, Share
@@ -72,7 +72,15 @@ def _explain(
             f"billed at {_percent(multiplier)} of list prices, {'as agreed' if agreed else 'which nobody agreed'}"
         )
         shares.append(_share(Cause.DISCOUNT, each, _rounded(priced * (multiplier - 1)), evidence))
+    elif terms.discount:
+        shares += _not_given(each, _rounded(priced * -terms.discount), terms.discount)
     return shares
+
+
+def _not_given(each: Expected, agreed: Decimal, discount: Decimal) -> Iterator[Share]:
+    """What was agreed is owed: it is taken off as such, and its absence from the bill is a variance."""
+    yield _share(Cause.DISCOUNT, each, agreed, f"{_percent(discount)} off list prices, as agreed")
+    yield _share(Cause.DISCOUNT, each, -agreed, f"billed at list prices, and {_percent(discount)} off was agreed")
 
 
 def _other_price(each: Expected, ratio: Decimal, told: Collection[tuple[_Sold, bool]], cause: Cause) -> Share | None:

@@ -34,6 +34,23 @@ class NotHad(_Frozen):
     reason: str
 
 
+class DaysOutcome(_Frozen):
+    """What came of reading days."""
+
+    not_had: tuple[NotHad, ...] = ()
+    untold: tuple[str, ...] = ()
+    """What the register of the gateway's keys lacks: their use would look like somebody else's."""
+
+    @classmethod
+    def of_all(cls, outcomes: Iterable[DaysOutcome]) -> DaysOutcome:
+        """Together; what several say of the register is said once."""
+        every = list(outcomes)
+        return cls(
+            not_had=tuple(lacking for each in every for lacking in each.not_had),
+            untold=tuple(dict.fromkeys(sentence for each in every for sentence in each.untold)),
+        )
+
+
 class StatedPeriod(_Frozen):
     """A statement as it was made and kept."""
 
@@ -76,7 +93,7 @@ class CostReport(_Frozen):
     verdict: Verdict
     plan: CostPlan
     stated: tuple[StatedPeriod, ...]
-    not_had: tuple[NotHad, ...]
+    days: DaysOutcome
     budgets: BudgetsWatched
     errors: tuple[str, ...]
     """What stopped a part of it."""
@@ -89,7 +106,8 @@ class CostReport(_Frozen):
         """What speaks against it first."""
         return (
             *self.errors,
-            *(f"{each.account} on {each.day} could not be had: {each.reason}" for each in self.not_had),
+            *(f"{each.account} on {each.day} could not be had: {each.reason}" for each in self.days.not_had),
+            *self.days.untold,
             *(f"{each.period}: {finding}" for each in self.stated for finding in each.findings),
             *self.plan.notes,
         )

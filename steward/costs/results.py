@@ -86,6 +86,14 @@ class LeftOver(_Value):
         return cls(**members, quantities=quantities)
 
 
+class Restated(_Value):
+    """What a provider took back: the cost, or the use, that it stated when it was asked before."""
+
+    reading: str
+    billed: Money
+    """At that time."""
+
+
 class DayResult(_Value):
     """One reading of an account's day. `ledger`, all shares and `unexplained` add up to `billed`, exactly."""
 
@@ -100,6 +108,10 @@ class DayResult(_Value):
     """The provider has had its time: what is not stated now is missing."""
     pages: tuple[str, ...]
     """The SHA-256 of each raw page."""
+    hours: tuple[str, ...] = ()
+    """The SHA-256 of each sealed hour of the ledger."""
+    restates: Restated | None = None
+    """Where the provider stated otherwise the time before."""
     prices: str
     """The version of the book of prices."""
     ledger: Money
@@ -125,7 +137,17 @@ class DayResult(_Value):
         return less(self.billed, self.ledger, *(share.amount for share in self.shares))
 
     @classmethod
-    def of(cls, day: Day, bill: Bill, *, reading: str, final: bool, prices: str) -> Self:
+    def of(
+        cls,
+        day: Day,
+        bill: Bill,
+        *,
+        reading: str,
+        final: bool,
+        prices: str,
+        hours: tuple[str, ...] = (),
+        restates: Restated | None = None,
+    ) -> Self:
         """Of what `explain` found in *bill*; *final* as it was told, *prices* the book's version."""
         return cls(
             account=day.account,
@@ -135,6 +157,8 @@ class DayResult(_Value):
             read_at=bill.read_at,
             final=final,
             pages=bill.pages,
+            hours=hours,
+            restates=restates,
             prices=prices,
             ledger=day.ledger,
             billed=total(line.amount for line in bill.lines),

@@ -47,7 +47,7 @@ class Death(NamedTuple):
     """Or the call: `module:Class.method`, `module:function`; with `#3`, the third one."""
 
 
-def run_killed(  # noqa: PLR0913  what a run is, and how it ends
+def run_killed(
     place: Place,
     settings_file: Path,
     flow: str,
@@ -73,7 +73,7 @@ def run_killed(  # noqa: PLR0913  what a run is, and how it ends
     assert process.exitcode == -signal.SIGKILL, f"{flow} ended with {process.exitcode}, not killed {death}"
 
 
-def _run(  # noqa: PLR0913, PLR0917  as above
+def _run(  # noqa: PLR0917  as above
     place: Place,
     settings_file: str,
     flow: str,

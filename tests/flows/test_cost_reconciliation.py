@@ -193,7 +193,7 @@ def shared(replica, pool, first, settings_file, tmp_path_factory):
 def test_days_run_on_two_workers_and_none_is_lost_or_counted_twice_when_one_dies(shared):
     assert len(shared.took) == 2
     assert shared.died == -signal.SIGKILL
-    assert shared.report.not_had == ()
+    assert shared.report.days.not_had == ()
     assert shared.report.verdict is not Verdict.UNKNOWN
     for account in ACCOUNTS:
         with connect(load()) as db:
@@ -251,7 +251,7 @@ def test_a_provider_that_tells_no_bill_leaves_a_statement_without_a_figure(first
         finally:
             settings_file.write_text(before)
     assert report.verdict is Verdict.UNKNOWN
-    (lacking,) = report.not_had
+    (lacking,) = report.days.not_had
     assert (lacking.account, lacking.day) == ("openai", DAYS[2])
     (stated,) = report.stated
     assert (stated.verdict, stated.billed, stated.ledger, stated.focus) == (Verdict.UNKNOWN, None, None, ())

@@ -119,9 +119,16 @@ def test_requests_of_one_thing_exclude_each_other_and_of_two_do_not():
     assert ReconciliationRequest(label="again").subject == ReconciliationRequest().subject == "all due"
     subjects = {
         ReconciliationRequest(**each).subject
-        for each in ({}, {"month": "2026-10"}, {"first": day(1), "last": day(1)}, {"accounts": ("openai-main",)})
+        for each in (
+            {},
+            {"month": "2026-10"},
+            {"month": "2026-10", "reading": "again"},
+            {"first": day(1), "last": day(1)},
+            {"first": day(1), "last": day(1), "reading": "r-1"},
+            {"accounts": ("openai-main",)},
+        )
     }
-    assert len(subjects) == 4
+    assert len(subjects) == 6
 
 
 def stated(verdict):

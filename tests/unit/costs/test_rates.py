@@ -473,3 +473,17 @@ def test_an_amount_of_seventeen_digits_is_kept_whole():
     day = ground.day()
     assert day.billed == Decimal("0.13080438340307526") + exact(LISTED + LUNA)
     assert day.unexplained == 0
+
+
+def test_a_discount_that_was_agreed_and_not_given_is_a_variance_and_leaves_nothing_without_a_cause():
+    ground = Ground(terms=agreed("0.1"))
+    ground.both(input=1000, output=100)
+    day = ground.day()
+    off, missing = sorted(
+        (share for share in day.shares if share.item == "input_uncached"), key=lambda each: each.amount
+    )
+    assert Fraction(off.amount) == -Fraction(missing.amount) == -1000 * micro(2) / 10
+    assert off.evidence.endswith(", as agreed")
+    assert missing.evidence == "billed at list prices, and 10 % off was agreed"
+    assert day.unexplained == 0
+    assert day.billed == day.ledger

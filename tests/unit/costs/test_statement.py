@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from steward.costs.causes import Cause
 from steward.costs.period import Period, PeriodInvalid
-from steward.costs.results import Gap, LeftOver
+from steward.costs.results import Gap, LeftOver, Restated
 from steward.costs.statement import Statement, StatementInvalid, StatementUnusable, state
 from steward.costs.statement_page import cause_table, render_statement
 from steward.costs.waterfall import draw_waterfall
@@ -290,3 +290,10 @@ def test_a_month_has_its_days(text, days):
 
 def test_charges_of_a_day_are_what_is_billed():
     assert told(of(result(ledger="3", charges=[charge("1"), charge("2", item="input_uncached")]))).billed == 3
+
+
+def test_a_day_that_the_provider_states_otherwise_than_before_is_said_and_is_no_refutation():
+    restated = result(restates=Restated(reading="T+1", billed=Decimal("0.5")))
+    told = state(Period(first=restated.day, last=restated.day), [restated.account], [restated])
+    assert told.verdict is Verdict.VERIFIED
+    assert any("stated otherwise than at T+1" in finding and "$0.50" in finding for finding in told.findings)
