@@ -39,9 +39,9 @@ def ground(replica, tmp_path_factory):
 
 
 @pytest.mark.parametrize("case", DRAWN, ids=str)
-def test_killed_wherever_it_comes_to_the_totals_of_a_clean_run(ground, in_replica, case, monkeypatch, record_property):
+def test_killed_wherever_it_comes_to_the_totals_of_a_clean_run(ground, in_replica, case, record_property):
     with recording_in(in_replica):
-        judgement = conduct(case, ground, monkeypatch)
+        judgement = conduct(case, ground)
     deaths = [*case.deaths, *case.children]
     record_property(case.kind, {"cases": 1, "deaths": len(deaths), **judgement.faults})
     record_property(PLACES, {place_of(each): 1 for each in deaths})

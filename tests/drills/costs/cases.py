@@ -98,7 +98,7 @@ def _call(name):
 
 #: What is dearest: objects that no reading names, a figure that is entered and not recorded, hours half sealed.
 FIRST = [
-    Case(0, "restated", "openai", (_call("put_once#2"), _call("keep_day"))),
+    Case(0, "restated", "openai", (_call("put_once#2"),)),
     Case(1, "sealing", "openai", (_call("keep_sealed#2"),)),
     Case(2, "days", "openai", (_call("SealedDay"), Death("after", "explain_day"))),
     Case(3, "reconciliation", "openai", (_call("_wait"), _call("_stored#2")), (_call("keep_reading"),)),
@@ -118,8 +118,10 @@ def _draw(seed, count):
         kind = KINDS[number % len(KINDS)]
         account = chosen.choice((*ACCOUNTS, ALL) if kind == "reconciliation" else ACCOUNTS)
         places = {"reconciliation": RECONCILIATION, "sealing": SEALING}.get(kind, DAYS)
-        most = MOST_DEATHS if kind in {"days", "reconciliation"} else 2
-        deaths = _some(chosen, places, chosen.randint(1, most))
+        deaths = _some(chosen, places, chosen.randint(1, MOST_DEATHS if kind in {"days", "reconciliation"} else 2))
+        if kind == "restated":
+            # Of its later reading, which another run takes.
+            deaths += (chosen.choice(places),)
         children = _some(chosen, DAYS, chosen.randint(0, 1)) if kind == "reconciliation" else ()
         meddling = MEDDLING[number // len(KINDS) % len(MEDDLING)] if kind == "pages" else ""
         yield Case(number, kind, account, deaths, children, meddling)

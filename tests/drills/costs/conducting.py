@@ -30,11 +30,11 @@ def accounts_of(case):
     return ACCOUNTS if case.account == ALL else (case.account,)
 
 
-def clean_figures(ground, account, days, monkeypatch):
+def clean_figures(ground, account, days):
     """By day, what a run that nothing happened to comes to, in a ledger of its own, with what the twins state now."""
     lacking = tuple(day for day in days if (account, day) not in ground.clean)
     if lacking:
-        with ground.copied(ground.sealed) as (settings, folder), monkeypatch.context() as patched:
+        with ground.copied(ground.sealed) as (settings, folder), pytest.MonkeyPatch.context() as patched:
             Stand(ground, settings, folder, patched).run(reconcile_days, asked(account, lacking), "clean")
             for day, figures in query(settings, "SELECT day, figures FROM steward.cost_days"):
                 ground.clean[account, day] = figures
@@ -49,12 +49,12 @@ def expected(case, reading, clean):
     return {(case.account, day, reading): figures for day, figures in clean.items()}
 
 
-def conduct(case, ground, monkeypatch):
+def conduct(case, ground):
     """The judgement of *case*."""
     days = ground.days if case.kind in {"days", "reconciliation"} else ground.days[-1:]
-    clean = {each: clean_figures(ground, each, days, monkeypatch) for each in accounts_of(case)}
+    clean = {each: clean_figures(ground, each, days) for each in accounts_of(case)}
     with ground.copied(ground.opened if case.kind == "sealing" else ground.sealed) as (settings, folder):
-        with monkeypatch.context() as patched:
+        with pytest.MonkeyPatch.context() as patched:
             stand = Stand(ground, settings, folder, patched)
             judgement = Judgement(settings)
             KINDS[case.kind](case, stand, judgement, clean if case.kind == "reconciliation" else clean[case.account])
@@ -101,16 +101,20 @@ def _is_known(stand):
 
 
 def restated(case, stand, judgement, clean):
-    """What was read first stays; what is read then is as if it had been read by itself."""
+    """What was read first stays; what is read then is as if it had been read by itself.
+
+    A reading that was not whole when its run died is read anew, of what is stated by then.
+    """
     first, later = asked(case.account, tuple(clean)), asked(case.account, tuple(clean), LATER)
-    stand.killed(reconcile_days, first, "night", case.deaths[:1])
+    stand.killed(reconcile_days, first, "night", case.deaths[:-1])
     stand.run(reconcile_days, first, "night")
     restate(stand.ground, case.account, first.days[0], 1000 + case.number)
-    with pytest.MonkeyPatch.context() as patched:
-        after = clean_figures(stand.ground, case.account, first.days, patched)
-    assert after != clean
-    stand.killed(reconcile_days, later, "later", case.deaths[1:])
+    stand.killed(reconcile_days, later, "later", case.deaths[-1:])
+    if case.deaths[-1] in READING_POINTS:
+        restate(stand.ground, case.account, first.days[0], 2000 + case.number)
     stand.run(reconcile_days, later, "later")
+    after = clean_figures(stand.ground, case.account, first.days)
+    assert after != clean
     judgement.days(expected(case, READING, clean) | expected(case, LATER, after))
     judgement.focus(case.account, after)
 

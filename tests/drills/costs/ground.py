@@ -1,4 +1,4 @@
-"""The drill's ground: two days that the twins bill, in two ledgers; and for each case a copy of one of them.
+"""The drill's ground: two days that the twins bill, in two ledgers, and for each case a copy of one of them.
 
 In the one all hours are sealed. In the other the last hours of the last day are rows still, as the gateway leaves them.
 Copies are PostgreSQL's own, so that a case begins in a second, and with nothing that another one has left.
@@ -78,15 +78,19 @@ def laid(place: Place, twins: Twins, folder: Path) -> Generator[Ground]:
     """Both ledgers, as templates that nobody is connected to."""
     span, costs = _span(), Costs(prices=SHIPPED / "prices.toml", terms=None, budgets=None)
     twins.admin("POST", "/begin-anew")
-    ledgers, url = list[Settings](), twins.admin_url.removesuffix("/admin")
+    url = twins.admin_url.removesuffix("/admin")
     with ExitStack() as stack:
         administration = stack.enter_context(TwinsAdministration(url, twins.secret("token")))
-        for last in (span.end, span.end - (1 + OPEN_HOURS) * HOUR):
-            fresh = stack.enter_context(provider_ground(place, twins)).model_copy(update={"costs": costs})
-            lay_month(fresh, administration, span, ATTEMPTS, seed=SEED, incidents=INCIDENTS, last_hour=last)
-            ledgers.append(fresh)
-        _open(ledgers[1], span)
-        yield Ground(place, twins, folder, span, *ledgers)
+
+        def lay(settings: Settings, last_hour: dt.datetime) -> None:
+            lay_month(settings, administration, span, ATTEMPTS, seed=SEED, incidents=INCIDENTS, last_hour=last_hour)
+
+        opened = stack.enter_context(provider_ground(place, twins)).model_copy(update={"costs": costs})
+        lay(opened, span.end - (1 + OPEN_HOURS) * HOUR)
+        sealed = stack.enter_context(_copy(opened))
+        lay(sealed, span.end)
+        _open(opened, span)
+        yield Ground(place, twins, folder, span, sealed, opened)
 
 
 def _span() -> Span:
