@@ -25,7 +25,9 @@ from tasks.durable import durable, recorded
 
 @flow(name="reconcile-days", flow_run_name="{request.account} from {request.days[0]}", persist_result=False)
 # Not a name that a reconciliation of the same days could have: it holds its own while it waits for this.
-@durable(subject="{request.subject}", resource="ai-costs-days/{request.subject}", terms=Terms(deadline_seconds=3 * 3600))
+@durable(
+    subject="{request.subject}", resource="ai-costs-days/{request.subject}", terms=Terms(deadline_seconds=3 * 3600)
+)
 def reconcile_days(request: DaysRequest) -> DaysReport:
     """Read each day, and find the cause of every cent."""
     # What was kept stands, whatever the steps before it would come to now.

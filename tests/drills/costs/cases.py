@@ -100,7 +100,7 @@ def _call(name):
 FIRST = [
     Case(0, "restated", "openai", (_call("put_once#2"),)),
     Case(1, "sealing", "openai", (_call("keep_sealed#2"),)),
-    Case(2, "reconciliation", "openai", (_call("_stored#2"),), (_call("keep_reading"),)),
+    Case(2, "reconciliation", "openai", (_call("_stored#2"),)),
     Case(3, "days", "openai", (_call("SealedDay"), Death("after", "explain_day"))),
     Case(4, "pages", "openai", (_call("_page#2"),), meddling="cut"),
 ]
