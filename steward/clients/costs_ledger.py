@@ -35,13 +35,7 @@ class _Attempts:
         """The settled ones of these cells that used anything."""
         asked = _columns(Cell._fields, cells)
         rows = self._db.execute(_SETTLED.format(table=self._table), asked).fetchall()
-        return [Attempt(Cell(*row[:7]), row[7], tuple(row[9:]), str(row[8])) for row in rows]
-
-    def alike(self, wanted: Mapping[Cell, Quantities]) -> Mapping[Cell, str]:
-        """For each cell with a settled attempt of just these quantities: the attempt's id."""
-        asked = _columns((*Cell._fields, *CLASSES), [(*cell, *each) for cell, each in wanted.items()])
-        rows = self._db.execute(_ALIKE.format(table=self._table), asked).fetchall()
-        return {Cell(*row[:7]): str(row[7]) for row in rows}
+        return [Attempt(Cell(*row[:7]), row[7], row[9:], row[8]) for row in rows]
 
     def by_minute(self, cells: Collection[Cell]) -> LedgerDay:
         """Of these hours alone; a cell without a context stands for all of them."""
@@ -140,14 +134,9 @@ _SAME_CELL = " AND ".join(
     [f"a.{name} = w.{name}" for name in Cell._fields if name != "context"]
     + ["(w.context = '' OR a.context = w.context)"]
 )
-_TYPES = dict.fromkeys((*Cell._fields, *CLASSES), "BIGINT") | dict.fromkeys(set(Cell._fields) - {"hour"}, "VARCHAR")
-
-
-def _unnested(names: Iterable[str]) -> str:
-    return "SELECT " + ", ".join(f"unnest(${name}::{_TYPES[name]}[]) AS {name}" for name in names)
-
-
-_WANTED = _unnested(Cell._fields)
+_WANTED = "SELECT " + ", ".join(
+    f"unnest(${name}::{'BIGINT' if name == 'hour' else 'VARCHAR'}[]) AS {name}" for name in Cell._fields
+)
 
 _ATTEMPTS = f"""
 CREATE TABLE attempts AS
@@ -188,12 +177,5 @@ SELECT {_CELL}, {_SUMS}, count(*) FILTER (input + output + web_searches > 0), co
 
 _SETTLED = f"""
 WITH w AS ({_WANTED})
-SELECT {_CELL}, moment, id, {_CLASSES} FROM {{table}} a SEMI JOIN w ON {_SAME_CELL} WHERE state = 'settled' AND input > 0
-"""  # noqa: S608  made of the ledger's own names
-
-_ALIKE = f"""
-WITH w AS ({_unnested((*Cell._fields, *CLASSES))})
-SELECT {", ".join("w." + name for name in Cell._fields)}, min(a.id)
-  FROM w JOIN {{table}} a ON {_SAME_CELL} AND {" AND ".join(f"a.{name} = w.{name}" for name in CLASSES)}
- WHERE a.state = 'settled' GROUP BY ALL
+SELECT {_CELL}, moment, id::VARCHAR, {_CLASSES} FROM {{table}} a SEMI JOIN w ON {_SAME_CELL} WHERE state = 'settled' AND input > 0
 """  # noqa: S608  made of the ledger's own names

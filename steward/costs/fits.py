@@ -13,22 +13,21 @@ class Left(NamedTuple):
     """What a cell lacks, or has over."""
 
     quantities: Quantities
-    ours: Entered | None
-    """Of the cell."""
+    hidden: Quantities
+    """With as much more as attempts that the ledger is not sure of may take from it: as a prompt, plain input."""
+    most: int
+    """Of the prompt that it may hold."""
 
-    def may_hold(self, row: Quantities) -> bool:
-        """Beside what attempts that the ledger is not sure of may hide."""
-        return 0 < prompt_of(row) <= prompt_of(self.hidden)
-
-    @property
-    def hidden(self) -> Quantities:
-        """With as much more as such attempts may take from it: as a prompt, plain input."""
-        if not (ours := self.ours) or not (ours.estimates or ours.unknown):
-            return self.quantities
-        more = [*NOTHING]
-        more[0] = max(ours.below[0], ours.above[0]) + ours.reserved[0]
-        more[OUTPUT] = max(ours.below[1], ours.above[1]) + ours.reserved[1]
-        return plus(self.quantities, tuple(more))
+    @classmethod
+    def of(cls, quantities: Quantities, ours: Entered | None) -> Left:
+        """*ours*: the ledger's, of the cell."""
+        hidden = quantities
+        if ours and (ours.estimates or ours.unknown):
+            more = [*NOTHING]
+            more[0] = max(ours.below[0], ours.above[0]) + ours.reserved[0]
+            more[OUTPUT] = max(ours.below[1], ours.above[1]) + ours.reserved[1]
+            hidden = plus(quantities, tuple(more))
+        return cls(quantities, hidden, prompt_of(hidden))
 
 
 Fit = Callable[[Quantities, Left, Left], bool]

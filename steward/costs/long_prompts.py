@@ -25,16 +25,15 @@ class Part(NamedTuple):
     evidence: str
 
 
+_INDEX = {item: index for index, item in enumerate(CLASSES)}
+
+
 class LongPrompts:
     """By cell and class, hour by hour. Where the report tells contexts there are none to be kept here."""
 
     def __init__(self, entered: Iterable[Entered], usage: Mapping[Cell, Usage]) -> None:
         """Of the day, and the hours beside it."""
-        self._billed = {
-            (cell, item): quantity
-            for cell, each in usage.items()
-            for item, quantity in zip(CLASSES, each.quantities, strict=True)
-        }
+        self._usage = usage
         self._long = Counter[tuple[Cell, str]]()
         self._told = any(cell.context for cell in usage)
         if self._told:
@@ -48,7 +47,7 @@ class LongPrompts:
     def billed(self, cell: Cell, item: str) -> int:
         """Of an hour: as many as the ledger has, and no more than the bill, minute by minute where it tells minutes."""
         found = self._by_hour.get((cell, item), set())
-        return sum(max(0, min(self._long[each, item], self._billed.get((each, item), 0))) for each in found)
+        return sum(max(0, min(self._long[each, item], self._billed(each, item))) for each in found)
 
     @cached_property
     def _by_hour(self) -> Mapping[tuple[Cell, str], set[Cell]]:
@@ -96,7 +95,11 @@ class LongPrompts:
         return found
 
     def _too_many(self, cell: Cell, item: str) -> int:
-        return max(0, self._long[cell, item] - self._billed.get((cell, item), 0))
+        return max(0, self._long[cell, item] - self._billed(cell, item))
+
+    def _billed(self, cell: Cell, item: str) -> int:
+        found = self._usage.get(cell)
+        return found.quantities[_INDEX[item]] if found else 0
 
     @staticmethod
     def _swap(moved: Moved, found: Counter[str]) -> None:

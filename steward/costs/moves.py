@@ -92,7 +92,7 @@ class _Here:
 
     def place_of(self, row: Attempt, fits: Fit) -> tuple[Cause, Cell] | None:
         """The first in which it fits."""
-        if not self.lacking.may_hold(row.quantities):
+        if not 0 < prompt_of(row.quantities) <= self.lacking.most:
             return None
         for cause, other, has in self.near(row):
             if cause is Cause.BILLED_MODEL and not _has_all(has.quantities, row.quantities):
@@ -110,18 +110,28 @@ class _Here:
 
 
 def _at(rest: Rest, side: LedgerSide, groups: _Groups, cell: Cell) -> _Here | None:
-    lacking = Left(minus(NOTHING, rest[cell]), side.entered.get(cell))
-    if not _may_lack(rest, cell) or prompt_of(lacking.hidden) <= 0:
+    lacking = Left.of(minus(NOTHING, rest[cell]), side.entered.get(cell))
+    if not _may_lack(rest, cell) or lacking.most <= 0:
         return None
     before, after = side.before(cell), side.after(cell)
     found = [(Cause.BOUNDARY_SHIFT, before), (Cause.BOUNDARY_SHIFT, after)]
-    others = [other for other in groups.get((cell.hour, cell.project, cell.key), ()) if other != cell]
-    found += [(Cause.LONG_CONTEXT, other) for other in others if other == cell._replace(context=other.context)]
-    found += [(Cause.SERVED_TIER, other) for other in others if other == cell._replace(tier=other.tier)]
-    found += [(Cause.BILLED_MODEL, other) for other in others if other.model != cell.model and other.tier == cell.tier]
-    places = [(cause, other, Left(rest[other], side.entered.get(other))) for cause, other in found]
-    places = [each for each in places if _may_have(rest, each[1]) and prompt_of(each[2].hidden) > 0]
+    others = groups.get((cell.hour, cell.project, cell.key), ())
+    found += [(cause, other) for cause in _ELSEWHERE for other in others if _kind(cell, other) is cause]
+    places = [(cause, other, Left.of(rest[other], side.entered.get(other))) for cause, other in found]
+    places = [each for each in places if _may_have(rest, each[1]) and each[2].most > 0]
     return _Here(cell, lacking, before, after, places) if places else None
+
+
+_ELSEWHERE = (Cause.LONG_CONTEXT, Cause.SERVED_TIER, Cause.BILLED_MODEL)
+
+
+def _kind(cell: Cell, other: Cell) -> Cause | None:
+    """As what an attempt of *cell* may be billed in *other*, which is of the same time and key."""
+    if cell.model != other.model:
+        return Cause.BILLED_MODEL if cell.tier == other.tier else None
+    if cell.tier != other.tier:
+        return Cause.SERVED_TIER if cell.context == other.context else None
+    return Cause.LONG_CONTEXT if cell.context != other.context else None
 
 
 def _move_equals(rest: Rest, side: LedgerSide, rows: dict[Cell, list[Attempt]]) -> None:

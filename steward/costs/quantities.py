@@ -87,7 +87,7 @@ class Billed:
     def at(self, side: LedgerSide, differing: Collection[Cell]) -> Mapping[Cell, Usage]:
         """Of the hours that differ, as the other side is told apart."""
         wanted = (each for each in self.usage if at_hour(each.cell) in differing)
-        return by_cell(wanted, lambda cell: cell._replace(hour=side.place(cell.hour)))
+        return by_cell(wanted, side.placed)
 
 
 def _apart(minutes: Rest, side: LedgerSide, known: Collection[str]) -> frozenset[int]:

@@ -256,18 +256,8 @@ class Ledger:
 
     def attempts(self, cells):
         return [
-            Attempt(row.cell, row.at, row.quantities, row.attempt)
-            for row in self._settled()
-            if _is_in(row.cell, cells)
+            Attempt(row.cell, row.at, row.quantities, row.attempt) for row in self._settled() if _is_in(row.cell, cells)
         ]
-
-    def alike(self, wanted):
-        found = {}
-        for row in sorted(self._settled(), key=lambda each: each.attempt):
-            for cell in (row.cell, row.cell._replace(context="")):
-                if wanted.get(cell) == row.quantities:
-                    found.setdefault(cell, row.attempt)
-        return found
 
     def by_minute(self, cells):
         rows = [

@@ -105,19 +105,9 @@ def test_attempts_of_cells_are_those_that_settled_in_them(both):
     assert {each.attempt for each in day.by_minute(some).attempts(minutes)} == {each.attempt for each in found}
 
 
-def test_an_attempt_is_found_by_its_quantities_in_its_cell_alone(both):
-    day, by_hand = both
-    row = by_hand.attempts([each.cell for each in by_hand.entered])[0]
-    here, elsewhere = {row.cell: row.quantities}, {row.cell._replace(model="luna"): row.quantities}
-    assert day.alike(here) == by_hand.alike(here) == {row.cell: row.attempt}
-    assert day.alike(elsewhere) == {}
-    folded = {row.cell._replace(context=""): row.quantities}
-    assert day.alike(folded) == by_hand.alike(folded)
-
-
-def test_no_cell_has_no_minutes_no_attempts_and_no_likeness(both):
+def test_no_cell_has_no_minutes_and_no_attempts(both):
     day, _ = both
-    assert (list(day.by_minute([]).entered), list(day.attempts([])), day.alike({})) == ([], [], {})
+    assert (list(day.by_minute([]).entered), list(day.attempts([]))) == ([], [])
 
 
 def test_tenants_have_what_settled_on_the_day_itself(both):
