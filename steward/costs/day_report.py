@@ -79,14 +79,11 @@ def figures_of(statement: Statement, tenants: Mapping[str, Decimal]) -> dict[str
     if found is None:
         msg = "a day that is UNKNOWN has no figures"
         raise ValueError(msg)
+    named = ("ledger", "billed", "variance", "unexplained", "bound")
     return {
-        "ledger": str(found.ledger),
-        "billed": str(found.billed),
-        "variance": str(found.variance),
-        "unexplained": str(found.unexplained),
-        "bound": str(found.bound),
-        "causes": {each.cause.value: str(each.amount) for each in found.causes},
-        "tenants": {tenant: str(amount) for tenant, amount in tenants.items()},
+        **{name: f"{getattr(found, name):f}" for name in named},
+        "causes": {each.cause.value: f"{each.amount:f}" for each in found.causes},
+        "tenants": {tenant: f"{amount:f}" for tenant, amount in tenants.items()},
     }
 
 

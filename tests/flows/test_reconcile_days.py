@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 
 import pytest
 from prefect import tags
@@ -102,7 +103,7 @@ def test_each_day_is_explained_to_the_last_digit_and_kept_with_its_figures(flows
         assert result.billed > 0
         assert total([result.ledger, *(share.amount for share in result.shares)]) + result.unexplained == result.billed
         assert abs(result.unexplained) <= result.bound
-        assert day.figures["ledger"] == str(result.ledger)
+        assert Decimal(day.figures["ledger"]) == result.ledger
         # Of what the ledger has of the day, every token is some tenant's.
         assert sum(map(float, day.figures["tenants"].values())) == pytest.approx(float(result.ledger))
         assert result.pages
