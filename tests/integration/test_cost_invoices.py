@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from replica import inventory
+from steward.__main__ import main
 from steward.clients.cost_invoices import import_invoice, latest_invoice
 from steward.clients.s3 import open_evidence_bucket
-from steward.__main__ import main
 from steward.costs.invoices import InvoiceUnusable
 from steward.costs.period import PeriodInvalid
 from steward.errors import BadInput

@@ -17,10 +17,10 @@ from psycopg.conninfo import conninfo_to_dict
 
 from services.gateway.metrics import Metrics
 from services.gateway.stops import Stops
+from steward.__main__ import main
 from steward.clients.cost_book import raise_alert
 from steward.clients.cost_stops import lift_stop, stops_in_force
 from steward.clients.postgres import connect
-from steward.__main__ import main
 from steward.costs.kept import BudgetAlert
 from steward.costs.spending import Scope
 from steward.errors import BadInput
