@@ -11,12 +11,12 @@ from steward.clients.cost_book import alerts_of, latest_days, raise_alert
 from steward.clients.cost_statements import load_results
 from steward.clients.postgres import connect
 from steward.clients.s3 import open_evidence_bucket
-from steward.costs.budget_page import render_budgets
-from steward.costs.budgets import Alert, BudgetStatus, Key, Stop, budget_status, decide, load_budgets
+from steward.costs.budgets.budget_page import render_budgets
+from steward.costs.budgets.budgets import Alert, BudgetStatus, Key, Stop, budget_status, decide, load_budgets
+from steward.costs.budgets.spending import Daily, billed_spends, daily, ledger_spends
 from steward.costs.kept import BudgetAlert, CostDay
 from steward.costs.planning import CostPlan
 from steward.costs.report import BudgetsWatched
-from steward.costs.spending import Daily, billed_spends, daily, ledger_spends
 from steward.operations.fencing import fence
 from steward.settings import Settings, load
 from steward.verdicts import Verdict

@@ -9,10 +9,10 @@ from steward.clients.cost_pages import load_result
 from steward.clients.s3 import LockedBucket, open_evidence_bucket
 from steward.costs.period import Period
 from steward.costs.report import CostReport, StatedPeriod
-from steward.costs.statement import Statement
-from steward.costs.statement_page import cause_table, render_statement
-from steward.costs.trend import draw_trend
-from steward.costs.waterfall import draw_waterfall
+from steward.costs.statements.statement import Statement
+from steward.costs.statements.statement_page import cause_table, render_statement
+from steward.costs.statements.trend import draw_trend
+from steward.costs.statements.waterfall import draw_waterfall
 from steward.evidence.store import EvidenceRef, record
 from steward.operations.steps import Kind
 from steward.settings import load

@@ -15,7 +15,7 @@ from steward.costs.period import Period
 from steward.costs.planning import CostPlan, ReconciliationRequest, plan_costs
 from steward.costs.report import BudgetsWatched, CostReport, DaysOutcome, NotHad, StatedPeriod, verdict_on
 from steward.costs.results import Gap
-from steward.costs.statement import Statement
+from steward.costs.statements.statement import Statement
 from steward.evidence.provenance import code_version, host_class
 from steward.operations.fencing import fence
 from steward.operations.holding import guard

@@ -17,12 +17,12 @@ from bench.costs.laying import workers
 from bench.costs.pages import accounts, days
 from replica.providers.billing.usage import DAY
 from steward.clients.costs_ledger import SealedDay
-from steward.costs import anthropic_reports, openai_reports
-from steward.costs.attribution import Day, explain
-from steward.costs.buckets import Json, read_page
+from steward.costs.attribution.days import Day, explain
 from steward.costs.causes import Cause
 from steward.costs.cells import HOUR, MINUTE
-from steward.costs.prices import PriceBook, load_prices
+from steward.costs.pricing.prices import PriceBook, load_prices
+from steward.costs.reports import anthropic_reports, openai_reports
+from steward.costs.reports.buckets import Json, read_page
 from steward.costs.values import Bill, Terms
 
 PRICES = Path(__file__).parents[2] / "deployments" / "costs" / "prices.toml"

@@ -30,22 +30,22 @@ from replica.providers.exchange import dumps
 from replica.providers.month import ACCOUNTS as TWINS
 from steward.ai.sealing import HOUR
 from steward.clients.costs_ledger import SealedDay
-from steward.costs.attribution import explain
+from steward.costs.attribution.days import explain
 from steward.costs.causes import Cause
 from steward.costs.cells import DEFAULT_TIERS, MINUTE
-from steward.costs.figures import Figures
-from steward.costs.invoices import Invoice, read_invoice
 from steward.costs.kept import RawPage
-from steward.costs.labels import LABELS, label
 from steward.costs.money import shown, signed, total
 from steward.costs.period import Period
-from steward.costs.prices import PriceBook, load_prices
-from steward.costs.reading import read_bill
+from steward.costs.pricing.prices import PriceBook, load_prices
+from steward.costs.reports.reading import read_bill
 from steward.costs.results import DayResult
-from steward.costs.statement import Statement, state
-from steward.costs.statement_page import plain, render_statement
+from steward.costs.statements.figures import Figures
+from steward.costs.statements.invoices import Invoice, read_invoice
+from steward.costs.statements.labels import LABELS, label
+from steward.costs.statements.statement import Statement, state
+from steward.costs.statements.statement_page import plain, render_statement
+from steward.costs.statements.waterfall import draw_waterfall
 from steward.costs.values import Bill, Terms
-from steward.costs.waterfall import draw_waterfall
 
 PRICES = Path(__file__).parents[2] / "deployments" / "costs" / "prices.toml"
 MONTH, ATTEMPTS = "2026-10", 100_000

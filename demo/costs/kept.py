@@ -15,8 +15,8 @@ from steward.clients.postgres import connect
 from steward.clients.s3 import open_evidence_bucket
 from steward.costs.kept import ALL
 from steward.costs.period import Period
-from steward.costs.statement import Statement
-from steward.costs.waterfall import draw_waterfall
+from steward.costs.statements.statement import Statement
+from steward.costs.statements.waterfall import draw_waterfall
 from steward.errors import StewardError
 
 OPERATION = "cost-reconciliation"

@@ -24,7 +24,7 @@ from demo.costs.users import admit, ask, await_answers, knock
 from demo.stage import Stage
 from replica.servers import SERVERS, gateway
 from replica.state import open_place
-from steward.costs.statement_page import cause_table
+from steward.costs.statements.statement_page import cause_table
 from steward.verdicts import Verdict
 
 RECONCILIATION = "cost-reconciliation/cost-reconciliation"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from steward.ai.attempts import Outcome
-from steward.costs.spending import Scope
+from steward.costs.budgets.spending import Scope
 
 #: The promise is an answer within two seconds, the provider included.
 _ANSWERS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)

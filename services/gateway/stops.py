@@ -15,7 +15,7 @@ import psycopg
 
 from services.gateway.metrics import Metrics
 from steward.clients.cost_stops import StopInForce, StopsReader
-from steward.costs.spending import Scope
+from steward.costs.budgets.spending import Scope
 from steward.errors import StewardError
 from steward.settings import Settings
 from steward.stopping import stop

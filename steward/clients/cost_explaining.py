@@ -11,12 +11,12 @@ from steward.clients.cost_hours import open_sealed_day
 from steward.clients.cost_pages import load_bill, load_result
 from steward.clients.postgres import connect
 from steward.clients.s3 import LockedBucket, open_evidence_bucket
-from steward.costs.attribution import explain
+from steward.costs.attribution.days import explain
 from steward.costs.day_report import worth_by_tenant
 from steward.costs.kept import CostDay, Reading, Register
 from steward.costs.money import total
-from steward.costs.prices import PriceBook, load_prices
-from steward.costs.reading import is_restated
+from steward.costs.pricing.prices import PriceBook, load_prices
+from steward.costs.reports.reading import is_restated
 from steward.costs.results import DayResult, Restated
 from steward.costs.terms import load_terms
 from steward.costs.values import Bill

@@ -11,9 +11,9 @@ import re
 from hashlib import sha256
 
 from steward.clients.s3 import LockedBucket, open_evidence_bucket
-from steward.costs.invoices import Invoice, InvoiceUnusable, read_invoice
 from steward.costs.kept import PREFIX, StoredObject
 from steward.costs.period import Period
+from steward.costs.statements.invoices import Invoice, InvoiceUnusable, read_invoice
 from steward.costs.terms import load_terms
 from steward.errors import BadInput
 from steward.settings import Settings

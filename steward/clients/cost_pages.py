@@ -19,7 +19,7 @@ from steward.clients.s3 import LockedBucket, open_evidence_bucket
 from steward.costs.cells import HOUR
 from steward.costs.errors import PageUnusable
 from steward.costs.kept import KeptPage, RawPage, Reading, StoredObject, page_key
-from steward.costs.reading import bill_of, read_bill
+from steward.costs.reports.reading import bill_of, read_bill
 from steward.costs.values import Bill
 from steward.errors import BadInput
 from steward.settings import Settings

@@ -15,15 +15,15 @@ from steward.clients.focus_files import write_focus
 from steward.clients.postgres import connect
 from steward.clients.s3 import LockedBucket
 from steward.clients.scratch import scratch_folder
-from steward.costs.focus import BillingAccount, Invoiced, focus_rows
-from steward.costs.focus_columns import Row
-from steward.costs.invoices import Invoice
+from steward.costs.focus.columns import Row
+from steward.costs.focus.rows import BillingAccount, Invoiced, focus_rows
 from steward.costs.kept import CostDay, StoredObject, focus_key
 from steward.costs.period import Period
 from steward.costs.planning import CostPlan
-from steward.costs.prices import load_prices
+from steward.costs.pricing.prices import load_prices
 from steward.costs.results import DayResult, Gap
-from steward.costs.statement import Statement, state
+from steward.costs.statements.invoices import Invoice
+from steward.costs.statements.statement import Statement, state
 from steward.costs.terms import load_terms
 from steward.costs.values import Bill
 from steward.settings import Settings

@@ -14,7 +14,7 @@ from psycopg.rows import namedtuple_row
 from steward.clients.attempts_connections import open_for_attempts
 from steward.clients.attempts_lane import Opened
 from steward.clients.postgres import Connection, worded
-from steward.costs.spending import Scope
+from steward.costs.budgets.spending import Scope
 from steward.errors import BadInput
 from steward.settings import Settings
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import duckdb
 
-from steward.costs.focus import FocusInvalid
-from steward.costs.focus_columns import COLUMNS, DIGITS, SCALE, Kind, Row, Value
-from steward.costs.focus_rules import check_focus
+from steward.costs.focus.columns import COLUMNS, DIGITS, SCALE, Kind, Row, Value
+from steward.costs.focus.rows import FocusInvalid
+from steward.costs.focus.rules import check_focus
 
 _TYPES = {
     Kind.TEXT: "VARCHAR",

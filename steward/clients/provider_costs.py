@@ -19,11 +19,11 @@ from steward.clients.provider_asking import Asking, _kind
 from steward.clients.provider_keys_anthropic import anthropic_headers
 from steward.clients.provider_keys_openai import openai_headers
 from steward.clients.secrets import read_secret
-from steward.costs.buckets import read_page
 from steward.costs.cells import HOUR
 from steward.costs.errors import PageUnusable
 from steward.costs.kept import RawPage
-from steward.costs.questions import Question, questions
+from steward.costs.reports.buckets import read_page
+from steward.costs.reports.questions import Question, questions
 from steward.settings import Provider, Settings
 
 #: A day by the hour is one page, at a few hundred bytes a key and model.

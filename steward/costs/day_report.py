@@ -14,7 +14,7 @@ from steward.costs.kept import CostDay
 from steward.costs.money import exactly
 from steward.costs.period import Period
 from steward.costs.results import DayResult
-from steward.costs.statement import Statement, state
+from steward.costs.statements.statement import Statement, state
 from steward.verdicts import NotVerified, Verdict
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from steward.costs.spending import Scope
+from steward.costs.budgets.spending import Scope
 from steward.verdicts import Verdict
 
 PREFIX = "ai-costs/"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from steward.costs.budgets import Alert, Stop
+from steward.costs.budgets.budgets import Alert, Stop
 from steward.costs.kept import StoredObject
 from steward.costs.period import Period
 from steward.costs.planning import CostPlan

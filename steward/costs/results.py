@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError, model_validator
 
-from steward.costs.attribution import Day
+from steward.costs.attribution.days import Day
 from steward.costs.causes import Cause, Share
 from steward.costs.cells import Cell, Quantities
 from steward.costs.money import Money, less, total

@@ -13,8 +13,8 @@ from replica import inventory
 from steward.__main__ import main
 from steward.clients.cost_invoices import import_invoice, latest_invoice
 from steward.clients.s3 import open_evidence_bucket
-from steward.costs.invoices import InvoiceUnusable
 from steward.costs.period import PeriodInvalid
+from steward.costs.statements.invoices import InvoiceUnusable
 from steward.errors import BadInput
 from steward.settings import Costs, Provider, load
 from tests.unit.costs.statement_samples import MONTH, invoice_json, line

@@ -28,6 +28,7 @@ from steward.clients.cost_pages import DayNotOver, load_bill, load_result, store
 from steward.clients.postgres import connect
 from steward.clients.provider_costs import PageCut, Patience
 from steward.clients.s3 import open_evidence_bucket
+from steward.costs.budgets.spending import Scope
 from steward.costs.errors import PageUnusable
 from steward.costs.kept import (
     ALL,
@@ -39,8 +40,7 @@ from steward.costs.kept import (
     result_key,
     statement_key,
 )
-from steward.costs.reading import is_restated
-from steward.costs.spending import Scope
+from steward.costs.reports.reading import is_restated
 from steward.migrations.apply import migrate
 from steward.settings import load
 from steward.verdicts import Verdict

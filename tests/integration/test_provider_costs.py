@@ -12,10 +12,10 @@ from steward.ai.errors import NoAdministration
 from steward.ai.key_rotation_errors import ProviderRefused, ProviderUnavailable
 from steward.clients import provider_costs
 from steward.clients.provider_costs import OrganizationShared, PageCut, Patience, ProviderBusy, fetch_pages
-from steward.costs import questions
 from steward.costs.cells import DAY, HOUR, MINUTE, Cell
 from steward.costs.errors import PageUnusable
-from steward.costs.reading import is_restated, read_bill
+from steward.costs.reports import questions
+from steward.costs.reports.reading import is_restated, read_bill
 from steward.costs.values import Line, Usage
 from steward.settings import load
 from tests.integration.costs_ground import a_day, begin, cut, meddling, state

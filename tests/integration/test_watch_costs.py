@@ -15,8 +15,8 @@ from services.watch.costs import Costs
 from services.watch.situation import Situation
 from steward.clients.cost_book import keep_statement, raise_alert
 from steward.clients.postgres import connect
+from steward.costs.budgets.spending import Scope
 from steward.costs.kept import ALL, BudgetAlert, CostStatement, StoredObject
-from steward.costs.spending import Scope
 from steward.migrations.apply import migrate
 from steward.operations.ledger import Ledger
 from steward.settings import Costs as Described

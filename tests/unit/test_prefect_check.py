@@ -195,9 +195,14 @@ def test_every_event_that_a_task_or_the_watch_names_is_known():
     senders = (ROOT / "tasks", ROOT / "services" / "watch")
     texts = [path.read_text() for folder in senders for path in folder.glob("*.py")]
     known = [name for name in SENT if any(f'"{name}"' in text for text in texts)]
-    verdicts = {f"steward.snapshot.{verdict}" for verdict in ("verified", "refuted", "unknown")}
-    assert set(known) | verdicts == SENT
-    assert any('f"steward.snapshot.{report.verdict.lower()}"' in text for text in texts)
+    made = {
+        "steward.snapshot.{report.verdict.lower()}": ("verified", "refuted", "unknown"),
+        "steward.ai.costs.{stated.verdict.lower()}": ("verified", "refuted", "unknown"),
+        "steward.ai.budget.{decision.kind}": ("alert", "stop"),
+    }
+    assert all(any(f'f"{template}"' in text for text in texts) for template in made)
+    ends = {template.partition("{")[0] + end for template, words in made.items() for end in words}
+    assert set(known) | ends == SENT
 
 
 def test_the_night_begins_at_half_past_one_and_can_be_asked_for():

@@ -13,8 +13,8 @@ from steward.clients.cost_book import readings_of
 from steward.clients.cost_pages import load_bill
 from steward.clients.postgres import connect
 from steward.clients.s3 import ObjectMissing, open_evidence_bucket
-from steward.costs.focus import BillingAccount, focus_rows
-from steward.costs.prices import load_prices
+from steward.costs.focus.rows import BillingAccount, focus_rows
+from steward.costs.pricing.prices import load_prices
 from steward.evidence.envelopes import open_envelope
 from steward.evidence.statements import parse_statement
 from steward.evidence.store import list_statements

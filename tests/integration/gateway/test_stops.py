@@ -21,8 +21,8 @@ from steward.__main__ import main
 from steward.clients.cost_book import raise_alert
 from steward.clients.cost_stops import lift_stop, stops_in_force
 from steward.clients.postgres import connect
+from steward.costs.budgets.spending import Scope
 from steward.costs.kept import BudgetAlert
-from steward.costs.spending import Scope
 from steward.errors import BadInput
 from tests.integration.fresh_database import changed, superuser
 from tests.integration.gateway.ground import FEW, MANY

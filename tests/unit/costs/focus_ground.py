@@ -6,8 +6,8 @@ import datetime as dt
 from decimal import Decimal
 
 from steward.costs.cells import CLASSES, Cell
-from steward.costs.focus import BillingAccount, Invoiced
-from steward.costs.invoices import Invoice, InvoiceLine
+from steward.costs.focus.rows import BillingAccount, Invoiced
+from steward.costs.statements.invoices import Invoice, InvoiceLine
 from steward.costs.values import Bill, Line, Usage
 
 ACCOUNT = BillingAccount(id="org-1", name="Platform", projects={"wrkspc_1": 'Search, "new"', "proj_1": "Chat"})

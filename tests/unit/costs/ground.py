@@ -13,7 +13,7 @@ from decimal import Decimal, localcontext
 from fractions import Fraction
 from itertools import count
 
-from steward.costs.attribution import Day, explain
+from steward.costs.attribution.days import Day, explain
 from steward.costs.causes import Cause
 from steward.costs.cells import CLASSES, HOUR, MINUTE, Cell
 from steward.costs.errors import PriceUnknown

@@ -6,8 +6,8 @@ import xml.etree.ElementTree as ET
 from decimal import Decimal, localcontext
 
 from steward.costs.causes import Cause
-from steward.costs.invoices import read_invoice
 from steward.costs.results import Charge, DayResult, DayShare
+from steward.costs.statements.invoices import read_invoice
 
 MONTH = "2026-10"
 FIRST = dt.date(2026, 10, 1)

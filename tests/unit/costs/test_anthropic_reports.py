@@ -7,10 +7,10 @@ from decimal import Decimal
 
 import pytest
 
-from steward.costs.anthropic_reports import lines, usage
-from steward.costs.buckets import read_page
 from steward.costs.cells import Cell
 from steward.costs.errors import PageUnusable
+from steward.costs.reports.anthropic_reports import lines, usage
+from steward.costs.reports.buckets import read_page
 from steward.costs.values import Line, Usage
 
 DAY = 1_795_132_800

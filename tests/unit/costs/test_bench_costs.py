@@ -9,7 +9,7 @@ from bench.costs.laying import Month, lay_pages, lay_part
 from bench.costs.measuring import Measured, reconcile
 from bench.costs.pages import accounts, days
 from replica.providers.billing.usage import DAY
-from steward.costs.attribution import Day
+from steward.costs.attribution.days import Day
 from steward.costs.causes import Cause, Share
 
 ATTEMPTS = 31_000

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steward.costs.buckets import buckets, count, dollars, name, name_or_none, one_of, part, read_page
 from steward.costs.errors import PageUnusable
+from steward.costs.reports.buckets import buckets, count, dollars, name, name_or_none, one_of, part, read_page
 
 MIDNIGHT = 1_795_132_800
 HOURS = range(MIDNIGHT, MIDNIGHT + 4 * 3600, 3600)

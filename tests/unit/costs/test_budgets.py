@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from steward.costs.budget_page import budget_table, render_budgets
-from steward.costs.budgets import (
+from steward.costs.budgets.budget_page import budget_table, render_budgets
+from steward.costs.budgets.budgets import (
     Alert,
     Budget,
     BudgetPolicy,
@@ -16,7 +16,7 @@ from steward.costs.budgets import (
     decide,
     load_budgets,
 )
-from steward.costs.spending import Scope, Spend, SpendCountedTwice, billed_spends, daily, ledger_spends
+from steward.costs.budgets.spending import Scope, Spend, SpendCountedTwice, billed_spends, daily, ledger_spends
 from tests.unit.costs.statement_samples import ANTHROPIC, OPENAI, charge, day, result
 
 SHIPPED = Path(__file__).parents[3] / "deployments" / "costs" / "budgets.toml"

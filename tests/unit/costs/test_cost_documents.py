@@ -18,7 +18,7 @@ from steward.costs.causes import Cause
 from steward.costs.period import Period
 from steward.costs.planning import ReconciliationRequest
 from steward.costs.results import LeftOver
-from steward.costs.statement import state
+from steward.costs.statements.statement import state
 from tests.unit.costs import statement_samples as samples
 
 ROOT = Path(__file__).parents[3]
@@ -26,7 +26,7 @@ COSTS = (ROOT / "docs" / "costs.md").read_text()
 RUNBOOK = (ROOT / "docs" / "runbooks" / "cost-reconciliation.md").read_text()
 MONTH = (ROOT / "docs" / "costs-month.md").read_text()
 OURS = [
-    *(ROOT / "steward" / "costs").glob("*.py"),
+    *(ROOT / "steward" / "costs").rglob("*.py"),
     *(ROOT / "steward" / "clients").glob("cost*.py"),
     ROOT / "steward" / "clients" / "provider_costs.py",
 ]

@@ -9,9 +9,9 @@ from decimal import Decimal
 import pytest
 
 from steward.costs.errors import PriceUnknown
-from steward.costs.focus import FocusInvalid, focus_rows
-from steward.costs.focus_rules import check_focus
-from steward.costs.prices import load_prices
+from steward.costs.focus.rows import FocusInvalid, focus_rows
+from steward.costs.focus.rules import check_focus
+from steward.costs.pricing.prices import load_prices
 from tests.unit.costs.focus_ground import ACCOUNT, DAYS, LUNA, SOME, bill, invoiced, line, month, read, used
 
 BOOK = load_prices(None)

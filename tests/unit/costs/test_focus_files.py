@@ -11,9 +11,9 @@ import duckdb
 import pytest
 
 from steward.clients.focus_files import write_focus
-from steward.costs.focus import FocusInvalid, focus_rows
-from steward.costs.focus_columns import COLUMNS, Kind
-from steward.costs.prices import load_prices
+from steward.costs.focus.columns import COLUMNS, Kind
+from steward.costs.focus.rows import FocusInvalid, focus_rows
+from steward.costs.pricing.prices import load_prices
 from tests.unit.costs.focus_ground import ACCOUNT, SOME, invoiced, month
 
 PAYABLE = {"INV-1": Decimal("11.90")}

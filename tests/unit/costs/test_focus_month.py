@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from replica.providers.month import make
-from steward.costs import anthropic_reports, openai_reports
-from steward.costs.buckets import read_page
 from steward.costs.cells import DAY
-from steward.costs.focus import BillingAccount, Invoiced, focus_rows
-from steward.costs.focus_rules import check_focus
-from steward.costs.invoices import read_invoice
-from steward.costs.prices import load_prices
+from steward.costs.focus.rows import BillingAccount, Invoiced, focus_rows
+from steward.costs.focus.rules import check_focus
+from steward.costs.pricing.prices import load_prices
+from steward.costs.reports import anthropic_reports, openai_reports
+from steward.costs.reports.buckets import read_page
+from steward.costs.statements.invoices import read_invoice
 from steward.costs.values import Bill
 
 #: Of this seed both accounts have something stated late or twice after the invoice.

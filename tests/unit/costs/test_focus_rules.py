@@ -7,10 +7,10 @@ from decimal import Decimal
 
 import pytest
 
-from steward.costs.focus import focus_rows
-from steward.costs.focus_columns import COLUMNS
-from steward.costs.focus_rules import check_focus
-from steward.costs.prices import load_prices
+from steward.costs.focus.columns import COLUMNS
+from steward.costs.focus.rows import focus_rows
+from steward.costs.focus.rules import check_focus
+from steward.costs.pricing.prices import load_prices
 from tests.unit.costs.focus_ground import ACCOUNT, DAYS, SOME, bill, invoiced, line, month, used
 
 D = Decimal

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steward.costs.forecast import forecast
+from steward.costs.budgets.forecast import forecast
 
 
 def day(number, month=10):

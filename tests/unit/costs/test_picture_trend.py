@@ -1,9 +1,9 @@
 import re
 from decimal import Decimal
 
-from steward.costs.figures import day_figures
 from steward.costs.period import Period
-from steward.costs.trend import draw_trend
+from steward.costs.statements.figures import day_figures
+from steward.costs.statements.trend import draw_trend
 from tests.unit.costs.statement_samples import ANTHROPIC, MONTH, OPENAI, day, month, parsed, result
 
 WHOLE = Period.of_month(MONTH)

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from steward.costs.causes import Cause
 from steward.costs.money import shown, signed
 from steward.costs.period import Period
-from steward.costs.picture import Scale, data_uri, ticks
-from steward.costs.statement import state
-from steward.costs.waterfall import MOST_STEPS, Kind, bars, bars_below, draw_waterfall
+from steward.costs.statements.picture import Scale, data_uri, ticks
+from steward.costs.statements.statement import state
+from steward.costs.statements.waterfall import MOST_STEPS, Kind, bars, bars_below, draw_waterfall
 from tests.unit.costs.statement_samples import FIRST, MONTH, OPENAI, invoice, line, month, parsed, result, share
 
 DAY = Period(first=FIRST, last=FIRST)

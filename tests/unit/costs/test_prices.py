@@ -25,8 +25,8 @@ from replica.providers.billing.prices import Prices
 from replica.providers.catalogue import models
 from steward.costs.cells import Cell
 from steward.costs.errors import PricesUnusable, PriceUnknown
-from steward.costs.listed_prices import _standard
-from steward.costs.prices import PriceBook, load_prices
+from steward.costs.pricing.listed_prices import _standard
+from steward.costs.pricing.prices import PriceBook, load_prices
 
 OWN = Path(__file__).parents[3] / "deployments" / "costs" / "prices.toml"
 #: The twins' names of classes, by provider.

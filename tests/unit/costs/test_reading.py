@@ -8,8 +8,8 @@ import pytest
 from steward.costs.cells import DAY, HOUR, MINUTE
 from steward.costs.errors import PageUnusable
 from steward.costs.kept import KeptPage, RawPage, Reading, page_key
-from steward.costs.questions import begin_of, questions
-from steward.costs.reading import bill_of, is_restated, read_bill
+from steward.costs.reports.questions import begin_of, questions
+from steward.costs.reports.reading import bill_of, is_restated, read_bill
 from tests.unit.costs.test_openai_reports import COST, TOLD
 
 TODAY = dt.date(2026, 11, 20)

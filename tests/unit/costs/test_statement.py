@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from steward.costs.causes import Cause
 from steward.costs.period import Period, PeriodInvalid
 from steward.costs.results import Gap, LeftOver, Restated
-from steward.costs.statement import Statement, StatementInvalid, StatementUnusable, state
-from steward.costs.statement_page import cause_table, render_statement
-from steward.costs.waterfall import draw_waterfall
+from steward.costs.statements.statement import Statement, StatementInvalid, StatementUnusable, state
+from steward.costs.statements.statement_page import cause_table, render_statement
+from steward.costs.statements.waterfall import draw_waterfall
 from steward.verdicts import Verdict
 from tests.unit.costs.statement_samples import (
     ANTHROPIC,

@@ -7,7 +7,7 @@ from replica.providers.billing.invoices import invoice as twins_invoice
 from replica.providers.billing.prices import Prices
 from replica.providers.billing.usage import Held, Usage
 from replica.providers.configuration import Account
-from steward.costs.invoices import InvoiceUnusable, read_invoice
+from steward.costs.statements.invoices import InvoiceUnusable, read_invoice
 from tests.unit.costs.statement_samples import MONTH, OPENAI, invoice, invoice_json, line
 
 #: 12.00 + 3.01, less 5.00 of credits, and 19 % on the 10.01: 1.9019.

@@ -1,11 +1,11 @@
 import pytest
 
 from steward.costs.causes import Cause
-from steward.costs.labels import LABELS
 from steward.costs.period import Period
-from steward.costs.statement import state
-from steward.costs.statement_page import cause_table, render_statement
-from steward.costs.waterfall import draw_waterfall
+from steward.costs.statements.labels import LABELS
+from steward.costs.statements.statement import state
+from steward.costs.statements.statement_page import cause_table, render_statement
+from steward.costs.statements.waterfall import draw_waterfall
 from tests.unit.costs.statement_samples import (
     ANTHROPIC,
     FIRST,

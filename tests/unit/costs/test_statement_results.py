@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steward.costs.attribution import Day
+from steward.costs.attribution.days import Day
+from steward.costs.attribution.expected import Expected
+from steward.costs.attribution.rates import explain_rates
 from steward.costs.causes import Cause, Share
 from steward.costs.cells import Cell
-from steward.costs.expected import Expected
-from steward.costs.rates import explain_rates
 from steward.costs.results import DayResult, ResultUnusable
 from steward.costs.values import Bill, Line, Terms
 from tests.unit.costs.statement_samples import charge, result, share

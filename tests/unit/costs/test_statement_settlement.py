@@ -4,7 +4,7 @@ import pytest
 
 from steward.costs.causes import Cause
 from steward.costs.period import Period
-from steward.costs.statement import state
+from steward.costs.statements.statement import state
 from steward.verdicts import Verdict
 from tests.unit.costs.statement_samples import FIRST, MONTH, OPENAI, charge, day, invoice, line, month, result
 

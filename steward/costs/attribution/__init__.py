@@ -1,0 +1,1 @@
+"""The cause of every difference between a day's bill and the ledger."""

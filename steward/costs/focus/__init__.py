@@ -1,0 +1,1 @@
+"""Bills as rows of FOCUS 1.2."""

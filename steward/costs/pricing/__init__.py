@@ -1,0 +1,1 @@
+"""List prices: the public list's, and over them those of a file of our own."""

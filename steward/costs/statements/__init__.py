@@ -1,0 +1,1 @@
+"""Statements of days and months: figures, findings, invoices, pages and pictures."""
