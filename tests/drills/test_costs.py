@@ -8,6 +8,7 @@ that nobody ends. `left_over`: files of whoever was killed.
 """
 
 import os
+from collections import Counter
 
 import pytest
 
@@ -41,9 +42,8 @@ def ground(replica, tmp_path_factory):
 @pytest.mark.parametrize("case", DRAWN, ids=str)
 def test_killed_wherever_it_comes_to_the_totals_of_a_clean_run(ground, in_replica, case, record_property):
     with recording_in(in_replica):
-        judgement = conduct(case, ground)
-    deaths = [*case.deaths, *case.children]
+        judgement, deaths = conduct(case, ground)
     record_property(case.kind, {"cases": 1, "deaths": len(deaths), **judgement.faults})
-    record_property(PLACES, {place_of(each): 1 for each in deaths})
+    record_property(PLACES, Counter(map(place_of, deaths)))
     repeat = f"python -m tests.drills costs --cases {CASES} --seed {SEED} --only {case.number}"
     assert not any(judgement.faults.values()), f"{repeat}\n{said(judgement)}"

@@ -50,7 +50,7 @@ def expected(case, reading, clean):
 
 
 def conduct(case, ground):
-    """The judgement of *case*."""
+    """The judgement of *case*, and the deaths that were met."""
     days = ground.days if case.kind in {"days", "reconciliation"} else ground.days[-1:]
     clean = {each: clean_figures(ground, each, days) for each in accounts_of(case)}
     with ground.copied(ground.opened if case.kind == "sealing" else ground.sealed) as (settings, folder):
@@ -61,7 +61,7 @@ def conduct(case, ground):
             judgement.objects()
             judgement.closed()
             judgement.tidy(stand.temporary)
-        return judgement
+        return judgement, stand.met
 
 
 def killed_days(case, stand, judgement, clean):

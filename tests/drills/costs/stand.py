@@ -36,6 +36,7 @@ class Stand:
         self.file, self._environment = folder / "settings.toml", monkeypatch
         self.temporary = folder / "tmp"
         self.temporary.mkdir()
+        self.met = []
         self.settle(settings)
         monkeypatch.setattr(tempfile, "tempdir", str(self.temporary))
 
@@ -49,6 +50,7 @@ class Stand:
         told, name = request.model_dump(mode="json"), f"{flow.fn.__module__}.{flow.fn.__name__}"
         for death in deaths:
             run_killed(self.ground.place, self.file, name, told, death, period=period, temporary=self.temporary)
+            self.met.append(death)
             # It is dead: its lease is not waited for.
             query(self.settings, _EXPIRE, flow.name)
 
@@ -87,6 +89,7 @@ def worker(stand, deaths):
         finally:
             client.delete_deployment(deployment)
     assert not [*folder.glob("*.json")], "a run of days was to die, and lived"
+    stand.met += deaths
 
 
 @contextmanager
