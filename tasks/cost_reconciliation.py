@@ -36,7 +36,7 @@ def plan_reconciliation(request: ReconciliationRequest) -> CostPlan:
     today = dt.date.fromisoformat(operation().period[: len("2026-01-31")])
     with connect(settings) as db:
         since = ledger_begins(db)
-        known = _known(db, Period.of_month(request.month)) if request.month else set()
+        known = _known(db, Period.of_month(request.month_on(today))) if request.month else set()
     return plan_costs(request, providers, dt.datetime.now(dt.UTC), today, since=since, known=known)
 
 

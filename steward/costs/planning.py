@@ -18,6 +18,7 @@ DUE = {"T+1": 1, "T+3": 3, "T+35": 35}
 #: After so many days what is not stated is missing.
 FINAL_AFTER_DAYS = 35
 MANUAL, MONTHLY = "manual", "month"
+LAST = "last"
 _MOST_DAYS = 100
 
 
@@ -38,8 +39,8 @@ class ReconciliationRequest(BaseModel):
     month: str = Field(
         default="",
         title="Month against its invoices",
-        description="YYYY-MM. Days that are known already are not read again.",
-        pattern=r"^([1-9]\d{3}-(0[1-9]|1[0-2]))?$",
+        description="YYYY-MM, or `last` for the month before. Days that are known already are not read again.",
+        pattern=r"^(last|[1-9]\d{3}-(0[1-9]|1[0-2]))?$",
     )
     reading: str = Field(
         default="",
@@ -70,6 +71,10 @@ class ReconciliationRequest(BaseModel):
             msg = "either a month against its invoices or a period, and not both"
             raise ValueError(msg)
         return self
+
+    def month_on(self, today: dt.date) -> str:
+        """The month that is asked for, as YYYY-MM; empty: none is."""
+        return f"{today.replace(day=1) - dt.timedelta(days=1):%Y-%m}" if self.month == LAST else self.month
 
     @property
     def subject(self) -> str:
@@ -154,7 +159,7 @@ def plan_costs(
     """
     chosen = _chosen(request.accounts, providers)
     if request.month or request.first:
-        period = Period.of_month(request.month) if request.month else _period(request)
+        period = Period.of_month(request.month_on(today)) if request.month else _period(request)
         _require_over(period, today)
         reading = request.reading or (MONTHLY if request.month else MANUAL)
         partitions = [

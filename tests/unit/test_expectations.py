@@ -12,7 +12,7 @@ from steward.operations.alarms import Watched, assess
 from steward.operations.expectations import MOST_TICKS, CatchUp, Expectation, Known, plan_missed, read_expectations
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = {each.name: each for each in read_expectations(ROOT / "deployments" / "operations.toml")}
+SHIPPED = {str(each): each for each in read_expectations(ROOT / "deployments" / "operations.toml")}
 NIGHT = {
     "name": "night",
     "subject": "production",
@@ -136,14 +136,16 @@ def test_what_is_expected_is_scheduled_so_in_prefect_yaml(name):
     deployments = {each["name"]: each for each in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]}
     flow, deployment = expected.deployment.split("/")
     assert flow == expected.name
-    [schedule] = deployments[deployment]["schedules"]
-    assert (schedule["cron"], schedule["timezone"]) == (expected.cron, "UTC")
+    schedules = deployments[deployment]["schedules"]
+    assert (expected.cron, "UTC", expected.parameters) in [
+        (each["cron"], each["timezone"], each.get("parameters", {})) for each in schedules
+    ]
 
 
 def test_the_night_is_expected_under_the_identity_that_its_flow_claims():
     from flows.nightly_snapshot import TONIGHT  # noqa: PLC0415  imports Prefect, which the other tests here do without
 
-    expected = SHIPPED["nightly-snapshot"]
+    expected = SHIPPED["nightly-snapshot production"]
     assert expected.subject == TONIGHT.cluster
     assert expected.resource == f"elasticsearch/{TONIGHT.cluster}/snapshots"
     assert expected.period_of(datetime(2025, 7, 31, 1, 30, tzinfo=UTC)) == "2025-07-31"

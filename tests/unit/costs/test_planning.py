@@ -65,6 +65,14 @@ def test_a_month_is_read_in_runs_of_days_that_follow_each_other_and_only_where_i
     assert plan.subject == "openai-main"
 
 
+def test_the_last_month_is_the_one_before_the_day_that_the_run_is_of():
+    assert [str(each) for each in planned(month="last").periods] == ["2026-10"]
+    at_new_year = dt.date(2027, 1, 4)
+    asked = ReconciliationRequest(month="last")
+    assert str(plan_costs(asked, BOTH, NOW, at_new_year, since=SINCE).periods[0]) == "2026-12"
+    assert asked.subject == "all last"
+
+
 def test_each_day_of_a_period_is_read_once_by_any_size_of_runs():
     for days_a_run in (1, 7, 31):
         plan = planned(first=day(20), last=day(5, 11), days_a_run=days_a_run)
