@@ -95,7 +95,7 @@ def test_sealing_goes_on_where_the_laid_hours_end(laid):
 
 
 def test_what_went_past_the_gateway_is_billed_and_is_not_in_the_ledger(laid, twins):
-    with open_sealed_day(laid, "openai", SPAN.first, {}, {}) as ledger:
+    with open_sealed_day(laid, "openai", SPAN.first, {}, {}) as (ledger, _):
         entered = sum(sum(each.quantities) for each in ledger.entered)
     tokens, projects = billed(twins)
     assert "proj_1" in projects
