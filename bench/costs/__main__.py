@@ -20,8 +20,8 @@ output is JSON:
     dollars_on_the_right_cause_percent      planted dollars that were found under the same cause, account, day and project,
                                             of all planted, in the month of 10 million; goal: >= 99
     dollars_..._percent_1m, ..._3m          of the smaller ones
-    false_causes_on_clean_days              account-days of the month with nothing planted to which anything is put but attempts
-                                            without an end and streams that were given up, which every month has; goal: 0
+    false_causes_on_clean_days              account-days of the month with nothing planted to which a cause is put that is not in their
+                                            truth: every month has attempts without an end, and streams that were given up; goal: 0
 """
 
 from __future__ import annotations

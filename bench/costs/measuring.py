@@ -18,7 +18,6 @@ from bench.costs.pages import accounts, days
 from replica.providers.billing.usage import DAY
 from steward.clients.costs_ledger import SealedDay
 from steward.costs.attribution.days import Day, explain
-from steward.costs.causes import Cause
 from steward.costs.cells import HOUR, MINUTE
 from steward.costs.pricing.prices import PriceBook, load_prices
 from steward.costs.reports import anthropic_reports, openai_reports
@@ -29,7 +28,6 @@ PRICES = Path(__file__).parents[2] / "deployments" / "costs" / "prices.toml"
 
 
 #: What every month has, with nothing planted: the ledger itself is not sure of these.
-_USUAL = {Cause.UNKNOWN_ATTEMPTS, Cause.ESTIMATED_STREAMS}
 
 
 @dataclass(frozen=True)
@@ -90,8 +88,17 @@ class Measured:
 
 
 def false_days(month: Measured) -> int:
-    """Account-days to which a cause is put that no month has by itself."""
-    return sum(1 for day in month.days if any(share.cause not in _USUAL for share in day.shares))
+    """Account-days to which a cause is put that is not in their truth: streams given up have searches that nobody told, too."""
+    true = {(cause, account, day) for cause, account, day, _ in month.planted}
+    return sum(
+        1
+        for day in month.days
+        if any((share.cause.value, day.account, _number(day)) not in true for share in day.shares)
+    )
+
+
+def _number(day: Day) -> int:
+    return day.day.toordinal() - dt.date(1970, 1, 1).toordinal()
 
 
 def measure(place: Path, month: str, planted: Mapping[Key, Decimal]) -> Measured:

@@ -33,9 +33,9 @@ def explain_moves(rest: Rest, side: LedgerSide) -> None:
             _move_rows(rest, side, rows, fits)
         for names, cause in (("context",), Cause.LONG_CONTEXT), (("tier",), Cause.SERVED_TIER):
             for cells in rest.by_group(*names):
-                _move_all(rest, cells, cause, names[0])
+                _move_all(rest, side, cells, cause, names[0])
         for cells in rest.by_group("model", "context"):
-            _move_all(rest, cells, Cause.BILLED_MODEL, "model")
+            _move_all(rest, side, cells, Cause.BILLED_MODEL, "model")
         if len(rest.moved) == before:
             return
 
@@ -111,7 +111,7 @@ class _Here:
 
 def _at(rest: Rest, side: LedgerSide, groups: _Groups, cell: Cell) -> _Here | None:
     lacking = Left.of(minus(NOTHING, rest[cell]), side.entered.get(cell))
-    if not _may_lack(rest, cell) or lacking.most <= 0:
+    if not _may_lack(rest, cell) or lacking.most <= 0 or _is_guessed(rest, side, cell):
         return None
     before, after = side.before(cell), side.after(cell)
     found = [(Cause.BOUNDARY_SHIFT, before), (Cause.BOUNDARY_SHIFT, after)]
@@ -169,6 +169,12 @@ def _may_lack(rest: Rest, cell: Cell) -> bool:
     return (rest.requests(cell) or -1) < 0
 
 
+def _is_guessed(rest: Rest, side: LedgerSide, cell: Cell) -> bool:
+    """No attempt is missing, and what is lacking is no more than was guessed too high."""
+    ours = side.entered.get(cell)
+    return bool(ours and ours.estimates and rest.requests(cell) == 0 and -prompt_of(rest[cell]) <= ours.below[0])
+
+
 def _may_have(rest: Rest, cell: Cell) -> bool:
     return (rest.requests(cell) or 1) > 0
 
@@ -180,9 +186,9 @@ def _told(cause: Cause, cell: Cell, other: Cell) -> str:
     return f"entered at {getattr(cell, name)}, billed at {getattr(other, name)}"
 
 
-def _move_all(rest: Rest, cells: Sequence[Cell], cause: Cause, name: str) -> None:
+def _move_all(rest: Rest, side: LedgerSide, cells: Sequence[Cell], cause: Cause, name: str) -> None:
     """Let what one cell lacks be what another has."""
-    for lacking in cells:
+    for lacking in (cell for cell in cells if not _is_guessed(rest, side, cell)):
         for having in cells:
             moved = rest[lacking]
             # All of its prompt: only then it is the same attempts, and not two accidents.

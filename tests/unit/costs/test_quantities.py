@@ -497,3 +497,14 @@ def test_what_is_found_does_not_depend_on_the_order_of_pages_and_rows():
     back = ground.day(bill, Ledger(ground.rows[::-1]))
     assert (back.ledger, back.billed, back.left) == (forth.ledger, forth.billed, forth.left)
     assert sorted(back.shares, key=str) == sorted(forth.shares, key=str)
+
+
+def test_a_guess_that_was_too_high_is_no_attempt_of_another_model():
+    """What one model's guess has too much of, another's attempt without an end has over: two things, of which neither moved."""
+    ground = Ground()
+    ground.billed(input=162, model="luna")
+    ground.entered(input=244, estimate=(244, 0, 0, 4096), model="luna")
+    ground.both(input=41, model="luna")
+    ground.billed(input=1787, output=60)
+    ground.unknown((2194, 4156))
+    assert set(explained(ground)) == {Cause.ESTIMATED_STREAMS, Cause.UNKNOWN_ATTEMPTS}
