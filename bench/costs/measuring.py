@@ -16,6 +16,7 @@ from bench.costs.dollars import Key
 from bench.costs.laying import workers
 from bench.costs.pages import accounts, days
 from replica.providers.billing.usage import DAY
+from steward.clients.cost_explaining import without_collections
 from steward.clients.costs_ledger import SealedDay
 from steward.costs.attribution.days import Day, explain
 from steward.costs.cells import HOUR, MINUTE
@@ -113,6 +114,7 @@ def measure(place: Path, month: str, planted: Mapping[Key, Decimal]) -> Measured
     return Measured(seconds, [day for day, _, _ in found], planted, sum(peaks.values()))
 
 
+@without_collections()
 def reconcile(place: Path, account: str, provider: str, day: int) -> tuple[Day, int, int]:
     """From raw pages and sealed hours to causes; by which process, and the most memory that it has had so far, in bytes."""
     book = _book()
