@@ -41,7 +41,7 @@ def recompute_days(settings: Settings, chosen: argparse.Namespace) -> list[str]:
     if differing:
         raise DaysDiffer(
             f"{len(differing)} of {len(found)} readings differ: {'; '.join(differing)}",
-            hint="other prices or terms than then are no damage; ledger, billed or charges that differ are",
+            hint="other prices, terms or registered keys than then are no damage; ledger, billed or charges that differ are",
         )
     return [f"{each.day.day} {each.day.reading}: the same, {each.day.verdict}" for each in found]
 

@@ -15,6 +15,7 @@ from steward.costs.budgets.budget_page import render_budgets
 from steward.costs.budgets.budgets import Alert, BudgetStatus, Key, Stop, budget_status, decide, load_budgets
 from steward.costs.budgets.spending import Daily, billed_spends, daily, ledger_spends
 from steward.costs.kept import BudgetAlert, CostDay
+from steward.costs.money import total
 from steward.costs.planning import CostPlan
 from steward.costs.report import BudgetsWatched
 from steward.operations.fencing import fence
@@ -34,7 +35,7 @@ def watch_budgets(plan: CostPlan) -> BudgetsWatched:
     if path is None or not plan.periods:
         return BudgetsWatched()
     policy, through = load_budgets(path), max(period.last for period in plan.periods)
-    spent = _spent(settings, plan, through)
+    spent = _spent(settings, through)
     month = through.replace(day=1)
     with connect(settings) as db:
         entered = [
@@ -52,7 +53,7 @@ def watch_budgets(plan: CostPlan) -> BudgetsWatched:
     )
 
 
-def _spent(settings: Settings, plan: CostPlan, through: dt.date) -> Daily:
+def _spent(settings: Settings, through: dt.date) -> Daily:
     with connect(settings) as db:
         days = [each for each in latest_days(db, through - _BACK, through) if each.verdict is not Verdict.UNKNOWN]
     with open_evidence_bucket(settings) as objects:
@@ -62,11 +63,11 @@ def _spent(settings: Settings, plan: CostPlan, through: dt.date) -> Daily:
 
 
 def _by_tenant(days: Iterable[CostDay]) -> dict[tuple[str, dt.date], Decimal]:
-    found = defaultdict[tuple[str, dt.date], Decimal](Decimal)
+    found = defaultdict[tuple[str, dt.date], list[Decimal]](list)
     for each in days:
         for tenant, amount in ((each.figures or {}).get("tenants") or {}).items():
-            found[tenant, each.day] += Decimal(amount)
-    return dict(found)
+            found[tenant, each.day].append(Decimal(amount))
+    return {name: total(amounts) for name, amounts in found.items()}
 
 
 def _whole(days: Iterable[CostDay], accounts: Iterable[str]) -> list[dt.date]:
@@ -97,7 +98,7 @@ def _entered(settings: Settings, decision: Alert | Stop, month: dt.date) -> bool
 def _standing(status: BudgetStatus) -> dict[str, str | None]:
     seen = status.forecast
     return {
-        "limit": str(status.budget.monthly_usd),
-        "spent": None if seen.known is None else str(seen.known),
-        "forecast": None if seen.expected is None else str(seen.expected),
+        "limit": f"{status.budget.monthly_usd:f}",
+        "spent": None if seen.known is None else f"{seen.known:f}",
+        "forecast": None if seen.expected is None else f"{seen.expected:f}",
     }

@@ -7,7 +7,6 @@ from prefect.events import emit_event
 
 from steward.clients.cost_pages import load_result
 from steward.clients.s3 import LockedBucket, open_evidence_bucket
-from steward.costs.period import Period
 from steward.costs.report import CostReport, StatedPeriod
 from steward.costs.statements.statement import Statement
 from steward.costs.statements.statement_page import cause_table, render_statement
@@ -50,7 +49,7 @@ def _page(statement: Statement) -> str:
     pictures = {"From our ledger to the bill": draw_waterfall(statement)}
     if len(statement.period.days) > 1:
         days = statement.figures.days if statement.figures else ()
-        pictures["By the day"] = draw_trend(statement.accounts, Period.model_validate(statement.period), days)
+        pictures["By the day"] = draw_trend(statement.accounts, statement.period, days)
     return render_statement(statement, pictures)
 
 

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
+import pytest
+
 from demo.costs.incidents import ANTHROPIC, OPENAI, Incident
 from demo.costs.laying import lay_month
 from demo.costs.sides import Span
@@ -28,6 +30,23 @@ INCIDENTS = (
     Incident("cache_split", OPENAI, "proj_2", 2, 8, 16, "cached tokens were entered as uncached"),
     Incident("web_search", ANTHROPIC, "wrkspc_1", 1, 6, 9, "searches were not entered"),
 )
+
+
+@pytest.fixture(scope="module")
+def twins(tmp_path_factory):
+    """Of the module's own: what they bill, they would go on billing others."""
+    running = Twins(tmp_path_factory.mktemp("twins"))
+    running.start()
+    try:
+        yield running
+    finally:
+        running.kill()
+
+
+@pytest.fixture(scope="module")
+def laid(replica, twins):
+    with costs_ground(replica, twins) as settings:
+        yield settings
 
 
 @contextmanager

@@ -36,36 +36,21 @@ from steward.evidence.envelopes import open_envelope
 from steward.evidence.statements import parse_statement
 from steward.settings import load
 from steward.verdicts import Verdict
-from tests.flows.costs_ground import ACCOUNTS, DAYS, costs_ground
+from tests.flows.costs_ground import ACCOUNTS, DAYS, laid, twins
 from tests.flows.durable_ground import unique, wait_for
 from tests.flows.prefect_server import artifact, recording_in
 from tests.flows.provider_ground import written
 from tests.integration.costs_ground import meddling
-from tests.integration.providers.ground import Twins
 from tests.keyring_ground import query
 from tests.watching.ground import watching
 
 pytestmark = pytest.mark.without_search
 
+__all__ = ["laid", "twins"]
+
 ROOT = Path(__file__).parents[2]
 SHARED = DAYS[:2]
 TEMPLATE = json.loads((Path(str(files("deployments"))) / "work_pools" / "process.json").read_text())
-
-
-@pytest.fixture(scope="module")
-def twins(tmp_path_factory):
-    running = Twins(tmp_path_factory.mktemp("twins"))
-    running.start()
-    try:
-        yield running
-    finally:
-        running.kill()
-
-
-@pytest.fixture(scope="module")
-def laid(replica, twins):
-    with costs_ground(replica, twins) as settings:
-        yield settings
 
 
 @pytest.fixture(scope="module")

@@ -21,14 +21,15 @@ from steward.costs.planning import DaysRequest
 from steward.costs.results import DayResult
 from steward.settings import load
 from steward.verdicts import Verdict
-from tests.flows.costs_ground import ACCOUNTS, DAYS, costs_ground
+from tests.flows.costs_ground import ACCOUNTS, DAYS, laid, twins
 from tests.flows.killed_runs import Death, run_killed
 from tests.flows.prefect_server import recording_in
 from tests.flows.provider_ground import written
 from tests.integration.costs_ground import cut, meddling
-from tests.integration.providers.ground import Twins
 
 pytestmark = pytest.mark.without_search
+
+__all__ = ["laid", "twins"]
 
 OPENAI = "openai"
 DEARER = """
@@ -39,22 +40,6 @@ tier = "default"
 from = 2026-10-01
 prices = { input_uncached = 20, input_cached = 5, output = 80 }
 """
-
-
-@pytest.fixture(scope="module")
-def twins(tmp_path_factory):
-    running = Twins(tmp_path_factory.mktemp("twins"))
-    running.start()
-    try:
-        yield running
-    finally:
-        running.kill()
-
-
-@pytest.fixture(scope="module")
-def laid(replica, twins):
-    with costs_ground(replica, twins) as settings:
-        yield settings
 
 
 @pytest.fixture

@@ -165,8 +165,10 @@ def _are_equal(rest: Rest, cell: Cell, other: Cell) -> bool:
     )
 
 
+# As many on both sides leaves it open: for one that is missing another may have come.
 def _may_lack(rest: Rest, cell: Cell) -> bool:
-    return (rest.requests(cell) or -1) < 0
+    requests = rest.requests(cell)
+    return requests is None or requests <= 0
 
 
 def _is_guessed(rest: Rest, side: LedgerSide, cell: Cell) -> bool:
@@ -176,7 +178,8 @@ def _is_guessed(rest: Rest, side: LedgerSide, cell: Cell) -> bool:
 
 
 def _may_have(rest: Rest, cell: Cell) -> bool:
-    return (rest.requests(cell) or 1) > 0
+    requests = rest.requests(cell)
+    return requests is None or requests >= 0
 
 
 def _told(cause: Cause, cell: Cell, other: Cell) -> str:

@@ -1,6 +1,6 @@
 """Why other quantities were billed than the ledger has: by the hour, each cause by evidence of its own.
 
-The order is that of `Cause`: what leaves no doubt comes first, what only bounds tell comes last.
+What leaves no doubt comes first, what only bounds tell comes last: `_explain` says the order.
 """
 
 from __future__ import annotations
