@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from tasks.search import compare_cluster, put_cluster_settings, put_repository, put_roles, put_template
 
@@ -23,6 +25,13 @@ def provision() -> None:
         return
     for put in (put_roles, put_template, put_repository, put_cluster_settings):
         bare(put)(CLUSTER, "fs")
+
+
+def add_roles(file: Path, roles: Mapping[str, Any]) -> None:
+    """To a node's roles.yml by hand: whole or not at all, for the node may read it at any moment."""
+    beside = file.with_name(".roles-by-hand.yml")
+    beside.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | roles))
+    beside.replace(file)
 
 
 def written(file: Path) -> tuple[int, int]:

@@ -21,7 +21,7 @@ _KINDS: Mapping[str, tuple[str, ...]] = {
     "pace": ("milliseconds",),
     "error": ("status", "retry_after_seconds"),
     "dark": (),
-    "hang": ("seconds", "billed"),
+    "hang": ("silent_seconds", "billed"),
     "cut": ("after",),
     "truncate": (),
     "stream_error": ("after",),
@@ -184,7 +184,7 @@ class Dials:
                 effects.status = int(values.get("status", 500))
                 effects.retry_after_seconds = values.get("retry_after_seconds")
             case "hang":
-                effects.hang_seconds = float(values.get("seconds", 3600))
+                effects.hang_seconds = float(values.get("silent_seconds", 3600))
                 effects.billed_though_hung = bool(values.get("billed", False))
             case "cut":
                 effects.cut_after = float(values.get("after", 0.5))

@@ -3,7 +3,6 @@ from __future__ import annotations
 from collections.abc import Generator
 
 import pytest
-import yaml
 from botocore.exceptions import ClientError
 from prefect.utilities.callables import parameter_schema
 from pydantic import ValidationError
@@ -19,7 +18,7 @@ from steward.search.provisioning import Part
 from steward.settings import Settings
 from steward.verdicts import Verdict
 from tests.flows.prefect_server import artifact, recording_in
-from tests.provisioning import provision
+from tests.provisioning import add_roles, provision
 
 BUCKET = "steward-search-snapshots"
 
@@ -37,9 +36,7 @@ def provisioned(server: Place) -> Place:
 
 
 def broken_role(place: Place) -> None:
-    roles = configuration.folder(place, "es-2") / "roles.yml"
-    held = yaml.safe_load(roles.read_text())
-    roles.write_text(yaml.safe_dump(held | {"steward_snapshot": {"cluster": ["all"]}}))
+    add_roles(configuration.folder(place, "es-2") / "roles.yml", {"steward_snapshot": {"cluster": ["all"]}})
 
 
 def test_the_form_has_titles_descriptions_bounds_and_choices():

@@ -32,7 +32,7 @@ from steward.search.roles import production_roles
 from steward.search.rolestores import FileRoles
 from steward.settings import Settings
 from tasks import search as tasks
-from tests.provisioning import CLUSTER, bare, provision, written
+from tests.provisioning import CLUSTER, add_roles, bare, provision, written
 
 # The filtered settings, which the server never lists: those that the replica's own nodes are started with.
 CERTIFICATES = {"key", "certificate", "certificate_authorities", "supported_protocols", "client_authentication"}
@@ -118,9 +118,7 @@ def test_drift_in_every_part_is_named_and_put_right(provisioned, hand):
 
 
 def drift(place: Place, hand: api.Api) -> None:
-    roles = role_files(place)[1]
-    held = yaml.safe_load(roles.read_text())
-    roles.write_text(yaml.safe_dump(held | {"steward_monitoring": {"cluster": ["all"]}, "auditor": {"cluster": []}}))
+    add_roles(role_files(place)[1], {"steward_monitoring": {"cluster": ["all"]}, "auditor": {"cluster": []}})
     template = json.loads((HERE / "tenant_template.json").read_text())
     template["template"]["mappings"]["dynamic"] = "true"
     hand.call("PUT", "/_index_template/tenant", template)

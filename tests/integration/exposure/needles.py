@@ -69,9 +69,11 @@ def _in_base64(piece: bytes) -> Iterator[tuple[str, bytes]]:
 
 def _as_text(piece: bytes) -> Iterator[tuple[str, bytes]]:
     # Python chooses its quotes by what else is in the literal: both choices.
-    yield "repr", repr(piece + b'"')[2:-2].encode()
     yield "repr", repr(piece + b"'\"")[2:-4].encode()
-    yield "repr of the letters", repr(piece.decode("latin-1"))[1:-1].encode()
+    yield "repr of the letters", repr(piece.decode("latin-1") + "'\"")[1:-4].encode()
+    if b'"' not in piece:
+        yield "repr", repr(piece + b"'")[2:-2].encode()
+        yield "repr of the letters", repr(piece.decode("latin-1") + "'")[1:-2].encode()
     yield "letters", piece.decode("latin-1").encode()
     # What stands beside the piece may be one letter with its first or its last byte.
     for begin, end in ((0, PIECE), (1, PIECE), (0, PIECE - 1), (1, PIECE - 1)):

@@ -89,6 +89,15 @@ def test_a_key_is_found_in_every_form(form):
         assert (leak.kind, leak.name, leak.where) == ("master key", "ada/1", "there")
 
 
+@pytest.mark.parametrize("literal", [bytes, bytearray, lambda key: key.decode("latin-1")])
+@pytest.mark.parametrize("quotes", ["'", '"', "'\"", "\"'", ""])
+def test_a_key_with_quotes_in_it_is_found_in_the_literal_that_python_writes_for_it(literal, quotes):
+    key = b"".join(quotes.encode() + KEYS[0][at : at + 7] for at in range(0, 32, 7))
+    for beside in ("", "'", '"'):
+        content = repr(literal(beside.encode() + key + b"\\")).encode()
+        assert leaks(content, Secret("master key", "ada/1", key)), content
+
+
 @pytest.mark.parametrize("offset", range(9))
 def test_it_is_found_wherever_it_lies(offset):
     key = Secret("master key", "ada/1", KEYS[0])

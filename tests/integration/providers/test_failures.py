@@ -76,7 +76,7 @@ def test_errors_are_of_the_apis_own_kind_and_cost_nothing(twins: Twins, provider
 @pytest.mark.parametrize("provider", ["openai", "anthropic"])
 @pytest.mark.parametrize("kind", ["dark", "hang"])
 def test_a_provider_that_says_nothing_drops_the_connection(twins: Twins, attempt, provider, kind) -> None:
-    twins.lay(kind, provider=provider, **({"seconds": 0.05, "billed": True} if kind == "hang" else {}))
+    twins.lay(kind, provider=provider, **({"silent_seconds": 0.05, "billed": True} if kind == "hang" else {}))
     with pytest.raises(CUT):
         CALLS[provider](twins, attempt)
     row = twins.attempt(attempt)

@@ -67,7 +67,7 @@ def test_a_list_that_takes_longer_than_what_is_promised_of_answers_is_degraded(t
 
 def test_a_provider_that_hangs_holds_up_nobody_else_and_is_down(twins: Twins, own, monkeypatch) -> None:
     monkeypatch.setattr(provider_probes, "TIMEOUT_SECONDS", 0.3)
-    twins.lay("hang", seconds=30, provider="openai")
+    twins.lay("hang", silent_seconds=30, provider="openai")
     settings = with_accounts(own, twins)
     assert told(settings) == (DOWN, None, "ReadTimeout")
     # Also one that would go on for ever by a byte a second: the round ends it.
