@@ -1,4 +1,4 @@
-"""An application with encrypted columns on real servers: 200 tenants, each its own rows, whatever is done to the table."""
+"""An application with encrypted columns on real servers: each tenant its own rows, whatever is done to the table."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ from tests.integration.fresh_keyring import fresh_keyring
 
 pytestmark = pytest.mark.without_search
 
-TENANTS = [f"tenant-{number:03}" for number in range(200)]
+#: More than it has connections, so that each connection serves many. Two hundred are what `make demo-keys` shows.
+TENANTS = [f"tenant-{number:03}" for number in range(40)]
 COLD = ["cold-1", "cold-2"]
 SHARED = "shared@example.net"
 NOTES = "takes two sugars in her tea"
@@ -149,7 +150,7 @@ def copied(engine, target, source):
             connection.exec_driver_sql(put, (before, row_id))
 
 
-def test_two_hundred_tenants_read_what_they_wrote_and_nothing_else(site, rows):
+def test_every_tenant_reads_what_it_wrote_and_nothing_else(site, rows):
     async def listed(client, tenant):
         return (await client.get("/customers", headers=site.session(tenant))).json()
 
@@ -245,7 +246,7 @@ def test_while_the_vault_is_frozen_warm_tenants_are_served_and_cold_ones_told_to
     row = rows["tenant-003"][0]
     with faults.frozen(replica.state, "keyvault"):
         assert site.get(f"/customers/{row['id']}", "tenant-003").json() == page(row)
-        assert site.ask("POST", "/customers", "tenant-100", json={"email": "new@example.net"}).is_success
+        assert site.ask("POST", "/customers", "tenant-030", json={"email": "new@example.net"}).is_success
         assert len(site.search("tenant-003", SHARED).json()) == 1
         cold = site.get("/customers", "cold-1")
     assert cold.status_code == 503
