@@ -23,6 +23,8 @@ ONLY = os.environ.get("STEWARD_DRILL_ONLY")
 DRAWN = [case for case in draw(SEED, CASES) if ONLY is None or case.number == int(ONLY)]
 #: A case waits for most of its time; more of them than this would only measure two cores.
 LANES = 3
+#: A lane's replica takes as much of a processor to start as some cases do: it pays from so many of them on.
+CASES_OF_A_LANE = 4
 
 
 #: Every kind of fault that is judged by what the servers have.
@@ -32,7 +34,8 @@ KINDS = {"unreadable", "lost", "unfound", "below", "orphans", "doubled", "unprov
 @pytest.fixture(scope="module")
 def conducted(replica):
     """The outcome of each case and of the planting, to be waited for."""
-    with staged(replica, min(LANES, len(DRAWN))) as lanes, ThreadPoolExecutor(len(lanes), "lane") as pool:
+    count = min(LANES, -(-len(DRAWN) // CASES_OF_A_LANE))
+    with staged(replica, count) as lanes, ThreadPoolExecutor(count, "lane") as pool:
         free = SimpleQueue()
         for lane in lanes:
             free.put(lane)
