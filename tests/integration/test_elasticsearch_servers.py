@@ -13,13 +13,17 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from elastic_transport._node import _http_urllib3
 
+from replica import certificates
 from replica.elasticsearch import archive, configuration, home
 from replica.elasticsearch.api import Api, Refused, connect
 from replica.elasticsearch.clusters import HAND, PRODUCTION, SCRATCH
 from replica.ports import choose
 from replica.server import Place
 from replica.servers.elasticsearch import ELASTICSEARCH
+from steward.clients.elasticsearch import open_search
+from steward.clients.elasticsearch_errors import CertificateRefused
 
 INDEX = "tenant-closed-doors-000001"
 BOTH = pytest.mark.parametrize(("cluster", "node"), [(PRODUCTION, "es-2"), (SCRATCH, "scratch")])
@@ -128,6 +132,17 @@ def test_the_transport_layer_demands_a_certificate_of_the_replicas_own_authority
 def test_a_client_that_does_not_know_the_authority_refuses_the_node(replica, cluster, node):
     with pytest.raises(ssl.SSLCertVerificationError):
         _handshake(replica.port(node, "http"), ssl.create_default_context())
+
+
+def test_a_client_trusts_the_authority_that_it_names_and_none_of_the_machines(replica, settings, tmp_path, monkeypatch):
+    """Neither OpenSSL's authorities nor certifi's: either would let in whoever a public authority has certified."""
+    production = settings.cluster("production")
+    foreign = production.model_copy(update={"ca_file": certificates.authority(tmp_path / "foreign")})
+    misled = settings.model_copy(update={"search": {**settings.search, "production": foreign}})
+    monkeypatch.setenv("SSL_CERT_FILE", str(replica.ca_file))
+    monkeypatch.setattr(_http_urllib3, "DEFAULT_CA_CERTS", str(replica.ca_file))
+    with open_search(misled, "production", "snapshot") as client, pytest.raises(CertificateRefused):
+        client.request("GET", "/")
 
 
 @BOTH
