@@ -11,7 +11,7 @@ from tests.integration.keyvault.writers import Writers
 
 pytestmark = pytest.mark.without_search
 
-_ROUNDS = 8
+_ROUNDS = 4
 
 
 class _Setting(Writers[tuple[str, str], str]):

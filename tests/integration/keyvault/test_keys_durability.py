@@ -17,7 +17,7 @@ from tests.integration.keyvault.writers import Writers
 
 pytestmark = pytest.mark.without_search
 
-_ROUNDS = 6
+_ROUNDS = 4
 DIGEST = hashlib.sha256(b"what is signed").digest()
 
 
