@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from steward.clients.key_calls import list_calls
 from steward.clients.postgres import Connection, connect
 from steward.errors import BadInput
 from steward.evidence.envelopes import PAYLOAD_TYPE, verify
 from steward.evidence.errors import SignatureRefused, UnusableEnvelope, UnusableStatement
-from steward.evidence.signers import Key, load_public_key
+from steward.evidence.signers import load_public_key
 from steward.evidence.statements import parse_statement
 from steward.evidence.store import list_statements
 from steward.keys.calls import told_calls
 from steward.keys.coverage import Coverage, Told, cover, in_words, require_complete
 from steward.keys.vaultlog import Logged, read_vault_log
 from steward.settings import Settings
+
+if TYPE_CHECKING:
+    from steward.evidence.signers import Key
 
 _PAGE = 500
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from steward.evidence.checkpoints import Checkpoint
 from steward.evidence.errors import UnusableNote, UnusableProof
@@ -20,7 +21,9 @@ from steward.evidence.log_copies import EntryFacts, LogCopy, inspect
 from steward.evidence.merkle import leaf_hash, verify_inclusion
 from steward.evidence.notes import read_note
 from steward.evidence.proofs import Proof
-from steward.evidence.signers import Key
+
+if TYPE_CHECKING:
+    from steward.evidence.signers import Key
 
 CHECKPOINT, CHECKPOINTS, LEAVES, STATEMENTS, ANCHORS = "checkpoint", "checkpoints", "leaves", "statements", "anchors"
 SUFFIX = ".tlog-proof"

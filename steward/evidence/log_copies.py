@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from steward.evidence.envelopes import open_envelope, verify
 from steward.evidence.errors import SignatureRefused, UnusableEnvelope, UnusableStatement
 from steward.evidence.leaves import Anchored
 from steward.evidence.merkle import Node, leaf_hash
 from steward.evidence.rows import Recorded
-from steward.evidence.signers import Key
 from steward.evidence.statements import Statement, parse_statement
+
+if TYPE_CHECKING:
+    from steward.evidence.signers import Key
 
 
 @dataclass(frozen=True)

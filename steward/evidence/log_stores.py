@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from steward.clients.postgres import Connection, connect
 from steward.clients.s3 import LockedBucket, open_evidence_bucket
@@ -11,8 +12,10 @@ from steward.evidence.anchors import Anchors, other_logs
 from steward.evidence.leaves import Anchored
 from steward.evidence.log_copies import EntryFacts, LogCopy, inspect
 from steward.evidence.rows import LogEntry
-from steward.evidence.signers import Key
 from steward.settings import Settings
+
+if TYPE_CHECKING:
+    from steward.evidence.signers import Key
 
 
 def log_in_stores(settings: Settings, keys: Sequence[Key], *, with_anchors: bool = True) -> LogCopy:

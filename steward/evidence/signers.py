@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
@@ -20,15 +21,19 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
     load_pem_public_key,
 )
-from securesystemslib.signer import CryptoSigner, Key, Signer, SSlibKey  # pyright: ignore[reportPrivateImportUsage]  # documented names, not re-exported
 
 from steward.evidence.errors import UnusableKey
 from steward.settings import Settings
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import Key, Signer, SSlibKey  # pyright: ignore[reportPrivateImportUsage]  # documented names, not re-exported
 
 
 def open_signer(settings: Settings) -> Signer:
     """The signer that settings name. UnusableKey where its public half is not the one that auditors are given."""
     # Here, because an auditor who verifies needs none of the clients.
+    from securesystemslib.signer import CryptoSigner  # noqa: PLC0415  # pyright: ignore[reportPrivateImportUsage]  # as below
+
     from steward.clients.secrets import read_secret  # noqa: PLC0415 # the reason stands above
 
     private = _private_key(read_secret(settings.evidence.signing_key, settings.vault))
@@ -69,6 +74,9 @@ def verifying_key(public: PublicKeyTypes) -> SSlibKey:
     p256 = isinstance(public, EllipticCurvePublicKey) and isinstance(public.curve, SECP256R1)
     if not isinstance(public, Ed25519PublicKey) and not p256:
         raise UnusableKey(f"a key of kind {type(public).__name__}", hint="evidence is signed with Ed25519 or EC P-256")
+    # Here, because it brings every cloud's client along, half a second of them: who neither signs nor verifies waits for none.
+    from securesystemslib.signer import SSlibKey  # noqa: PLC0415  # pyright: ignore[reportPrivateImportUsage]  # documented, not re-exported
+
     return SSlibKey.from_crypto(public, keyid=key_id(public))
 
 

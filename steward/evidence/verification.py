@@ -6,14 +6,17 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from steward.evidence.canonical import canonical_json, strict_json
 from steward.evidence.envelopes import PAYLOAD_TYPE, Signed, verify
 from steward.evidence.errors import UnusableEnvelope, UnusableStatement
-from steward.evidence.signers import Key, load_public_key
+from steward.evidence.signers import load_public_key
 from steward.evidence.statements import Artifact, Statement, parse_statement
 from steward.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from steward.evidence.signers import Key
 
 _MEANING = {
     Verdict.VERIFIED: "it was checked, and it is right",

@@ -9,6 +9,7 @@ import json
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from steward.errors import BadInput, StewardError
 from steward.evidence.bundles import read_bundle
@@ -19,9 +20,12 @@ from steward.evidence.log_verification import LogReport, judge, seen_before
 from steward.evidence.log_words import log_as_values, log_in_words
 from steward.evidence.notes import NoteKey, load_note_keys
 from steward.evidence.proofs import FIRST_LINE, Proof, verify_proof
-from steward.evidence.signers import Key, load_public_key
+from steward.evidence.signers import load_public_key
 from steward.evidence.verification import as_values, in_words, read_file, verify_envelope
 from steward.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from steward.evidence.signers import Key
 
 PROVED, REFUTED, UNKNOWN = 0, 1, 2
 _STATUS = {Verdict.VERIFIED: PROVED, Verdict.REFUTED: REFUTED, Verdict.UNKNOWN: UNKNOWN}

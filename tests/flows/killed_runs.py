@@ -34,6 +34,8 @@ _forks.set_forkserver_preload(
         "flows.rotate_provider_keys",
         "flows.seal_ai_attempts",
         "flows.shred_tenant",
+        # Imported where it is used, which would be in each of them.
+        "securesystemslib.dsse",
         "tests.flows.killed_runs",
     ]
 )
