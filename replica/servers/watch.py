@@ -28,6 +28,7 @@ class Watch(Server):
             "STEWARD_SETTINGS": str(place.state / "settings.toml"),
             "PREFECT_API_URL": api_url(place),
             "PREFECT_API_AUTH_STRING": auth_string(place),
+            "PREFECT_API_SSL_CERT_FILE": str(place.ca_file),
             "PREFECT_HOME": str(place.folder(self.name)),
         }
         listen = f"127.0.0.1:{place.port(self.name, 'metrics')}"

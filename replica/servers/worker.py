@@ -38,6 +38,7 @@ class Worker(Server):
             "STEWARD_SETTINGS": str(place.state / "settings.toml"),
             "PREFECT_API_URL": api_url(place),
             "PREFECT_API_AUTH_STRING": auth_string(place),
+            "PREFECT_API_SSL_CERT_FILE": str(place.ca_file),
             "PREFECT_HOME": str(place.folder(self.name)),
             "PREFECT_WORKER_QUERY_SECONDS": "1",
             "PREFECT_WORKER_HEARTBEAT_SECONDS": str(_HEARTBEAT_SECONDS),

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from prefect.client.orchestration import get_client
-from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_SSL_CERT_FILE, PREFECT_API_URL, temporary_settings
 
 from replica import inventory
 from replica.server import Place
@@ -17,8 +17,8 @@ from replica.server import Place
 def recording_in(replica: Place) -> Generator[None]:
     """Runs inside are recorded by the replica's server, as a worker's are."""
     environment = inventory.environment(replica)
-    url, auth = environment["PREFECT_API_URL"], environment["PREFECT_API_AUTH_STRING"]
-    with temporary_settings(updates={PREFECT_API_URL: url, PREFECT_API_AUTH_STRING: auth}):
+    named = (PREFECT_API_URL, PREFECT_API_AUTH_STRING, PREFECT_API_SSL_CERT_FILE)
+    with temporary_settings(updates={setting: environment[setting.name] for setting in named}):
         yield
 
 
