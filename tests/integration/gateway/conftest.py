@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Generator
 
-import httpx
 import pytest
 
 from replica import inventory
@@ -88,7 +87,7 @@ def _all_well(worker, redis) -> None:
         for name in ROUTES:
             redis.delete(f"gateway:{{{name}}}:health")
         time.sleep(0.05)
-        told = httpx.get(f"{worker.url}/metrics").text
-        scores = [line.rpartition(" ")[2] for line in told.splitlines() if line.startswith("steward_ai_route_score{")]
+        told = worker.metrics()
+        scores = [line.rpartition(" ")[2] for line in told if line.startswith("steward_ai_route_score{")]
         if len(scores) == len(ROUTES) and set(scores) == {"1.0"}:
             return

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
@@ -63,6 +65,8 @@ CATALOG = {
 }
 ROUTES = {f"{route['account']}:{route['model']}" for alias in CATALOG["alias"] for route in alias["route"]}
 _UP_SECONDS = 30
+#: It is asked without TLS: to read the roots of the whole web for that would take 40 ms of a processor a client.
+_NO_ROOTS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 class Running:
@@ -86,7 +90,7 @@ class Running:
         described = Described(catalog=catalog, callers=callers)
         self.settings = settings.model_copy(update={"providers": providers, "gateway": described})
         self.callers, self.twins = callers, twins
-        self._truths_before = 0
+        self._truths_before, self._carriers = 0, ExitStack()
         self.port = ports.choose(["gateway"], {})["gateway"]
         self.url = f"http://127.0.0.1:{self.port}"
         config = uvicorn.Config(Gateway(self.settings, "tests"), port=self.port, log_level="error", access_log=False)
@@ -103,19 +107,28 @@ class Running:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._carriers.close()
         self._server.should_exit = True
         self._thread.join()
 
     def openai(self, **more: Any) -> openai.OpenAI:
         """The official client; it makes one attempt."""
-        return openai.OpenAI(**{"base_url": f"{self.url}/v1", "api_key": KEY, "max_retries": 0, **more})
+        carrier = self._carriers.enter_context(openai.DefaultHttpxClient(verify=_NO_ROOTS))
+        told = {"base_url": f"{self.url}/v1", "api_key": KEY, "max_retries": 0, "http_client": carrier}
+        return openai.OpenAI(**told | more)
 
     def anthropic(self, **more: Any) -> anthropic.Anthropic:
-        return anthropic.Anthropic(**{"base_url": self.url, "api_key": KEY, "max_retries": 0, **more})
+        carrier = self._carriers.enter_context(anthropic.DefaultHttpxClient(verify=_NO_ROOTS))
+        told = {"base_url": self.url, "api_key": KEY, "max_retries": 0, "http_client": carrier}
+        return anthropic.Anthropic(**told | more)
 
     def post(self, path: str, **asked: Any) -> httpx.Response:
         headers = {"authorization": f"Bearer {KEY}", **asked.pop("headers", {})}
-        return httpx.post(f"{self.url}{path}", headers=headers, timeout=30, **asked)
+        return httpx.post(f"{self.url}{path}", headers=headers, timeout=30, verify=_NO_ROOTS, **asked)
+
+    def metrics(self) -> list[str]:
+        """Its lines."""
+        return httpx.get(f"{self.url}/metrics", verify=_NO_ROOTS).text.splitlines()
 
     def attempts(self) -> list[dict[str, Any]]:
         """The ledger's, once none is open any more, in the order in which they began."""

@@ -10,7 +10,6 @@ import time
 from decimal import Decimal
 
 import anthropic
-import httpx
 import openai
 import pytest
 from psycopg.conninfo import conninfo_to_dict
@@ -35,8 +34,7 @@ CHAT = {"messages": [{"role": "user", "content": "Which way is the sea?"}], "max
 
 def metric(gateway, name):
     """The sum of its samples of those labels."""
-    lines = httpx.get(f"{gateway.url}/metrics").text.splitlines()
-    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
+    return sum(float(line.rpartition(" ")[2]) for line in gateway.metrics() if line.startswith(name))
 
 
 def wait_for(condition):
