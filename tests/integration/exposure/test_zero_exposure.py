@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from datetime import UTC, datetime
 
 import pytest
 
@@ -13,6 +14,7 @@ from steward.evidence.statements import parse_statement
 from steward.evidence.store import list_statements
 from steward.keys.golden import GOLDEN_TENANT
 from steward.verdicts import Verdict
+from tests.flows.durable_ground import wait_for
 from tests.integration.exposure.planted import planted
 from tests.integration.exposure.scanning import Exposed, require_unexposed
 from tests.integration.exposure.sentinel_run import TENANTS
@@ -20,6 +22,11 @@ from tests.integration.exposure.sentinel_run import TENANTS
 pytestmark = pytest.mark.without_search
 
 _log = logging.getLogger(__name__)
+#: What comes last of what a flow leaks.
+_TOLD = (
+    "SELECT 1 FROM log WHERE message LIKE 'the key is %%' AND timestamp > %s",
+    "SELECT 1 FROM events WHERE event = 'steward.test.leaked' AND occurred > %s",
+)
 
 
 def statement(ran, flow):
@@ -79,14 +86,16 @@ def test_each_flow_told_all_that_it_could_be_made_to_tell(ran, flow):
 
 def test_every_leak_is_found_and_named(ran):
     """Planted in each place, as it would come there: a parameter, a log line, an exception, a result …"""
+    began = datetime.now(UTC)
     with planted(ran) as leaks:
+        # Prefect's server writes logs and events seconds after they came: to look everywhere before that is to look twice.
+        wait_for(lambda: all(ran.ask_prefect(query, began) for query in _TOLD), "log and event of the leak")
 
         def unfound():
             with pytest.raises(Exposed) as exposed:
                 require_unexposed([leak.secret for leak in leaks], ran.places())
             return [leak for leak in leaks if not any(map(leak.is_told_by, exposed.value.leaks))]
 
-        # Prefect's server writes logs and events seconds after they came.
         until = time.monotonic() + 60
         while missing := unfound():
             assert time.monotonic() < until, [(leak.secret.name, leak.where, leak.form) for leak in missing]
