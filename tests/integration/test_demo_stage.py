@@ -1,3 +1,7 @@
+import contextlib
+import io
+import uuid
+
 import pytest
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.states import Completed
@@ -21,6 +25,16 @@ def stage(replica):
     return found
 
 
+@pytest.fixture(scope="module")
+def dry_run(stage):
+    """A run through the worker that changes nothing and leaves no certificate, and what was told of it. Once: whoever
+    asks only looks at it.
+    """
+    with contextlib.redirect_stdout(io.StringIO()) as told:
+        ended = run(stage, PROVISION, {"request": {"apply": False}})
+    return ended, told.getvalue()
+
+
 def test_preparing_twice_is_harmless(stage):
     prepare(stage)
     provision(stage)
@@ -40,10 +54,10 @@ def test_an_onboarded_tenant_has_its_alias_and_its_line_of_progress(stage, capsy
     assert "1 tenants onboarded" in said
 
 
-def test_a_run_through_the_worker_is_followed_step_by_step(stage, capsys):
-    ended = run(stage, PROVISION, {"request": {"apply": False}})
+def test_a_run_through_the_worker_is_followed_step_by_step(dry_run):
+    ended, told = dry_run
     assert ended.state.is_completed()
-    assert "compare production" in capsys.readouterr().out
+    assert "compare production" in told
 
 
 def test_a_run_that_fails_is_told_with_its_reason(stage):
@@ -51,20 +65,22 @@ def test_a_run_that_fails_is_told_with_its_reason(stage):
         run(stage, PROVISION, {"request": {"cluster": "nowhere"}})
 
 
-def test_a_run_without_a_certificate_is_never_taken_for_one_that_has_it(stage):
-    ended = run(stage, PROVISION, {"request": {"apply": False}})
+def test_a_run_without_a_certificate_is_never_taken_for_one_that_has_it(stage, dry_run):
+    ended, _ = dry_run
     with pytest.raises(RunFailed, match="without a certificate"):
         read_certificate(stage, ended, CERTIFICATE)
 
 
-def test_what_was_proved_before_is_shown_by_the_certificate_of_that_time(stage, capsys):
-    ended = run(stage, PROVISION, {"request": {"apply": False}})
+def test_what_was_proved_before_is_shown_by_the_certificate_of_that_time(stage, dry_run, capsys):
+    ended, _ = dry_run
     done = ended.model_copy(update={"state": Completed(name=ALREADY_DONE), "state_name": ALREADY_DONE})
+    # A replica that is kept holds those of earlier test runs.
+    key = f"certificate-of-a-test-{uuid.uuid4()}"
     with pytest.raises(RunFailed, match="without a certificate"):
-        read_certificate(stage, done, "certificate-of-a-test")
+        read_certificate(stage, done, key)
     with stage.prefect() as client:
-        client.create_artifact(ArtifactCreate(key="certificate-of-a-test", type="markdown", data="verdict: VERIFIED"))
-    assert read_certificate(stage, done, "certificate-of-a-test") == "verdict: VERIFIED"
+        client.create_artifact(ArtifactCreate(key=key, type="markdown", data="verdict: VERIFIED"))
+    assert read_certificate(stage, done, key) == "verdict: VERIFIED"
     assert "it was proved before" in capsys.readouterr().out
 
 
