@@ -6,7 +6,7 @@ An attempt moves as a whole. Which one it was tells its prompt: hardly two of a 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from steward.costs.attribution.fits import Fit, Left, is_part, is_prompt, is_whole, is_whole_beside_doubtful
@@ -24,9 +24,11 @@ _ROUNDS = 3
 
 def explain_moves(rest: Rest, side: LedgerSide) -> None:
     """One by one, what fits best first; then all together what one cell lacks and another has."""
-    rows = _rows_of_lacking(rest, side)
+    rows = dict[Cell, list[Attempt]]()
     for _ in range(_ROUNDS):
         before = len(rest.moved)
+        # What a move has laid bare may be of a cell that did not seem to lack anything.
+        rows |= _rows_of_lacking(rest, side, but=rows)
         _move_rows(rest, side, rows, is_whole)
         _move_equals(rest, side, rows)
         for fits in (is_whole_beside_doubtful, is_prompt, is_part):
@@ -40,9 +42,9 @@ def explain_moves(rest: Rest, side: LedgerSide) -> None:
             return
 
 
-def _rows_of_lacking(rest: Rest, side: LedgerSide) -> dict[Cell, list[Attempt]]:
-    """Of cells that lack a prompt, the ledger's attempts: the longest first, which fits least by accident."""
-    lacking = [cell for cell in rest if prompt_of(rest[cell]) < 0 and _may_lack(rest, cell)]
+def _rows_of_lacking(rest: Rest, side: LedgerSide, but: Collection[Cell]) -> dict[Cell, list[Attempt]]:
+    """Of cells that lack a prompt, *but* these, the ledger's attempts: the longest first, which fits least by accident."""
+    lacking = [cell for cell in rest if cell not in but and prompt_of(rest[cell]) < 0 and _may_lack(rest, cell)]
     rows = defaultdict[Cell, list[Attempt]](list)
     for row in sorted(side.attempts(lacking), key=lambda each: (-prompt_of(each.quantities), each.attempt)):
         rows[row.cell].append(row)
