@@ -9,27 +9,27 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from steward.costs.attribution.fits import Fit, Left, is_part, is_prompt, is_whole, is_whole_beside_doubtful
+from steward.costs.attribution.clocks import EDGE_SECONDS, explain_clocks
+from steward.costs.attribution.fits import Fit, Left, is_all, is_part, is_prompt, is_whole, is_whole_beside_doubtful
 from steward.costs.attribution.rest import Rest
 from steward.costs.attribution.sides import LedgerSide
 from steward.costs.causes import Cause
 from steward.costs.cells import NOTHING, OUTPUT, Cell, Quantities, minus, prompt_of
 from steward.costs.values import Attempt
 
-#: How far from its hour's end an attempt may have been entered to be looked for in the next one.
-EDGE_SECONDS = 60
 #: What a move lays bare is looked at again, so often.
 _ROUNDS = 3
 
 
 def explain_moves(rest: Rest, side: LedgerSide) -> None:
-    """One by one, what fits best first; then all together what one cell lacks and another has."""
-    rows = dict[Cell, list[Attempt]]()
+    """What a clock moved; one by one, what fits best first; then all together what one cell lacks and another has."""
+    gone, rows = explain_clocks(rest, side), dict[Cell, list[Attempt]]()
     for _ in range(_ROUNDS):
         before = len(rest.moved)
         # What a move has laid bare may be of a cell that did not seem to lack anything.
-        rows |= _rows_of_lacking(rest, side, but=rows)
-        _move_rows(rest, side, rows, is_whole)
+        rows |= _rows_of_lacking(rest, side, gone, but=rows)
+        for fits in (is_all, is_whole):
+            _move_rows(rest, side, rows, fits)
         _move_equals(rest, side, rows)
         for fits in (is_whole_beside_doubtful, is_prompt, is_part):
             _move_rows(rest, side, rows, fits)
@@ -42,12 +42,15 @@ def explain_moves(rest: Rest, side: LedgerSide) -> None:
             return
 
 
-def _rows_of_lacking(rest: Rest, side: LedgerSide, but: Collection[Cell]) -> dict[Cell, list[Attempt]]:
+def _rows_of_lacking(
+    rest: Rest, side: LedgerSide, gone: Collection[str], but: Collection[Cell]
+) -> dict[Cell, list[Attempt]]:
     """Of cells that lack a prompt, *but* these, the ledger's attempts: the longest first, which fits least by accident."""
     lacking = [cell for cell in rest if cell not in but and prompt_of(rest[cell]) < 0 and _may_lack(rest, cell)]
     rows = defaultdict[Cell, list[Attempt]](list)
     for row in sorted(side.attempts(lacking), key=lambda each: (-prompt_of(each.quantities), each.attempt)):
-        rows[row.cell].append(row)
+        if row.attempt not in gone:
+            rows[row.cell].append(row)
     return {cell: rows[cell] for cell in lacking}
 
 
@@ -97,7 +100,7 @@ class _Here:
         if not 0 < prompt_of(row.quantities) <= self.lacking.most:
             return None
         for cause, other, has in self.near(row):
-            if cause is Cause.BILLED_MODEL and not _has_all(has.quantities, row.quantities):
+            if cause is Cause.BILLED_MODEL and not _has_all(has.classes, row.quantities):
                 continue
             if fits(row.quantities, self.lacking, has):
                 return cause, other
@@ -119,7 +122,10 @@ def _at(rest: Rest, side: LedgerSide, groups: _Groups, cell: Cell) -> _Here | No
     found = [(Cause.BOUNDARY_SHIFT, before), (Cause.BOUNDARY_SHIFT, after)]
     others = groups.get((cell.hour, cell.project, cell.key), ())
     found += [(cause, other) for cause in _ELSEWHERE for other in others if _kind(cell, other) is cause]
-    places = [(cause, other, Left.of(rest[other], side.entered.get(other))) for cause, other in found]
+    places = [
+        (cause, other, Left.of(rest[other], side.entered.get(other), is_one_more=(rest.requests(other) or 0) > 0))
+        for cause, other in found
+    ]
     places = [each for each in places if _may_have(rest, each[1]) and each[2].most > 0]
     return _Here(cell, lacking, before, after, places) if places else None
 

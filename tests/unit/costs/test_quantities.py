@@ -177,6 +177,44 @@ def test_a_clock_that_is_a_minute_late_for_an_hour_hides_no_other_cause_of_it(pr
 
 
 @pytest.mark.parametrize("provider", ["openai", "anthropic"])
+@pytest.mark.parametrize("late", [47, -31])
+def test_a_clock_moves_all_that_is_as_near_to_the_turn_though_none_of_it_fits_by_itself(provider, late):
+    """Classes of both hours are swapped."""
+    ground = Ground(provider, bucket=60)
+    models = {"openai": ("sol", "luna", "terra"), "anthropic": ("sonnet", "haiku")}[provider]
+    for model in models:
+        for number in range(120):
+            moment = 11 * 3600 + (number - 60) * 29 + 3
+            named = {"model": model, "input": 1000 + 37 * (number * 7 % 31), "output": 10 + number}
+            _at(ground.entered, moment - late, named)
+            _at(ground.billed, moment, named)
+        for hour in (10, 11):
+            ground.entered(hour=hour, minute=20, model=model, input=90_000, cached=1000, output=50)
+            ground.billed(hour=hour, minute=20, model=model, input=1000, cached=90_000, output=50)
+    assert explained(ground) == {
+        Cause.BOUNDARY_SHIFT: 0,
+        Cause.CACHE_SPLIT: 2 * 89_000 * {"openai": -micro("4.0875"), "anthropic": -micro("3.6")}[provider],
+    }
+
+
+def _at(side, moment, named):
+    """Seconds since midnight."""
+    hour, seconds = divmod(moment, 3600)
+    side(hour=hour, minute=seconds / 60, **named)
+
+
+def test_attempts_at_the_turn_of_an_hour_stay_where_a_clock_would_explain_less_than_half_of_what_differs():
+    ground = Ground(bucket=60)
+    for minute in range(30, 58):
+        ground.entered(hour=10, minute=minute + 0.9, input=100 + minute)
+        ground.billed(hour=10, minute=minute + 1, input=100 + minute)
+    ground.both(hour=10, minute=59.9, input=4100, output=41)
+    ground.both(hour=11, minute=0.1, input=3900, output=39)
+    ground.entered(hour=10, minute=45, input=50, output=5)
+    assert Cause.BOUNDARY_SHIFT not in dollars(ground.day())
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
 def test_two_clocks_that_differ_within_the_hour_are_no_difference(provider):
     ground = Ground(provider, bucket=60)
     for minute in range(58):
