@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from steward.costs.attribution.clocks import EDGE_SECONDS, explain_clocks
 from steward.costs.attribution.fits import Fit, Left, is_all, is_part, is_prompt, is_whole, is_whole_beside_doubtful
+from steward.costs.attribution.hidden import find_hidden, is_same
 from steward.costs.attribution.rest import Rest
 from steward.costs.attribution.sides import LedgerSide
 from steward.costs.causes import Cause
-from steward.costs.cells import NOTHING, OUTPUT, Cell, Quantities, minus, prompt_of
+from steward.costs.cells import INPUTS, NOTHING, OUTPUT, Cell, Quantities, minus, prompt_of
 from steward.costs.values import Attempt
 
 #: What a move lays bare is looked at again, so often.
@@ -23,22 +25,22 @@ _ROUNDS = 3
 
 def explain_moves(rest: Rest, side: LedgerSide) -> None:
     """What a clock moved; one by one, what fits best first; then all together what one cell lacks and another has."""
-    gone, rows = explain_clocks(rest, side), dict[Cell, list[Attempt]]()
+    gone, rows = set(explain_clocks(rest, side)), dict[Cell, list[Attempt]]()
     for _ in range(_ROUNDS):
         before = len(rest.moved)
         # What a move has laid bare may be of a cell that did not seem to lack anything.
         rows |= _rows_of_lacking(rest, side, gone, but=rows)
         for fits in (is_all, is_whole):
-            _move_rows(rest, side, rows, fits)
+            _move_rows(rest, side, rows, fits, gone)
         _move_equals(rest, side, rows)
         for fits in (is_whole_beside_doubtful, is_prompt, is_part):
-            _move_rows(rest, side, rows, fits)
+            _move_rows(rest, side, rows, fits, gone)
         for names, cause in (("context",), Cause.LONG_CONTEXT), (("tier",), Cause.SERVED_TIER):
             for cells in rest.by_group(*names):
                 _move_all(rest, side, cells, cause, names[0])
         for cells in rest.by_group("model", "context"):
             _move_all(rest, side, cells, Cause.BILLED_MODEL, "model")
-        if len(rest.moved) == before:
+        if len(rest.moved) == before and not _move_hidden(rest, side, gone):
             return
 
 
@@ -54,7 +56,7 @@ def _rows_of_lacking(
     return {cell: rows[cell] for cell in lacking}
 
 
-def _move_rows(rest: Rest, side: LedgerSide, rows: dict[Cell, list[Attempt]], fits: Fit) -> None:
+def _move_rows(rest: Rest, side: LedgerSide, rows: dict[Cell, list[Attempt]], fits: Fit, gone: set[str]) -> None:
     groups = _groups(rest)
     for cell, attempts in rows.items():
         here, stay = _at(rest, side, groups, cell), list[Attempt]()
@@ -64,9 +66,30 @@ def _move_rows(rest: Rest, side: LedgerSide, rows: dict[Cell, list[Attempt]], fi
                 stay.append(row)
             else:
                 _take(rest, row, *place)
+                gone.add(row.attempt)
                 here = _at(rest, side, groups, cell)
         # What has moved is no longer there to move.
         rows[cell] = stay
+
+
+def _move_hidden(rest: Rest, side: LedgerSide, gone: set[str]) -> bool:
+    """Whether there were any."""
+    found = list(find_hidden(rest, side, partial(_billed_as, side), gone))
+    for row, cause, other in found:
+        # The one before it may have been the reason.
+        if is_same(row, rest[other]) and row.attempt not in gone:
+            _take(rest, row, cause, other)
+            gone.add(row.attempt)
+    return bool(found)
+
+
+def _billed_as(side: LedgerSide, row: Attempt, other: Cell) -> Cause | None:
+    cell = row.cell
+    beside = {side.before(cell): row.at - cell.hour, side.after(cell): side.after(cell).hour - row.at}
+    if other in beside:
+        return Cause.BOUNDARY_SHIFT if beside[other] <= EDGE_SECONDS else None
+    is_near = (cell.hour, cell.project, cell.key) == (other.hour, other.project, other.key)
+    return _kind(cell, other) if is_near else None
 
 
 def _take(rest: Rest, row: Attempt, cause: Cause, other: Cell) -> None:
@@ -208,7 +231,8 @@ def _move_all(rest: Rest, side: LedgerSide, cells: Sequence[Cell], cause: Cause,
             known = cause is Cause.SERVED_TIER and (rest.requests(lacking) or 0) < 0 and having.tier == "default"
             if not known and prompt_of(minus(NOTHING, moved)) > prompt_of(rest[having]):
                 continue
-            if cause is Cause.BILLED_MODEL and not _has_all(rest[having], moved):
+            # Another model is of whole attempts: what a swap put beside them is none.
+            if cause is Cause.BILLED_MODEL and not (max(moved[: INPUTS.stop]) <= 0 and _has_all(rest[having], moved)):
                 continue
             evidence = _told(cause, lacking, having)
             requests = rest.requests(lacking) or 0
