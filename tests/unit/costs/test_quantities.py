@@ -391,6 +391,26 @@ def test_an_hour_that_the_bill_has_twice_is_told_by_its_even_figures_whatever_el
     }
 
 
+@pytest.mark.parametrize("bucket", [3600, 60])
+def test_a_long_prompt_of_an_hour_that_the_bill_has_twice_is_stated_twice_at_its_own_rate(bucket):
+    ground = Ground(bucket=bucket)
+    read, written = _busy(ground)
+    ground.both(minute=5, context="long", input=300_001, output=77)
+    for counted in (ground.usage, ground.requests, ground.long_tokens):
+        for name in list(counted):
+            counted[name] *= 2
+    once_more = (read + 300_001 * 2) * micro(2) + written * micro(10) + 77 * micro(15)
+    assert explained(ground) == {Cause.STATED_TWICE: once_more}
+
+
+def test_a_long_prompt_that_the_bill_has_once_more_is_stated_twice_at_its_own_rate():
+    ground = Ground()
+    ground.both(input=411, output=7)
+    ground.both(context="long", input=300_001, output=77)
+    ground.billed(context="long", input=300_001, output=77)
+    assert explained(ground) == {Cause.STATED_TWICE: 300_001 * micro(4) + 77 * micro(15)}
+
+
 def test_an_hour_with_other_attempts_of_even_figures_is_not_stated_twice():
     ground = Ground()
     for number in range(8):
