@@ -250,6 +250,30 @@ def test_an_attempt_billed_as_another_model_is_taken_from_one_and_found_in_the_o
     assert explained(ground) == {Cause.BILLED_MODEL: -(900 * micro(1) + 90 * micro(2))}
 
 
+def test_what_one_cell_lacks_and_another_has_to_the_last_token_is_not_put_where_it_is_a_part():
+    """The minute beside it has more than that, of an attempt without an end."""
+    ground = Ground(bucket=60)
+    ground.both(minute=49, model="sol-2", input=77_000, output=7)
+    ground.entered(minute=48.2, model="sol-2", input=391, output=35)
+    ground.billed(minute=48, model="sol", input=391, output=35)
+    ground.unknown((500, 4096), minute=49, model="sol-2")
+    ground.billed(minute=49, model="sol-2", input=402, output=86)
+    assert explained(ground) == {
+        Cause.BILLED_MODEL: -(391 * micro(1) + 35 * micro(2)),
+        Cause.UNKNOWN_ATTEMPTS: 402 * micro(3) + 86 * micro(12),
+    }
+
+
+def test_shifts_are_found_of_a_cell_that_lacked_nothing_before_attempts_of_another_tier_were_taken_out_of_it():
+    ground = Ground(bucket=60)
+    for named in ({"input": 523, "output": 338}, {"input": 400, "output": 200}):
+        ground.entered(hour=10, minute=59.7, **named)
+        ground.billed(hour=11, minute=0, **named)
+    ground.entered(hour=10, minute=59.2, tier="priority", input=975, output=566)
+    ground.billed(hour=10, minute=59, tier="default", input=975, output=566)
+    assert explained(ground) == {Cause.BOUNDARY_SHIFT: 0, Cause.SERVED_TIER: -975 * micro(2) - 566 * micro(10)}
+
+
 @pytest.mark.parametrize("hides", ["swap", "guess"])
 def test_an_attempt_billed_as_another_model_is_found_where_a_swap_or_a_guess_of_that_model_hides_it(hides):
     ground = Ground(bucket=60)
