@@ -43,14 +43,15 @@ def explain_clocks(rest: Rest, side: LedgerSide) -> frozenset[str]:
     """Of hours that are compared as such. Which attempts have moved."""
     moments = sorted({hour + each for hour in side.whole for each in (0, HOUR)})
     turns = [_Turn(moment, late) for moment in moments for late in (True, False)]
-    cells = _cells(side, {side.place(turn.last) for turn in turns})
+    entered = _rows(side, {side.place(turn.last) for turn in turns})
     moved = set[str]()
     for turn in turns:
         other = side.after if turn.late else side.before
         rows = sorted(
-            (row for row in side.attempts(cells[side.place(turn.last)]) if turn.seconds(row) <= EDGE_SECONDS),
+            (row for row in entered[side.place(turn.last)] if 0 <= turn.seconds(row) <= EDGE_SECONDS),
             key=lambda row: (turn.seconds(row), row.attempt),
         )
+        rows = [row for row in rows if row.attempt not in moved]
         rows = rows[: _most_equal(rest, rows, other)]
         for row in rows:
             _take(rest, row, other(row.cell), _told(turn, rows[-1]))
@@ -58,12 +59,12 @@ def explain_clocks(rest: Rest, side: LedgerSide) -> frozenset[str]:
     return frozenset(moved)
 
 
-def _cells(side: LedgerSide, places: set[int]) -> dict[int, list[Cell]]:
-    found = defaultdict[int, list[Cell]](list)
+def _rows(side: LedgerSide, places: set[int]) -> dict[int, list[Attempt]]:
+    """Attempts, by the hour or minute that they were entered in."""
+    found = defaultdict[int, list[Attempt]](list)
     if places:
-        for cell in side.entered:
-            if cell.hour in places:
-                found[cell.hour].append(cell)
+        for row in side.attempts([cell for cell in side.entered if cell.hour in places]):
+            found[row.cell.hour].append(row)
     return found
 
 

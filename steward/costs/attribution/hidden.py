@@ -24,6 +24,8 @@ def find_hidden(
 ) -> Iterator[tuple[Attempt, Cause, Cell]]:
     """Attempts, and where they were billed; none where two would be it. *gone*: attempts that have moved."""
     over = [cell for cell in rest if _is_one_over(rest, side, cell)]
+    if not over:
+        return
     near = {cell: _near(side, cell) for cell in over}
     rows = defaultdict[_Place, list[Attempt]](list)
     for row in side.attempts(_cells_at(side, {place for places in near.values() for place in places})):

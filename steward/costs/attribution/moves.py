@@ -50,6 +50,8 @@ def _rows_of_lacking(
     """Of cells that lack a prompt, *but* these, the ledger's attempts: the longest first, which fits least by accident."""
     lacking = [cell for cell in rest if cell not in but and prompt_of(rest[cell]) < 0 and _may_lack(rest, cell)]
     rows = defaultdict[Cell, list[Attempt]](list)
+    if not lacking:
+        return {}
     for row in sorted(side.attempts(lacking), key=lambda each: (-prompt_of(each.quantities), each.attempt)):
         if row.attempt not in gone:
             rows[row.cell].append(row)
@@ -59,6 +61,8 @@ def _rows_of_lacking(
 def _move_rows(rest: Rest, side: LedgerSide, rows: dict[Cell, list[Attempt]], fits: Fit, gone: set[str]) -> None:
     groups = _groups(rest)
     for cell, attempts in rows.items():
+        if not attempts:
+            continue
         here, stay = _at(rest, side, groups, cell), list[Attempt]()
         for row in attempts:
             place = here.place_of(row, fits) if here else None
@@ -138,7 +142,11 @@ class _Here:
 
 
 def _at(rest: Rest, side: LedgerSide, groups: _Groups, cell: Cell) -> _Here | None:
-    lacking = Left.of(minus(NOTHING, rest[cell]), side.entered.get(cell))
+    quantities, ours = rest[cell], side.entered.get(cell)
+    # Most cells, once what fits best has moved.
+    if not (any(quantities) or (ours and (ours.estimates or ours.unknown))):
+        return None
+    lacking = Left.of(minus(NOTHING, quantities), ours)
     if not _may_lack(rest, cell) or lacking.most <= 0 or _is_guessed(rest, side, cell):
         return None
     before, after = side.before(cell), side.after(cell)
