@@ -17,21 +17,30 @@ class Left(NamedTuple):
     """With as much more as attempts that the ledger is not sure of may take from it: as a prompt, plain input."""
     most: int
     """Of the prompt that it may hold."""
+    classes: Quantities
+    """Above nothing, where it has the class at all: over, or in the ledger's own attempts."""
 
     @classmethod
-    def of(cls, quantities: Quantities, ours: Entered | None) -> Left:
-        """*ours*: the ledger's, of the cell."""
+    def of(cls, quantities: Quantities, ours: Entered | None, *, is_one_more: bool = False) -> Left:
+        """*ours*: the ledger's, of the cell; *is_one_more*: requests were counted there that the ledger does not have."""
         hidden = quantities
         if ours and (ours.estimates or ours.unknown):
             more = [*NOTHING]
             more[0] = max(ours.below[0], ours.above[0]) + ours.reserved[0]
             more[OUTPUT] = max(ours.below[1], ours.above[1]) + ours.reserved[1]
             hidden = plus(quantities, tuple(more))
-        return cls(quantities, hidden, prompt_of(hidden))
+        # Something has come: then a swap, or a guess, may hide a class of it, and does not without.
+        classes = tuple(map(max, quantities, ours.quantities)) if ours and is_one_more else quantities
+        return cls(quantities, hidden, prompt_of(hidden), classes)
 
 
 Fit = Callable[[Quantities, Left, Left], bool]
 """Of an attempt, what one cell lacks, and what the other has."""
+
+
+def is_all(row: Quantities, lacking: Left, has: Left) -> bool:
+    """All that either of them has."""
+    return row == lacking.quantities == has.quantities
 
 
 def is_whole(row: Quantities, lacking: Left, has: Left) -> bool:

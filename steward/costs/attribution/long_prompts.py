@@ -34,7 +34,7 @@ class LongPrompts:
     def __init__(self, entered: Iterable[Entered], usage: Mapping[Cell, Usage]) -> None:
         """Of the day, and the hours beside it."""
         self._usage = usage
-        self._long = Counter[tuple[Cell, str]]()
+        self._long, self._again = Counter[tuple[Cell, str]](), Counter[tuple[Cell, str]]()
         self._told = any(cell.context for cell in usage)
         if self._told:
             return
@@ -47,7 +47,8 @@ class LongPrompts:
     def billed(self, cell: Cell, item: str) -> int:
         """Of an hour: as many as the ledger has, and no more than the bill, minute by minute where it tells minutes."""
         found = self._by_hour.get((cell, item), set())
-        return sum(max(0, min(self._long[each, item], self._billed(each, item))) for each in found)
+        once = sum(max(0, min(self._long[each, item], self._billed(each, item))) for each in found)
+        return once + self._again[cell, item]
 
     @cached_property
     def _by_hour(self) -> Mapping[tuple[Cell, str], set[Cell]]:
@@ -72,6 +73,8 @@ class LongPrompts:
     def _carry(self, moved: Moved, left: Counter[str] | None) -> Counter[str]:
         """How many of the moved tokens, by class, are long ones. *left*: those that another cell lost to this one."""
         cell = moved.cell
+        if moved.again:
+            return self._once_more(cell)
         if moved.context and not self._told:
             return self._counted(cell, moved.quantities if moved.context == "long" else NOTHING)
         found = Counter(
@@ -84,6 +87,12 @@ class LongPrompts:
             self._swap(moved, found)
         for item, quantity in found.items():
             self._long[cell, item] += quantity
+        return found
+
+    def _once_more(self, cell: Cell) -> Counter[str]:
+        """As many as the cell has."""
+        found = Counter({item: self.billed(cell, item) for item in CLASSES})
+        self._again.update({(cell, item): units for item, units in found.items()})
         return found
 
     def _counted(self, cell: Cell, quantities: Quantities) -> Counter[str]:

@@ -6,52 +6,63 @@ An attempt moves as a whole. Which one it was tells its prompt: hardly two of a 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from steward.costs.attribution.fits import Fit, Left, is_part, is_prompt, is_whole, is_whole_beside_doubtful
+from steward.costs.attribution.clocks import EDGE_SECONDS, explain_clocks
+from steward.costs.attribution.fits import Fit, Left, is_all, is_part, is_prompt, is_whole, is_whole_beside_doubtful
+from steward.costs.attribution.hidden import find_hidden, is_same
 from steward.costs.attribution.rest import Rest
 from steward.costs.attribution.sides import LedgerSide
 from steward.costs.causes import Cause
-from steward.costs.cells import NOTHING, OUTPUT, Cell, Quantities, minus, prompt_of
+from steward.costs.cells import INPUTS, NOTHING, OUTPUT, Cell, Quantities, minus, prompt_of
 from steward.costs.values import Attempt
 
-#: How far from its hour's end an attempt may have been entered to be looked for in the next one.
-EDGE_SECONDS = 60
 #: What a move lays bare is looked at again, so often.
 _ROUNDS = 3
 
 
 def explain_moves(rest: Rest, side: LedgerSide) -> None:
-    """One by one, what fits best first; then all together what one cell lacks and another has."""
-    rows = _rows_of_lacking(rest, side)
+    """What a clock moved; one by one, what fits best first; then all together what one cell lacks and another has."""
+    gone, rows = set(explain_clocks(rest, side)), dict[Cell, list[Attempt]]()
     for _ in range(_ROUNDS):
         before = len(rest.moved)
-        _move_rows(rest, side, rows, is_whole)
+        # What a move has laid bare may be of a cell that did not seem to lack anything.
+        rows |= _rows_of_lacking(rest, side, gone, but=rows)
+        for fits in (is_all, is_whole):
+            _move_rows(rest, side, rows, fits, gone)
         _move_equals(rest, side, rows)
         for fits in (is_whole_beside_doubtful, is_prompt, is_part):
-            _move_rows(rest, side, rows, fits)
+            _move_rows(rest, side, rows, fits, gone)
         for names, cause in (("context",), Cause.LONG_CONTEXT), (("tier",), Cause.SERVED_TIER):
             for cells in rest.by_group(*names):
                 _move_all(rest, side, cells, cause, names[0])
         for cells in rest.by_group("model", "context"):
             _move_all(rest, side, cells, Cause.BILLED_MODEL, "model")
-        if len(rest.moved) == before:
+        if len(rest.moved) == before and not _move_hidden(rest, side, gone):
             return
 
 
-def _rows_of_lacking(rest: Rest, side: LedgerSide) -> dict[Cell, list[Attempt]]:
-    """Of cells that lack a prompt, the ledger's attempts: the longest first, which fits least by accident."""
-    lacking = [cell for cell in rest if prompt_of(rest[cell]) < 0 and _may_lack(rest, cell)]
+def _rows_of_lacking(
+    rest: Rest, side: LedgerSide, gone: Collection[str], but: Collection[Cell]
+) -> dict[Cell, list[Attempt]]:
+    """Of cells that lack a prompt, *but* these, the ledger's attempts: the longest first, which fits least by accident."""
+    lacking = [cell for cell in rest if cell not in but and prompt_of(rest[cell]) < 0 and _may_lack(rest, cell)]
     rows = defaultdict[Cell, list[Attempt]](list)
+    if not lacking:
+        return {}
     for row in sorted(side.attempts(lacking), key=lambda each: (-prompt_of(each.quantities), each.attempt)):
-        rows[row.cell].append(row)
+        if row.attempt not in gone:
+            rows[row.cell].append(row)
     return {cell: rows[cell] for cell in lacking}
 
 
-def _move_rows(rest: Rest, side: LedgerSide, rows: dict[Cell, list[Attempt]], fits: Fit) -> None:
+def _move_rows(rest: Rest, side: LedgerSide, rows: dict[Cell, list[Attempt]], fits: Fit, gone: set[str]) -> None:
     groups = _groups(rest)
     for cell, attempts in rows.items():
+        if not attempts:
+            continue
         here, stay = _at(rest, side, groups, cell), list[Attempt]()
         for row in attempts:
             place = here.place_of(row, fits) if here else None
@@ -59,9 +70,30 @@ def _move_rows(rest: Rest, side: LedgerSide, rows: dict[Cell, list[Attempt]], fi
                 stay.append(row)
             else:
                 _take(rest, row, *place)
+                gone.add(row.attempt)
                 here = _at(rest, side, groups, cell)
         # What has moved is no longer there to move.
         rows[cell] = stay
+
+
+def _move_hidden(rest: Rest, side: LedgerSide, gone: set[str]) -> bool:
+    """Whether there were any."""
+    found = list(find_hidden(rest, side, partial(_billed_as, side), gone))
+    for row, cause, other in found:
+        # The one before it may have been the reason.
+        if is_same(row, rest[other]) and row.attempt not in gone:
+            _take(rest, row, cause, other)
+            gone.add(row.attempt)
+    return bool(found)
+
+
+def _billed_as(side: LedgerSide, row: Attempt, other: Cell) -> Cause | None:
+    cell = row.cell
+    beside = {side.before(cell): row.at - cell.hour, side.after(cell): side.after(cell).hour - row.at}
+    if other in beside:
+        return Cause.BOUNDARY_SHIFT if beside[other] <= EDGE_SECONDS else None
+    is_near = (cell.hour, cell.project, cell.key) == (other.hour, other.project, other.key)
+    return _kind(cell, other) if is_near else None
 
 
 def _take(rest: Rest, row: Attempt, cause: Cause, other: Cell) -> None:
@@ -95,7 +127,7 @@ class _Here:
         if not 0 < prompt_of(row.quantities) <= self.lacking.most:
             return None
         for cause, other, has in self.near(row):
-            if cause is Cause.BILLED_MODEL and not _has_all(has.quantities, row.quantities):
+            if cause is Cause.BILLED_MODEL and not _has_all(has.classes, row.quantities):
                 continue
             if fits(row.quantities, self.lacking, has):
                 return cause, other
@@ -110,14 +142,21 @@ class _Here:
 
 
 def _at(rest: Rest, side: LedgerSide, groups: _Groups, cell: Cell) -> _Here | None:
-    lacking = Left.of(minus(NOTHING, rest[cell]), side.entered.get(cell))
+    quantities, ours = rest[cell], side.entered.get(cell)
+    # Most cells, once what fits best has moved.
+    if not (any(quantities) or (ours and (ours.estimates or ours.unknown))):
+        return None
+    lacking = Left.of(minus(NOTHING, quantities), ours)
     if not _may_lack(rest, cell) or lacking.most <= 0 or _is_guessed(rest, side, cell):
         return None
     before, after = side.before(cell), side.after(cell)
     found = [(Cause.BOUNDARY_SHIFT, before), (Cause.BOUNDARY_SHIFT, after)]
     others = groups.get((cell.hour, cell.project, cell.key), ())
     found += [(cause, other) for cause in _ELSEWHERE for other in others if _kind(cell, other) is cause]
-    places = [(cause, other, Left.of(rest[other], side.entered.get(other))) for cause, other in found]
+    places = [
+        (cause, other, Left.of(rest[other], side.entered.get(other), is_one_more=(rest.requests(other) or 0) > 0))
+        for cause, other in found
+    ]
     places = [each for each in places if _may_have(rest, each[1]) and each[2].most > 0]
     return _Here(cell, lacking, before, after, places) if places else None
 
@@ -200,7 +239,8 @@ def _move_all(rest: Rest, side: LedgerSide, cells: Sequence[Cell], cause: Cause,
             known = cause is Cause.SERVED_TIER and (rest.requests(lacking) or 0) < 0 and having.tier == "default"
             if not known and prompt_of(minus(NOTHING, moved)) > prompt_of(rest[having]):
                 continue
-            if cause is Cause.BILLED_MODEL and not _has_all(rest[having], moved):
+            # Another model is of whole attempts: what a swap put beside them is none.
+            if cause is Cause.BILLED_MODEL and not (max(moved[: INPUTS.stop]) <= 0 and _has_all(rest[having], moved)):
                 continue
             evidence = _told(cause, lacking, having)
             requests = rest.requests(lacking) or 0

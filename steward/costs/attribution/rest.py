@@ -20,6 +20,8 @@ class Moved:
     evidence: str
     context: str = ""
     """Of an attempt whose size tells it, where the cell does not."""
+    again: bool = False
+    """All of the cell once more, beside the differences."""
 
 
 class Rest:
@@ -55,8 +57,8 @@ class Rest:
         self.moved.append(Moved(cause, cell, quantities, evidence, context))
 
     def add(self, cause: Cause, cell: Cell, quantities: Quantities, evidence: str) -> None:
-        """What *cause* explains beside the differences that this was made of."""
-        self.moved.append(Moved(cause, cell, quantities, evidence))
+        """What *cause* explains beside the differences that this was made of: all of a cell once more, after all that has moved."""
+        self.moved.append(Moved(cause, cell, quantities, evidence, again=True))
 
     def by_group(self, *names: str) -> list[list[Cell]]:
         """Cells with anything left that differ in *names* only, two or more of them together."""

@@ -53,7 +53,8 @@ def explain_stated_twice(rest: Rest, side: LedgerSide) -> None:
         if row.cell not in found and _is_again(rest, row, side.entered.get(row.cell)):
             found[row.cell] = row
     for cell, row in found.items():
-        rest.take(Cause.STATED_TWICE, cell, row.quantities, f"attempt {row.attempt} once more", requests=1)
+        evidence = f"attempt {row.attempt} once more"
+        rest.take(Cause.STATED_TWICE, cell, row.quantities, evidence, requests=1, context=row.context)
 
 
 def _is_again(rest: Rest, row: Attempt, ours: Entered | None) -> bool:

@@ -156,10 +156,10 @@ class Ground:
         cell, quantities = self._read(named)
         self.rows.append(_Row(cell, cell.hour + minute * 60, quantities, self._attempt(), estimate))
 
-    def unknown(self, reserved: tuple[int, int], **named) -> None:
+    def unknown(self, reserved: tuple[int, int], *, minute=30.0, **named) -> None:
         cell, quantities = self._read(named)
         assert not any(quantities)
-        self.rows.append(_Row(cell, cell.hour + 1800.0, quantities, self._attempt(), reserved=reserved))
+        self.rows.append(_Row(cell, cell.hour + minute * 60, quantities, self._attempt(), reserved=reserved))
 
     def line(self, item: str, dollars: str, *, project="p", key="key_1", model="", tier="", context="", quantity=None):
         """Beside those of the usage."""
