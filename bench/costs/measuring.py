@@ -28,9 +28,6 @@ from steward.costs.values import Bill, Terms
 PRICES = Path(__file__).parents[2] / "deployments" / "costs" / "prices.toml"
 
 
-#: What every month has, with nothing planted: the ledger itself is not sure of these.
-
-
 @dataclass(frozen=True)
 class Measured:
     """What a month came to."""

@@ -14,7 +14,7 @@ from steward.costs.attribution.clocks import EDGE_SECONDS, explain_clocks
 from steward.costs.attribution.fits import Fit, Left, is_all, is_part, is_prompt, is_whole, is_whole_beside_doubtful
 from steward.costs.attribution.hidden import find_hidden, is_same
 from steward.costs.attribution.rest import Rest
-from steward.costs.attribution.sides import LedgerSide
+from steward.costs.attribution.sides import LedgerSide, at_hour
 from steward.costs.causes import Cause
 from steward.costs.cells import INPUTS, NOTHING, OUTPUT, Cell, Quantities, minus, prompt_of
 from steward.costs.values import Attempt
@@ -223,7 +223,8 @@ def _may_have(rest: Rest, cell: Cell) -> bool:
 
 def _told(cause: Cause, cell: Cell, other: Cell) -> str:
     if cause is Cause.BOUNDARY_SHIFT:
-        return f"entered at the {'end' if other.hour > cell.hour else 'beginning'} of its hour"
+        edge = "end" if other.hour > cell.hour else "beginning"
+        return f"entered at the {edge} of its {'hour' if at_hour(cell) != at_hour(other) else 'minute'}"
     name = {Cause.LONG_CONTEXT: "context", Cause.SERVED_TIER: "tier", Cause.BILLED_MODEL: "model"}[cause]
     return f"entered at {getattr(cell, name)}, billed at {getattr(other, name)}"
 

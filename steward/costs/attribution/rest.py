@@ -30,12 +30,15 @@ class Rest:
     def __init__(self, differences: Mapping[Cell, Quantities], requests: Mapping[Cell, int]) -> None:
         """*requests*: billed less entered, where the provider counts them."""
         self._left = {cell: list(each) for cell, each in differences.items() if any(each)}
+        self._order: list[Cell] | None = None
         self._requests = dict(requests)
         self.moved: list[Moved] = []
 
     def __iter__(self) -> Iterator[Cell]:
         """Cells with anything left, in order: what is found does not depend on how pages came."""
-        return iter(sorted(cell for cell, each in self._left.items() if any(each)))
+        if self._order is None:
+            self._order = sorted(self._left)
+        return iter([cell for cell in self._order if cell in self._left])
 
     def __getitem__(self, cell: Cell) -> Quantities:
         left = self._left.get(cell)
@@ -49,9 +52,14 @@ class Rest:
         self, cause: Cause, cell: Cell, quantities: Quantities, evidence: str, *, requests: int = 0, context: str = ""
     ) -> None:
         """*cause* explains so much of *cell*."""
-        left = self._left.setdefault(cell, [0] * len(CLASSES))
+        left = self._left.get(cell)
+        if left is None:
+            left = self._left[cell] = [0] * len(CLASSES)
+            self._order = None
         for index, quantity in enumerate(quantities):
             left[index] -= quantity
+        if not any(left):
+            del self._left[cell]
         if cell in self._requests:
             self._requests[cell] -= requests
         self.moved.append(Moved(cause, cell, quantities, evidence, context))

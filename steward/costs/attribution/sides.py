@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from steward.costs.attribution.rest import Rest
@@ -61,7 +61,8 @@ class LedgerSide:
         found: dict[Cell, Entered] = {}
         for each in self.ledger.entered:
             cell = fold(each.cell)
-            found[cell] = _sum(found[cell], each) if cell in found else _sum(Entered(cell, NOTHING, 0), each)
+            before = found.get(cell)
+            found[cell] = replace(each, cell=cell) if before is None else _sum(before, each)
         return found
 
     def by_minute(self, hours: Collection[Cell], width: int, whole: frozenset[int] = frozenset()) -> LedgerSide:
@@ -75,11 +76,17 @@ class LedgerSide:
         differences: dict[Cell, Quantities] = {}
         requests: dict[Cell, int] = {}
         counts = any(each.requests is not None for each in billed.values())
-        for cell in billed.keys() | self.entered.keys():
-            usage, ours = billed.get(cell), self.entered.get(cell)
-            differences[cell] = minus(usage.quantities if usage else NOTHING, ours.quantities if ours else NOTHING)
+        for cell, usage in billed.items():
+            ours = self.entered.get(cell)
+            if ours is None or ours.quantities != usage.quantities:
+                differences[cell] = minus(usage.quantities, ours.quantities if ours else NOTHING)
             if counts:
-                requests[cell] = ((usage.requests or 0) if usage else 0) - (ours.requests if ours else 0)
+                requests[cell] = (usage.requests or 0) - (ours.requests if ours else 0)
+        for cell, ours in self.entered.items():
+            if cell not in billed:
+                differences[cell] = minus(NOTHING, ours.quantities)
+                if counts:
+                    requests[cell] = -ours.requests
         return Rest(differences, requests)
 
 
@@ -154,7 +161,7 @@ def by_cell(usage: Iterable[Usage], at: Callable[[Cell], Cell] = at_hour) -> dic
         cell = at(each.cell)
         before = found.get(cell)
         if before is None:
-            found[cell] = Usage(cell, each.quantities, each.requests)
+            found[cell] = each if cell is each.cell else Usage(cell, each.quantities, each.requests)
         else:
             requests = None if each.requests is None else each.requests + (before.requests or 0)
             found[cell] = Usage(cell, plus(before.quantities, each.quantities), requests)
