@@ -1,5 +1,6 @@
 """The night as it is deployed: by the command of the README, run by the worker, started by an event."""
 
+import os
 import subprocess
 import sys
 import time
@@ -11,17 +12,26 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.events import emit_event
 
+from replica import inventory
+from tests.flows.prefect_server import recording_in
+
 ROOT = Path(__file__).parents[2]
 NIGHT = "nightly-snapshot/nightly-snapshot"
 WAIT_SECONDS = 180
 
 
-@pytest.fixture
-def deployed(fresh):
+@pytest.fixture(autouse=True)
+def at_home(fresh):
+    """In the replica, whose cluster has had no night yet."""
+
+
+@pytest.fixture(scope="module")
+def deployed(replica):
     """The project's own command, which reads back what it deployed, and the night as the server has it."""
     command = [sys.executable, "-m", "deployments.prefect", "deploy"]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=240)
-    with get_client(sync_client=True) as client:
+    environment = {**os.environ, **inventory.environment(replica)}
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, timeout=240)
+    with recording_in(replica), get_client(sync_client=True) as client:
         yield client.read_deployment_by_name(NIGHT)
         # Or its schedule would start a night beside whatever test runs at half past one.
         for deployment in client.read_deployments():
