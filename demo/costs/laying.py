@@ -176,5 +176,5 @@ def _enter(db: Connection, stored: StoredHour, manifest_sha256: str) -> None:
     if waiting or not keep_sealed(db, stored, manifest_sha256, _NO_OPERATION):
         raise HourNotLaid(
             f"{hour:%Y-%m-%d %H:%M} UTC: {waiting.reason if waiting else 'it is sealed otherwise'}",
-            hint="another run lays the same month, or sealing is under way: try again in a minute",
+            hint="if another run lays the same month, try again in a minute; if sealing began meanwhile: make clean, then again",
         )
