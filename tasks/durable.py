@@ -209,6 +209,8 @@ def durable(
                 tell_parent(flow_run, ended.operation_id)
                 return _told(identity, ended, _result_type(fn))
             except Held as other:
+                if terms and not terms.queues:
+                    raise
                 tell_parent(flow_run, operation_id_of(ledger(), identity))
                 return Cancelled(name="Skipped", message=str(other))
             try:

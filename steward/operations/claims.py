@@ -59,6 +59,8 @@ class Terms:
     max_attempts: int = MOST_ATTEMPTS
     wait_seconds: float | None = None
     """For a holder that may be dead; absent: as long as its lease can last."""
+    queues: bool = True
+    """Whether a run that came in vain for a resource is started when that is free; else it is refused."""
 
 
 @dataclass(frozen=True)
@@ -121,8 +123,9 @@ def claim(ledger: Ledger, identity: Identity, run: Run | None = None, terms: Ter
         if row:
             return _operation(row)
         if time.monotonic() > give_up:
-            # A run that came in vain for a resource is not lost: it stands in the queue that the reaper works off.
-            ledger.query(_QUEUE, **values)
+            if terms.queues:
+                # A run that came in vain for a resource is not lost: it stands in the queue that the reaper works off.
+                ledger.query(_QUEUE, **values)
             raise Held(f"{identity} is not begun: {why}", hint="see `python -m steward.operations list`")
         time.sleep(_POLL_SECONDS)
 
