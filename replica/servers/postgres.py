@@ -24,8 +24,9 @@ from replica.state import checkout
 
 _DATABASES = ("steward", "keyring", "prefect", "customers")
 #: Users who own nothing, and the database that each may enter. What more they may there its owner grants them: the
-#: keyring to applications by `python -m steward migrate`, the sample application to whoever re-encrypts its fields.
-_GUESTS = {"keyring_reader": "keyring", "customers_rotator": "customers"}
+#: keyring and the counting of outcomes to applications by `python -m steward migrate`, the sample application to whoever
+#: re-encrypts its fields.
+_GUESTS = {"keyring_reader": "keyring", "customers_rotator": "customers", "flags_application": "steward"}
 _CONFIGURATION = """\
 listen_addresses = '127.0.0.1'
 port = {port}

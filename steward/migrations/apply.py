@@ -19,6 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from steward.clients.postgres import Database, connect, keyring_database
 from steward.errors import BadInput
+from steward.migrations.guests import grant_guests
 from steward.settings import Settings
 
 #: One advisory lock serialises all migrations of a database. Chosen once, and never changed: a second number would
@@ -111,6 +112,8 @@ def _upgrade(connection: Connection, history: _History, revision: str) -> Migrat
         command.upgrade(config, revision)
     except CommandError as error:
         raise BadInput(f"cannot migrate to {revision}: {error}", hint="name a revision that exists, or head") from None
+    if history is _STEWARD:
+        grant_guests(connection)
     after = _revision(connection, history)
     return Migrated(before, after or "")
 
