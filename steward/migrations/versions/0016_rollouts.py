@@ -13,7 +13,17 @@ down_revision = "0015"
 
 
 def upgrade() -> None:
-    for statement in (ROLLOUTS, ONE_UNDER_WAY, GUARD, GUARDED, RELEASES, JUDGEMENTS, DECISIONS, *_append_only()):
+    for statement in (
+        ROLLOUTS,
+        ONE_UNDER_WAY,
+        GUARD,
+        GUARDED,
+        RELEASES,
+        JUDGEMENTS,
+        DECISIONS,
+        ROLL_BACKS,
+        *_append_only(),
+    ):
         op.execute(statement)
 
 
@@ -131,6 +141,22 @@ CREATE TABLE steward.rollout_decisions (
 )
 """
 
+
+# Back to the last certified release after a rollout has ended: the flag of what is left is off by then.
+ROLL_BACKS = """
+CREATE TABLE steward.roll_backs (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    environment text NOT NULL,
+    release text NOT NULL,
+    to_release text NOT NULL CHECK (to_release <> release),
+    who text NOT NULL CHECK (who <> ''),
+    why text NOT NULL CHECK (why <> ''),
+    via text NOT NULL,
+    begun_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    ended_at timestamptz
+);
+CREATE UNIQUE INDEX roll_backs_under_way ON steward.roll_backs (environment) WHERE ended_at IS NULL
+"""
 
 # Always, so that a session in replica mode does not pass by.
 APPEND_ONLY = """

@@ -1,0 +1,137 @@
+"""A rollout as it is recorded: how far it is, and until when it may expose anybody."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue
+
+from steward.errors import BadInput, StewardError
+from steward.rollout.plan import Plan
+
+
+class Stage(StrEnum):
+    """How far a rollout is."""
+
+    PREPARING = "preparing"
+    """Nobody is exposed: the release is put up, warmed, and given the traffic with its flag off."""
+    EXPOSING = "exposing"
+    BAKING = "baking"
+    """Everybody is exposed, and still judged."""
+    WITHDRAWING = "withdrawing"
+    """The flag is off; the balancer goes back."""
+    CERTIFIED = "certified"
+    ROLLED_BACK = "rolled_back"
+
+    @property
+    def has_ended(self) -> bool:
+        """Nothing follows."""
+        return self in (Stage.CERTIFIED, Stage.ROLLED_BACK)
+
+    @property
+    def exposes(self) -> bool:
+        """Users may have what is released, while the lease lives."""
+        return self in (Stage.EXPOSING, Stage.BAKING)
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Rollout(_Frozen):
+    """One row, as it was read. Times are the database's."""
+
+    id: int
+    operation_id: int
+    environment: str
+    release: str
+    flag: str
+    plan: Plan
+    state: Stage
+    step: int
+    """Of the plan's, from 1; 0: nobody is exposed yet."""
+    exposure: float
+    """Per cent of users."""
+    step_begun_at: AwareDatetime
+    epoch: int
+    """The fencing token of the attempt that may act for it."""
+    lease_seconds: float
+    lease_until: AwareDatetime
+    lease_left: float
+    """Seconds from when the row was read; negative: it has expired."""
+    colour: str
+    previous_colour: str
+    previous_release: str | None
+    slow_ms: float | None
+    """Slower than that is slow: the baseline's p95, frozen before anybody was exposed."""
+    who: str | None
+    """Withdrew it."""
+    why: str | None
+    begun_at: AwareDatetime
+    exposed_at: AwareDatetime | None
+    ended_at: AwareDatetime | None
+
+    @property
+    def has_lapsed(self) -> bool:
+        """Its lease is over: it is to be withdrawn, by whoever sees it."""
+        return not self.state.has_ended and self.lease_left <= 0
+
+    def __str__(self) -> str:
+        return f"rollout {self.id} of {self.release} in {self.environment}"
+
+
+class Release(_Frozen):
+    """A release that was put somewhere by a rollout."""
+
+    environment: str
+    release: str
+    colour: str
+    placed_at: AwareDatetime
+    rollout: int
+    certified_at: AwareDatetime | None
+    certified_by: str | None
+    """On whose word, where not every step was proved; None: it was."""
+    revoked_at: AwareDatetime | None
+    revoked_why: str | None
+
+    @property
+    def may_be_returned_to(self) -> bool:
+        """Certified, and not taken back since."""
+        return self.certified_at is not None and self.revoked_at is None
+
+
+class Said(_Frozen):
+    """What a person decided about a step."""
+
+    step: int
+    decision: Literal["approve", "override", "roll_back"]
+    who: str
+    why: str
+    via: str
+    at: AwareDatetime
+
+
+class Judged(_Frozen):
+    """One look, as it is kept."""
+
+    step: int
+    at: AwareDatetime
+    decision: str
+    judgement: dict[str, JsonValue]
+
+
+class RolloutWithdrawn(StewardError):
+    """The rollout was withdrawn, by whoever is named in it; what still acts for it ends."""
+
+
+class LeaseLost(StewardError):
+    """The lease was over before it was renewed: users are back already, and the rollout is to be withdrawn."""
+
+
+class RolloutUnderWay(BadInput):
+    """Another rollout of the environment is under way."""
+
+
+class NoRollout(BadInput):
+    """There is no such rollout."""
