@@ -1,0 +1,163 @@
+"""Users' first exposure, first error and first slow request in each step of a rollout: noted now, written by another thread.
+
+What is noted is exact: once a user, flag, step and kind in this process, and once over all processes by the database. A
+request only ever touches a dictionary; whatever the database does, no request waits for it or fails by it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from steward.flags.application.exposures import Exposure, Kind, Outcome, Step, exposure, pseudonym
+
+#: Outcomes that wait while the database is away: 25 MB, and what 100 new users a second make in five minutes.
+ROOM = 50_000
+#: A step's users known to this process, 20 MB. More are forgotten all together and written anew: the database knows them.
+_USERS_KNOWN = 100_000
+#: A request that began in the step before may still end.
+_STEPS_OF_A_FLAG = 2
+_STEPS = 64
+
+
+class _User:
+    """One user in one step."""
+
+    __slots__ = ("kinds", "variant")
+
+    def __init__(self, variant: str) -> None:
+        self.variant, self.kinds = variant, {Kind.EXPOSED}
+
+
+class Outcomes:
+    """Of one process. Any thread may note; one takes and settles (steward/flags/application/writer.py).
+
+    *salt* keeps whoever reads the outcomes from finding a user by trying keys; every process must have the same one.
+    """
+
+    def __init__(self, salt: bytes, *, room: int = ROOM, users_known: int = _USERS_KNOWN) -> None:
+        self._salt, self._room, self._users_known = salt, room, users_known
+        self._lock = threading.Lock()
+        self._known: OrderedDict[Step, dict[bytes, _User]] = OrderedDict()
+        self._slow: dict[Step, bool] = {}
+        self._questions: dict[Step, Outcome] = {}
+        self._waiting: list[Outcome] = []
+        self._taken = 0
+        self._dropped = 0
+        self._broken = 0
+
+    def exposed(self, flag: str, variant: str, metadata: Mapping[str, Any], targeting_key: str) -> Exposure | None:
+        """A user got *variant*; None where the flag is in no rollout."""
+        seen = exposure(flag, variant, metadata, pseudonym(self._salt, flag, targeting_key))
+        if seen is not None:
+            self._note_exposure(seen)
+        return seen
+
+    def ended(self, exposures: Iterable[Exposure], *, failed: bool, seconds: float) -> None:
+        """The request in which users were so exposed is over."""
+        for seen in exposures:
+            slow = seen.slow_ms is not None and seconds * 1000 > seen.slow_ms
+            for kind in ((Kind.ERROR,) if failed else ()) + ((Kind.SLOW,) if slow else ()):
+                self._note(seen, kind)
+
+    def _note_exposure(self, seen: Exposure) -> None:
+        with self._lock:
+            users = self._users(seen)
+            if seen.user in users:
+                return
+            if len(users) >= self._users_known:
+                users.clear()
+            if self._wait(Outcome(seen.at, Kind.EXPOSED, seen.user, seen.variant)):
+                users[seen.user] = _User(seen.variant)
+                self._questions.setdefault(seen.at, self._waiting[-1])
+
+    def _users(self, seen: Exposure) -> dict[bytes, _User]:
+        if (users := self._known.get(seen.at)) is None:
+            users = self._known[seen.at] = {}
+            self._forget_old_steps(seen.at.flag)
+        self._slow[seen.at] = self._slow.get(seen.at, False) or seen.slow_ms is not None
+        return users
+
+    def _forget_old_steps(self, flag: str) -> None:
+        of_flag = [step for step in self._known if step.flag == flag]
+        for step in (*of_flag[:-_STEPS_OF_A_FLAG], *list(self._known)[:-_STEPS]):
+            for kept in (self._known, self._slow, self._questions):
+                kept.pop(step, None)
+
+    def _note(self, seen: Exposure, kind: Kind) -> None:
+        with self._lock:
+            user = self._known.get(seen.at, {}).get(seen.user)
+            if user is None:
+                # The exposure was dropped, or its step is long over: nobody errs who was not exposed.
+                self._dropped += 1
+            elif kind not in user.kinds and self._wait(Outcome(seen.at, kind, seen.user, user.variant)):
+                user.kinds.add(kind)
+
+    def _wait(self, outcome: Outcome) -> bool:
+        """Whether there was room. What was dropped may be noted again when the user comes again."""
+        if len(self._waiting) + self._taken >= self._room:
+            self._dropped += 1
+            return False
+        self._waiting.append(outcome)
+        return True
+
+    def take(self, most: int) -> list[Outcome]:
+        """The oldest *most* that wait. They hold their room until they are settled."""
+        with self._lock:
+            taken, self._waiting = self._waiting[:most], self._waiting[most:]
+            self._taken += len(taken)
+            return taken
+
+    def questions(self) -> list[Outcome]:
+        """An old outcome of each step that this process has met lately: written again, it changes nothing, and the
+        database tells that step's totals. So the totals stay fresh where nobody comes.
+        """
+        with self._lock:
+            return list(self._questions.values())
+
+    def settle(self, count: int) -> None:
+        """As many of those that were taken are written."""
+        with self._lock:
+            self._taken -= count
+
+    def drop(self, count: int) -> None:
+        """As many of those that were taken can never be written."""
+        with self._lock:
+            self._taken -= count
+            self._dropped += count
+
+    def broke(self) -> None:
+        """The library itself failed on something, which the application never hears of."""
+        with self._lock:
+            self._broken += 1
+
+    @property
+    def steps(self) -> list[Step]:
+        """Those that this process has met lately, at most two a flag."""
+        with self._lock:
+            return list(self._known)
+
+    def asks_for_slowness(self, step: Step) -> bool:
+        """Whether users are counted in *step* whose request was slow."""
+        with self._lock:
+            return self._slow.get(step, False)
+
+    @property
+    def waiting(self) -> int:
+        """Noted and not written yet."""
+        with self._lock:
+            return len(self._waiting) + self._taken
+
+    @property
+    def dropped(self) -> int:
+        """Never written, for want of room or because the database would never take them."""
+        with self._lock:
+            return self._dropped
+
+    @property
+    def broken(self) -> int:
+        """How often the library failed on something that an application handed to it."""
+        with self._lock:
+            return self._broken
