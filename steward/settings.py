@@ -307,6 +307,13 @@ class Flags(_Frozen):
         return self
 
 
+class ApplicationHost(_Frozen):
+    """What runs the application's releases, each colour as processes of its own."""
+
+    url: str = Field(pattern="^https?://[^/?#@]+$", description="of its HTTP API, without a path")
+    token: SecretRef
+
+
 class Settings(_Frozen):
     """Every endpoint that Steward reaches."""
 
@@ -324,6 +331,7 @@ class Settings(_Frozen):
     audit: Audit = Audit()
     costs: Costs | None = None
     flags: Flags | None = None
+    application_host: ApplicationHost | None = None
 
     @model_validator(mode="after")
     def _vault_where_referred_to(self) -> Self:
