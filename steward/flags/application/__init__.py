@@ -1,7 +1,7 @@
 """What an application needs to be released behind flags, with any ASGI framework and any provider of OpenFeature.
 
     outcomes = Outcomes(salt)
-    flags = connect(FlagServer("flags.example.net", 8015, ca_file), [ExposureHook(outcomes)])
+    flags = connect(FlagServer("flags.example.net:8015", ca_file=ca_file), [ExposureHook(outcomes)])
     app = OutcomeMiddleware(app, outcomes, user_of=lambda scope: scope["session"]["user"])
 
     with Writer(outcomes, PostgresStore(url, password, instance)):

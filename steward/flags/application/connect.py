@@ -10,6 +10,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from openfeature import api
 from openfeature.client import OpenFeatureClient
@@ -31,17 +32,32 @@ _KEEP_ALIVE_MILLISECONDS = 10_000
 _log = logging.getLogger("steward.flags")
 
 
+class Served(Protocol):
+    """Where `flagd.sync.v1` is served: `FlagServer`, or the table `[flags]` of Steward's settings."""
+
+    @property
+    def sync(self) -> str:
+        """HOST:PORT, which speaks TLS."""
+        ...
+
+    @property
+    def authority(self) -> str | None:
+        """The name in its certificate, where that is not the host."""
+        ...
+
+    @property
+    def ca_file(self) -> Path | None:
+        """PEM. No other authority is trusted then; None: the system's."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class FlagServer:
-    """Where `flagd.sync.v1` is served."""
+    """For applications with settings of their own."""
 
-    host: str
-    port: int
+    sync: str
+    authority: str | None = None
     ca_file: Path | None = None
-    """PEM. No other authority is trusted then; None: the system's."""
-    server_name: str | None = None
-    """As its certificate calls it, where that is not *host*."""
-    tls: bool = True
 
 
 class PushedFlags(FlagdProvider):
@@ -64,20 +80,21 @@ class PushedFlags(FlagdProvider):
 
 
 def connect(
-    server: FlagServer, hooks: Sequence[Hook] = (), *, domain: str = "steward", wait_seconds: float = 5
+    server: Served, hooks: Sequence[Hook] = (), *, domain: str = "steward", wait_seconds: float = 5
 ) -> OpenFeatureClient:
     """A client of OpenFeature's *domain*; waits up to *wait_seconds* for flags, and goes on without.
 
     Without, every evaluation gives its caller's default, until flags come: `is_ready` tells. Once they came, the last ones
     are kept whatever becomes of the server; what must not outlive it carries a lease. Blocks: not for an event loop.
     """
+    host, _, port = server.sync.rpartition(":")
     provider = PushedFlags(
         resolver_type=ResolverType.IN_PROCESS,
-        host=server.host,
-        port=server.port,
-        tls=server.tls,
+        host=host,
+        port=int(port),
+        tls=True,
         cert_path=str(server.ca_file) if server.ca_file else None,
-        default_authority=server.server_name,
+        default_authority=server.authority,
         deadline_ms=int(wait_seconds * 1000),
         retry_backoff_ms=_RETRY_MILLISECONDS,
         retry_backoff_max_ms=_MOST_RETRY_MILLISECONDS,
@@ -89,7 +106,7 @@ def connect(
     try:
         api.set_provider_and_wait(provider, domain)
     except OpenFeatureError as error:
-        _log.warning("no flags from %s:%d yet: %s", server.host, server.port, error.error_message)
+        _log.warning("no flags from %s yet: %s", server.sync, error.error_message)
     client = api.get_client(domain)
     client.add_hooks(list(hooks))
     return client
