@@ -8,6 +8,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RIVALS := .venv-rivals
+SDK := deployments/flags/agreement
 N ?=
 
 .PHONY: help setup demo demo-keys demo-costs up deploy down status test test-unit lint format clean lock bench-snapshot drill-snapshot drill-clean-runs bench-operations drill-operations drill-keys drill-gateway drill-provider-keys drill-costs bench-keys bench-gateway bench-fieldcrypt bench-costs fuzz-fieldcrypt
@@ -15,7 +16,7 @@ N ?=
 help:  ## what there is to do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-setup: $(VENV)/.made  ## .venv from the lock, the servers' files from their locks, missing Debian packages named
+setup: $(VENV)/.made $(SDK)/node_modules/.made  ## .venv and Node's SDK from their locks, the servers' files from theirs, missing Debian packages named
 	@$(BIN)/python -m replica setup
 
 # Made again only when the lock or the project's metadata changed; the mark comes last, so a broken install is repeated.
@@ -25,6 +26,11 @@ $(VENV)/.made: requirements.lock pyproject.toml deployments/debian/packages.txt 
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+# Node's SDK for feature flags, which a rollout compares with Python's. Scripts of packages have no business here.
+$(SDK)/node_modules/.made: $(SDK)/package.json $(SDK)/package-lock.json | $(VENV)/.made
+	@npm ci --prefix $(SDK) --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
 	touch $@
 
 demo: setup  ## the platform, 20 tenants, live writes, one proved night; leaves the platform running
