@@ -18,6 +18,8 @@ from steward.rollout.record import LeaseLost, NoRollout, Rollout, RolloutUnderWa
 
 #: What a session listens to that wants to know of changes; the payload is the rollout's id.
 CHANNEL = "rollouts"
+#: So long a release may take to be put up, warmed and given the traffic, before anybody sees it.
+PREPARING_SECONDS = 900
 
 
 def begin(
@@ -28,6 +30,7 @@ def begin(
     environment: str,
     release: str,
     flag: str,
+    variant: str,
     plan: Plan,
     colours: tuple[str, str],
     previous_release: str | None,
@@ -42,9 +45,10 @@ def begin(
         "environment": environment,
         "release": release,
         "flag": flag,
+        "variant": variant,
         "plan": Jsonb(plan.model_dump(mode="json")),
         "lease": f"{plan.lease_seconds} s",
-        "preparing": f"{plan.preparing_seconds} s",
+        "preparing": f"{PREPARING_SECONDS} s",
         "colour": colours[0],
         "previous_colour": colours[1],
         "previous_release": previous_release,
@@ -63,7 +67,7 @@ def refuse_beside(other: Rollout | None) -> None:
     """Raises RolloutUnderWay if there is another."""
     if other is not None:
         raise RolloutUnderWay(
-            f"{other} is under way since {other.begun_at:%Y-%m-%d %H:%M %Z}: {other.state} at {other.exposure:g} %",
+            f"{other} is under way since {other.begun_at:%Y-%m-%d %H:%M %Z}: {other.state} at {other.exposure} %",
             hint=f"wait for its end, or roll it back: python -m steward rollout roll-back {other.environment}",
         )
 
@@ -111,7 +115,7 @@ def freeze_slow(db: Connection, rollout: Rollout, slow_ms: float) -> Rollout:
     return _change(db, rollout, "slow_ms = coalesce(slow_ms, %(slow_ms)s)", {"slow_ms": slow_ms})
 
 
-def go_to(db: Connection, rollout: Rollout, stage: Stage, step: int, exposure: float) -> Rollout:
+def go_to(db: Connection, rollout: Rollout, stage: Stage, step: int, exposure: int) -> Rollout:
     """Be at *step* with *exposure* per cent, and with a whole lease. Raises LeaseLost, RolloutWithdrawn."""
     return _change(db, rollout, _GO_TO, {"state": stage.value, "step": step, "exposure": exposure})
 
@@ -159,7 +163,7 @@ def _rows(db: Connection, where: LiteralString, values: Mapping[str, Any]) -> li
 
 
 _READ = """
-SELECT id, operation_id, environment, release, flag, plan, state, step, exposure::float8 AS exposure, step_begun_at,
+SELECT id, operation_id, environment, release, flag, variant, plan, state, step, exposure, step_begun_at,
        epoch, extract(epoch FROM lease)::float8 AS lease_seconds, lease_until,
        extract(epoch FROM lease_until - clock_timestamp())::float8 AS lease_left,
        colour, previous_colour, previous_release, slow_ms, who, why, begun_at, exposed_at, ended_at
@@ -167,9 +171,9 @@ SELECT id, operation_id, environment, release, flag, plan, state, step, exposure
 """
 
 _BEGIN = """
-INSERT INTO steward.rollouts (operation_id, epoch, environment, release, flag, plan, lease, lease_until,
+INSERT INTO steward.rollouts (operation_id, epoch, environment, release, flag, variant, plan, lease, lease_until,
                               colour, previous_colour, previous_release)
-VALUES (%(operation_id)s, %(epoch)s, %(environment)s, %(release)s, %(flag)s, %(plan)s, %(lease)s,
+VALUES (%(operation_id)s, %(epoch)s, %(environment)s, %(release)s, %(flag)s, %(variant)s, %(plan)s, %(lease)s,
         clock_timestamp() + %(preparing)s::interval, %(colour)s, %(previous_colour)s, %(previous_release)s)
 ON CONFLICT (operation_id) DO NOTHING
 """

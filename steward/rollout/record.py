@@ -10,6 +10,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue
 from steward.errors import BadInput, StewardError
 from steward.rollout.plan import Plan
 
+Saying = Literal["approve", "override", "roll_back"]
+
 
 class Stage(StrEnum):
     """How far a rollout is."""
@@ -47,11 +49,13 @@ class Rollout(_Frozen):
     environment: str
     release: str
     flag: str
+    variant: str
+    """What users are exposed to."""
     plan: Plan
     state: Stage
     step: int
     """Of the plan's, from 1; 0: nobody is exposed yet."""
-    exposure: float
+    exposure: int
     """Per cent of users."""
     step_begun_at: AwareDatetime
     epoch: int
@@ -105,7 +109,7 @@ class Said(_Frozen):
     """What a person decided about a step."""
 
     step: int
-    decision: Literal["approve", "override", "roll_back"]
+    decision: Saying
     who: str
     why: str
     via: str
@@ -131,6 +135,10 @@ class LeaseLost(StewardError):
 
 class RolloutUnderWay(BadInput):
     """Another rollout of the environment is under way."""
+
+
+class FlagTaken(BadInput):
+    """The flag is not there for the rollout: a person killed it, another has it, or it has no such variant."""
 
 
 class NoRollout(BadInput):

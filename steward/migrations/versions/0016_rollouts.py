@@ -39,13 +39,15 @@ CREATE TABLE steward.rollouts (
     environment text NOT NULL CHECK (environment <> ''),
     release text NOT NULL CHECK (release <> ''),
     flag text NOT NULL CHECK (flag <> ''),
+    -- What users are exposed to.
+    variant text NOT NULL CHECK (variant <> ''),
     plan jsonb NOT NULL,
     state text NOT NULL DEFAULT 'preparing' CHECK (
         state IN ('preparing', 'exposing', 'baking', 'withdrawing', 'certified', 'rolled_back')),
     -- Of the plan's steps, from 1; 0: nobody is exposed yet.
     step integer NOT NULL DEFAULT 0 CHECK (step >= 0),
     -- Per cent of users.
-    exposure numeric NOT NULL DEFAULT 0 CHECK (exposure BETWEEN 0 AND 100),
+    exposure integer NOT NULL DEFAULT 0 CHECK (exposure BETWEEN 0 AND 100),
     step_begun_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     -- The fencing token of the attempt that may act for it.
     epoch bigint NOT NULL,
