@@ -20,6 +20,7 @@ from replica import inventory, ports, status
 from replica.errors import NotAReplica
 from replica.faults import command
 from replica.selection import select
+from replica.server import Place, Server
 from replica.servers import SERVERS
 from replica.servers.gateway import CALLER, address
 from replica.start import up
@@ -118,9 +119,17 @@ def _down(arguments: argparse.Namespace) -> None:
 
 def _status(arguments: argparse.Namespace) -> int:
     place = open_place(_state(arguments), SERVERS)
-    found = status.rows(place, select(SERVERS, arguments.only, proxied=place.proxied))
+    found = status.rows(place, _shown(place, arguments.only))
     print(status.table(found))
     return 0 if all(row.healthy for row in found) else 1
+
+
+def _shown(place: Place, only: list[str]) -> list[Server]:
+    """Those that are meant, and of the others those that were started."""
+    chosen = {server.name for server in select(SERVERS, only, proxied=place.proxied)}
+    if not only:
+        chosen |= {name for name, process in Keeper(place.state).processes().items() if process.state.is_up}
+    return [server for server in SERVERS if server.name in chosen]
 
 
 def _setup(arguments: argparse.Namespace) -> None:

@@ -16,9 +16,12 @@ def needs(server: Server, *, proxied: bool) -> tuple[str, ...]:
 
 
 def select(servers: Sequence[Server], only: Iterable[str], *, proxied: bool = False) -> list[Server]:
-    """The servers named in *only* with all that they need and their peers; every one where it is empty. BadInput names the known."""
+    """The servers named in *only* with all that they need and their peers; where it is empty, all that are meant by default.
+
+    BadInput names the known.
+    """
     known = {server.name: server for server in servers if proxied or server.name != PROXIES}
-    wanted, queue = set[str](), list(only) or list(known)
+    wanted, queue = set[str](), list(only) or [name for name, server in known.items() if server.by_default]
     while queue:
         name = queue.pop()
         if name not in known:

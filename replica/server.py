@@ -104,6 +104,10 @@ class Server(Protocol):
     port_names: tuple[str, ...] = ()
     client_ports: tuple[str, ...] = ()
     """Those of `port_names` that clients use: the fault proxy stands before them."""
+    reserved_ports: tuple[str, ...] = ()
+    """Chosen and kept as the others are, for whoever it is that listens there: `up` asks nothing of them."""
+    by_default: bool = True
+    """Whether a command that names no server means this one, too; False: only where it is named, or needed by one that is."""
     ready_seconds: int = 240
     """How long after its start a probe may keep failing. Generous: only a hung server is waited for, a dead one is seen."""
     meets_limits: bool = True

@@ -92,7 +92,7 @@ def remove(state: Path) -> None:
 
 
 def _port_names(servers: Iterable[Server]) -> list[str]:
-    return [f"{server.name}.{name}" for server in servers for name in server.port_names]
+    return [f"{server.name}.{name}" for server in servers for name in (*server.port_names, *server.reserved_ports)]
 
 
 def _mark(state: Path, *, proxied: bool | None) -> None:

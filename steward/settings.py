@@ -380,6 +380,28 @@ class Notices(_Frozen):
     templates: Path | None = Field(default=None, description="folder of templates; absent: the shipped ones")
 
 
+class Balancer(_Frozen):
+    """HAProxy before one environment of the application: its runtime API moves traffic, and needs no password."""
+
+    url: str = Field(pattern="^https?://[^/?#@]+$", description="where users reach it, without a path")
+    runtime: str = Field(
+        pattern="^(unix:/.+|tcp:[^\\s/:@]+:[0-9]+)$", description="unix:PATH, or tcp:HOST:PORT, of level admin"
+    )
+    backend: str = Field(default="app", pattern="^[A-Za-z0-9_.:-]+$", description="HAProxy's name of the application")
+    state_file: Path | None = Field(
+        default=None,
+        description="HAProxy's server-state-file, kept as it is; absent: somebody at HAProxy's host keeps it",
+    )
+
+
+class Prometheus(_Frozen):
+    """Where figures are read that a rollout is judged by."""
+
+    url: str = Field(pattern="^https?://[^?#@]+$", description="with its path prefix, if it has one")
+    ca_file: Path | None = Field(default=None, description="CA of the server; the system's when absent")
+    token: SecretRef | None = Field(default=None, description="a bearer's; absent: it asks for none")
+
+
 class Settings(_Frozen):
     """Every endpoint that Steward reaches."""
 
@@ -399,6 +421,9 @@ class Settings(_Frozen):
     flags: Flags | None = None
     application_host: ApplicationHost | None = None
     notices: Notices = Notices()
+
+    balancers: dict[str, Balancer] = Field(default={}, description="before the application, by environment")
+    prometheus: Prometheus | None = None
 
     @model_validator(mode="after")
     def _vault_where_referred_to(self) -> Self:
@@ -423,6 +448,15 @@ class Settings(_Frozen):
                 hint=f"add [search.{name}] to the file that {VARIABLE} names, or use one of the known names",
             )
         return self.search[name]
+
+    def balancer(self, environment: str) -> Balancer:
+        """The load balancer of *environment*; BadInput names the ones there are."""
+        if environment not in self.balancers:
+            raise BadInput(
+                f"no load balancer of environment {environment!r}; known: {', '.join(sorted(self.balancers)) or 'none'}",
+                hint=f"add [balancers.{environment}] to the file that {VARIABLE} names; docs/settings.md",
+            )
+        return self.balancers[environment]
 
     @property
     def reconciled(self) -> Costs:

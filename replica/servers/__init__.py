@@ -5,9 +5,11 @@ from __future__ import annotations
 from replica.server import Server
 from replica.servers.elasticsearch import ELASTICSEARCH
 from replica.servers.gateway import Gateway
+from replica.servers.haproxy import HAProxy
 from replica.servers.keyvault import KeyVault
 from replica.servers.postgres import Postgres
 from replica.servers.prefect import PrefectServer
+from replica.servers.prometheus import Prometheus
 from replica.servers.providers import Providers
 from replica.servers.proxies import Proxies
 from replica.servers.redis import REDIS
@@ -26,6 +28,8 @@ _REAL: list[Server] = [
     PrefectServer(),
     Worker(),
     Watch(),
+    HAProxy(),
+    Prometheus(),
 ]
 
 SERVERS: list[Server] = [Proxies(_REAL), *_REAL]
