@@ -1,0 +1,207 @@
+"""One metric of one look: the evidence for harm and for health, and how far either is from deciding.
+
+Harm is that the exposed do worse than `1 + tolerance` times the others; health, that they do better than the bad ratio. A user
+counts once a step, so bursts of one user weigh no more than one error (counting errors instead rolled back 32% of good
+releases).
+"""
+
+from __future__ import annotations
+
+import math
+from enum import StrEnum
+from typing import NamedTuple
+
+import numpy as np
+
+from steward.rollout.evalues import LogE, arm_share, ln_e_above, ln_e_below, ln_e_flawless
+from steward.rollout.plan import Better, Metric, Plan
+from steward.rollout.readings import Frozen, Reading
+
+ANEW_SHARE = 4
+"""A test that is begun anew has a fourth of the chances of error, for the one before it has had its own."""
+MOST_ANEW = 4
+"""Beyond it, chances of error would more than double."""
+LEANS_AT = math.log(10)
+#: How much more of what came so far is looked ahead to, in steps of 3%: an estimate wants no more.
+_AHEAD = np.geomspace(1, 1e5, 400)
+_MORE_HITS = np.geomspace(1, 1e6, 480)
+
+
+class Test(StrEnum):
+    """What can be tested."""
+
+    RELATIVE = "relative"
+    """The exposed against the others."""
+    FLAWLESS = "flawless"
+    """Nobody errs in either arm, so that there is nothing to compare: the exposed against the SLO."""
+    ABSOLUTE = "absolute"
+    """All are exposed: against the SLO, and only for harm. Health was proved at the step before."""
+
+
+class Limits(NamedTuple):
+    """Natural logarithms of the e-values that decide."""
+
+    bad: float
+    good: float
+
+
+class Weighed(Frozen):
+    """A metric's standing."""
+
+    metric: str
+    test: Test
+    on_users: int
+    on_hits: int
+    off_users: int
+    off_hits: int
+    ln_e_bad: float
+    ln_e_good: float
+    ln_bad_needed: float
+    ln_good_needed: float
+    seconds_to_roll_back: float | None = None
+    """At the present rate, if the exposed go on as they do. None: not in sight."""
+    seconds_to_go: float | None = None
+    """At the present rate, if the exposed do as the others from now on."""
+    users_missing: int | None = None
+    """Exposed users until it can be proved, likewise."""
+
+    @property
+    def harmed(self) -> bool:
+        return self.ln_e_bad >= self.ln_bad_needed
+
+    @property
+    def proved(self) -> bool:
+        return self.test is Test.ABSOLUTE or self.ln_e_good >= self.ln_good_needed
+
+    @property
+    def leans_to_harm(self) -> bool:
+        """There is some evidence of harm: too much for anybody to say that only traffic is missing."""
+        return self.ln_e_bad >= LEANS_AT
+
+    @property
+    def times(self) -> float | None:
+        """How many times as large the share is among the exposed. None where it cannot be said."""
+        if not (self.on_users and self.off_users and self.off_hits):
+            return None
+        return self.on_hits / self.on_users / (self.off_hits / self.off_users)
+
+
+def limits_of(plan: Plan, begun_anew: int) -> Limits:
+    """What evidence decides a step. Alpha is shared among the metrics; beta is not, since every one of them must be proved."""
+    share = ANEW_SHARE if begun_anew else 1
+    return Limits(
+        math.log(len(plan.metrics) * share / plan.alpha),
+        math.log(share / plan.beta),
+    )
+
+
+class _Counts(NamedTuple):
+    """Of those who erred (or, where more is better, of all who did it): how many are in the arm that is to have few."""
+
+    hits: float
+    of: float
+    weight: float
+    """That arm's part of all users."""
+
+
+def _counts(metric: Metric, on_hits: float, off_hits: float, weight: float) -> _Counts:
+    of = on_hits + off_hits
+    if metric.better is Better.LOWER:
+        return _Counts(on_hits, of, weight)
+    # Where more is better, harm is that the others have more.
+    return _Counts(off_hits, of, 1 - weight)
+
+
+def weigh(metric: Metric, reading: Reading, plan: Plan, now: float) -> Weighed:
+    """*metric* as *reading* has it, whose counts are sound."""
+    limits = limits_of(plan, reading.begun_anew)
+    on_users, on_hits = _number(reading.on.users.value), _number(reading.on.of(metric.name).value)
+    off_users, off_hits = (
+        (_number(reading.off.users.value), _number(reading.off.of(metric.name).value)) if reading.compares else (0, 0)
+    )
+    seen = Weighed(
+        metric=metric.name,
+        test=_test_of(metric, reading, on_hits + off_hits),
+        on_users=on_users,
+        on_hits=on_hits,
+        off_users=off_users,
+        off_hits=off_hits,
+        ln_e_bad=0,
+        ln_e_good=0,
+        ln_bad_needed=limits.bad,
+        ln_good_needed=limits.good,
+    )
+    elapsed = max(now - reading.begun_at, 1e-3)
+    match seen.test:
+        case Test.ABSOLUTE:
+            return _absolute(seen, metric, elapsed)
+        case Test.FLAWLESS:
+            return _flawless(seen, metric, elapsed)
+        case Test.RELATIVE:
+            return _relative(seen, metric, plan, reading.weight, elapsed)
+
+
+def _number(value: float | None) -> int:
+    return int(value or 0)
+
+
+def _test_of(metric: Metric, reading: Reading, hits: int) -> Test:
+    if not reading.compares:
+        return Test.ABSOLUTE
+    flawless = not hits and metric.better is Better.LOWER and metric.slo is not None
+    return Test.FLAWLESS if flawless else Test.RELATIVE
+
+
+def _absolute(seen: Weighed, metric: Metric, elapsed: float) -> Weighed:
+    if metric.slo is None or not seen.on_users:
+        return seen
+    share, hits = metric.slo, seen.on_hits
+    if metric.better is Better.HIGHER:
+        share, hits = 1 - share, seen.on_users - hits
+    bad = ln_e_above(hits * _AHEAD, seen.on_users * _AHEAD, share)
+    return seen.model_copy(
+        update={"ln_e_bad": float(bad[0]), "seconds_to_roll_back": _until(bad, seen.ln_bad_needed, elapsed)}
+    )
+
+
+def _flawless(seen: Weighed, metric: Metric, elapsed: float) -> Weighed:
+    slo = metric.slo or 0.0
+    good = float(ln_e_flawless(seen.on_users, slo))
+    missing = max(0, math.ceil(seen.ln_good_needed / -math.log1p(-slo)) - seen.on_users)
+    return seen.model_copy(
+        update={
+            "ln_e_good": good,
+            "users_missing": missing,
+            "seconds_to_go": missing * elapsed / seen.on_users if seen.on_users else None,
+        }
+    )
+
+
+def _relative(seen: Weighed, metric: Metric, plan: Plan, weight: float, elapsed: float) -> Weighed:
+    counts = _counts(metric, seen.on_hits, seen.off_hits, weight)
+    harm = arm_share(counts.weight, 1 + metric.tolerance)
+    health = arm_share(counts.weight, plan.bad_ratio_of(metric))
+    bad = ln_e_above(counts.hits * _AHEAD, counts.of * _AHEAD, harm)
+    good = float(ln_e_below(counts.hits, counts.of, health))
+    more = 0.0 if good >= seen.ln_good_needed else _more_hits(counts, health, seen.ln_good_needed)
+    return seen.model_copy(
+        update={
+            "ln_e_bad": float(bad[0]),
+            "ln_e_good": good,
+            "seconds_to_roll_back": _until(bad, seen.ln_bad_needed, elapsed),
+            "seconds_to_go": None if more is None or not counts.of else more * elapsed / counts.of,
+            "users_missing": None if more is None or not counts.of else math.ceil(more * seen.on_users / counts.of),
+        }
+    )
+
+
+def _until(ahead: LogE, needed: float, elapsed: float) -> float | None:
+    reached = ahead >= needed
+    return float((_AHEAD[reached.argmax()] - 1) * elapsed) if reached.any() else None
+
+
+def _more_hits(counts: _Counts, health: float, needed: float) -> float | None:
+    """How many more who err it takes to prove health, if the arms err alike from now on."""
+    good = ln_e_below(counts.hits + counts.weight * _MORE_HITS, counts.of + _MORE_HITS, health)
+    reached = good >= needed
+    return float(_MORE_HITS[reached.argmax()]) if reached.any() else None
