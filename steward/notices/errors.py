@@ -14,11 +14,17 @@ class NoticeUnfit(StewardError):
 
 
 class ReceiverUnavailable(Unavailable):
-    """The receiver does not answer, or cannot now. `retry_after_seconds`: where it says when."""
+    """The receiver does not answer, or cannot now.
 
-    def __init__(self, message: str, *, hint: str = "", retry_after_seconds: float = 0.0) -> None:
+    `retry_after_seconds`: where it says when. `may_have_arrived`: the answer is what is missing, not the message.
+    """
+
+    def __init__(
+        self, message: str, *, hint: str = "", retry_after_seconds: float = 0.0, may_have_arrived: bool = False
+    ) -> None:
         super().__init__(message, hint=hint)
         self.retry_after_seconds = retry_after_seconds
+        self.may_have_arrived = may_have_arrived
 
 
 class ReceiverRefused(StewardError):

@@ -72,3 +72,15 @@ def _message_id(notice: Notice, key: str) -> str:
     # Names of releases are people's, and may hold what an id must not.
     mark = hashlib.sha256(of.encode()).hexdigest()[:16]
     return f"rollout-{notice.rollout}.{key.replace(' ', '-')}.{mark}"
+
+
+class Told(BaseModel):
+    """What came of telling one target."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    target: str
+    """Its name in the settings."""
+    ok: bool
+    error: str = ""
+    """Why not, in words that hold neither a secret nor a webhook's address."""
