@@ -419,7 +419,7 @@ class Settings(_Frozen):
     audit: Audit = Audit()
     costs: Costs | None = None
     flags: Flags | None = None
-    application_host: ApplicationHost | None = None
+    application_hosts: dict[str, ApplicationHost] = Field(default={}, description="of the application, by environment")
     notices: Notices = Notices()
 
     balancers: dict[str, Balancer] = Field(default={}, description="before the application, by environment")
@@ -457,6 +457,16 @@ class Settings(_Frozen):
                 hint=f"add [balancers.{environment}] to the file that {VARIABLE} names; docs/settings.md",
             )
         return self.balancers[environment]
+
+    def application_host(self, environment: str) -> ApplicationHost:
+        """What runs the releases of *environment*; BadInput names the ones there are."""
+        if environment not in self.application_hosts:
+            known = ", ".join(sorted(self.application_hosts)) or "none"
+            raise BadInput(
+                f"no application host of environment {environment!r}; known: {known}",
+                hint=f"add [application_hosts.{environment}] to the file that {VARIABLE} names; docs/settings.md",
+            )
+        return self.application_hosts[environment]
 
     @property
     def reconciled(self) -> Costs:
