@@ -140,28 +140,38 @@ def _mismatch(look: Look) -> float | None:
 
 
 def _estimated(seen: Judgement, plan: Plan) -> Judgement:
-    """With how far it is from deciding, and whether that is too far."""
-    to_go = [each.seconds_to_go if not each.proved else 0.0 for each in seen.weighed]
-    to_back = [each.seconds_to_roll_back for each in seen.weighed if each.seconds_to_roll_back is not None]
-    missing = [each.users_missing for each in seen.weighed if not each.proved]
-    users, elapsed = max((each.on_users for each in seen.weighed), default=0), seen.at - seen.begun_at
-    if 0 < users < plan.minimum_users:
-        to_go.append((plan.minimum_users - users) * elapsed / users)
-        missing.append(plan.minimum_users - users)
-    known = [each for each in to_go if each is not None]
+    """With how far it is from deciding, and whether too few users come for it."""
+    elapsed, users = seen.at - seen.begun_at, max((each.on_users for each in seen.weighed), default=0)
     least = plan.bake_seconds if seen.baking else plan.minimum_seconds
-    go = max([*known, least - elapsed]) if known and len(known) == len(to_go) else None
-    back = min(to_back, default=None)
-    left = seen.deadline_at - seen.at
-    decides = any(each is not None and each <= left for each in (go, back))
+    open_ = [each for each in seen.weighed if not each.proved]
+    to_go = [least - elapsed, *(each.seconds_to_go for each in open_)]
+    in_all = [each.seconds_in_all for each in open_]
+    missing = [each.users_missing for each in open_]
+    if users < plan.minimum_users:
+        pace = elapsed / users if users else None
+        to_go.append(pace and (plan.minimum_users - users) * pace)
+        in_all.append(pace and plan.minimum_users * pace)
+        missing.append(plan.minimum_users - users)
+    allowed = seen.deadline_at - seen.begun_at
+    harm_at = [each.seconds_to_roll_back for each in seen.weighed if each.seconds_to_roll_back is not None]
+    back = min(harm_at, default=None)
+    comes_to_harm = back is not None and elapsed + back <= allowed
     return seen.model_copy(
         update={
-            "seconds_to_go": go,
+            "seconds_to_go": _longest(to_go),
             "seconds_to_roll_back": back,
-            "too_little": seen.readable and elapsed >= plan.minimum_seconds and not decides,
+            "too_little": seen.readable
+            and elapsed >= plan.minimum_seconds
+            and not comes_to_harm
+            and any(each is None or each > allowed for each in in_all),
             "users_missing": max((each for each in missing if each is not None), default=None),
         }
     )
+
+
+def _longest(times: list[float | None]) -> float | None:
+    known = [each for each in times if each is not None]
+    return max(0.0, *known) if len(known) == len(times) else None
 
 
 def _decide(

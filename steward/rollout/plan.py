@@ -52,6 +52,11 @@ class Metric(_Form):
         title="SLO",
         description="share of users that is still right: tested where nobody errs, and where all are exposed",
     )
+    slo_when_rare: bool = Field(
+        default=False,
+        title="SLO when rare",
+        description="too few err to be compared before the deadline: the SLO is enough; otherwise only a person's override is",
+    )
 
 
 class Must(StrEnum):

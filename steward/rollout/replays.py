@@ -23,7 +23,7 @@ from steward.rollout.evalues import (
 )
 from steward.rollout.plan import EVERYBODY, Better, Metric, Plan
 from steward.rollout.readings import Frozen
-from steward.rollout.weighing import limits_of
+from steward.rollout.weighing import LEANS_AT, hits_in_all, is_rare, limits_of
 
 Grid = npt.NDArray[np.int64]
 """Counts so far, a row a replay, a column a look."""
@@ -140,7 +140,18 @@ def _decided(
     good = ln_e_below(few, on + off, arm_share(share, plan.bad_ratio_of(metric))) >= limits.good
     if metric.better is Better.LOWER and metric.slo is not None:
         good |= (on + off == 0) & (ln_e_flawless(played.on, metric.slo) >= limits.good)
+    if is_rare(metric, None, plan):
+        good |= _within_slo_where_rare(metric, played, share, plan)
     return bad, good
+
+
+def _within_slo_where_rare(metric: Metric, played: Played, weight: float, plan: Plan) -> npt.NDArray[np.bool_]:
+    on, off = played.on_hits[metric.name], played.off_hits[metric.name]
+    needed = limits_of(plan, 0).good
+    in_all = hits_in_all(weight, arm_share(weight, plan.bad_ratio_of(metric)), needed)
+    rare = (on + off > 0) & ((in_all or math.inf) * played.at > plan.deadline_seconds * (on + off))
+    leans = ln_e_above(on, on + off, arm_share(weight, 1 + metric.tolerance)) >= LEANS_AT
+    return rare & ~leans & (ln_e_below(on, played.on, metric.slo or 0.0) >= needed)
 
 
 def _first(true: npt.NDArray[np.bool_], played: Played) -> npt.NDArray[np.float64]:

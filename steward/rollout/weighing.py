@@ -34,6 +34,8 @@ class Test(StrEnum):
     """The exposed against the others."""
     FLAWLESS = "flawless"
     """Nobody errs in either arm, so that there is nothing to compare: the exposed against the SLO."""
+    RARE = "rare"
+    """Too few err to be compared before the deadline, and the plan takes the exposed's being within the SLO for enough."""
     ABSOLUTE = "absolute"
     """All are exposed: against the SLO, and only for harm. Health was proved at the step before."""
 
@@ -62,8 +64,10 @@ class Weighed(Frozen):
     """At the present rate, if the exposed go on as they do. None: not in sight."""
     seconds_to_go: float | None = None
     """At the present rate, if the exposed do as the others from now on."""
+    seconds_in_all: float | None = None
+    """From the step's beginning: what a proof takes at the present rate where the arms are alike."""
     users_missing: int | None = None
-    """Exposed users until it can be proved, likewise."""
+    """Exposed users until it can be proved, if the exposed do as the others from now on."""
 
     @property
     def harmed(self) -> bool:
@@ -137,8 +141,9 @@ def weigh(metric: Metric, reading: Reading, plan: Plan, now: float) -> Weighed:
             return _absolute(seen, metric, elapsed)
         case Test.FLAWLESS:
             return _flawless(seen, metric, elapsed)
-        case Test.RELATIVE:
-            return _relative(seen, metric, plan, reading.weight, elapsed)
+        case Test.RELATIVE | Test.RARE:
+            seen = _relative(seen, metric, plan, reading.weight, elapsed)
+            return _within_slo(seen, metric) if is_rare(metric, seen.seconds_in_all, plan) and not seen.proved else seen
 
 
 def _number(value: float | None) -> int:
@@ -166,12 +171,13 @@ def _absolute(seen: Weighed, metric: Metric, elapsed: float) -> Weighed:
 
 def _flawless(seen: Weighed, metric: Metric, elapsed: float) -> Weighed:
     slo = metric.slo or 0.0
-    good = float(ln_e_flawless(seen.on_users, slo))
-    missing = max(0, math.ceil(seen.ln_good_needed / -math.log1p(-slo)) - seen.on_users)
+    needed = math.ceil(seen.ln_good_needed / -math.log1p(-slo))
+    missing = max(0, needed - seen.on_users)
     return seen.model_copy(
         update={
-            "ln_e_good": good,
+            "ln_e_good": float(ln_e_flawless(seen.on_users, slo)),
             "users_missing": missing,
+            "seconds_in_all": needed * elapsed / seen.on_users if seen.on_users else None,
             "seconds_to_go": missing * elapsed / seen.on_users if seen.on_users else None,
         }
     )
@@ -184,20 +190,44 @@ def _relative(seen: Weighed, metric: Metric, plan: Plan, weight: float, elapsed:
     bad = ln_e_above(counts.hits * _AHEAD, counts.of * _AHEAD, harm)
     good = float(ln_e_below(counts.hits, counts.of, health))
     more = 0.0 if good >= seen.ln_good_needed else _more_hits(counts, health, seen.ln_good_needed)
-    return seen.model_copy(
-        update={
-            "ln_e_bad": float(bad[0]),
-            "ln_e_good": good,
-            "seconds_to_roll_back": _until(bad, seen.ln_bad_needed, elapsed),
-            "seconds_to_go": None if more is None or not counts.of else more * elapsed / counts.of,
-            "users_missing": None if more is None or not counts.of else math.ceil(more * seen.on_users / counts.of),
-        }
-    )
+    in_all = hits_in_all(counts.weight, health, seen.ln_good_needed)
+    update: dict[str, float | int | None] = {
+        "ln_e_bad": float(bad[0]),
+        "ln_e_good": good,
+        "seconds_to_roll_back": _until(bad, seen.ln_bad_needed, elapsed),
+    }
+    if counts.of and more is not None:
+        update["seconds_to_go"] = more * elapsed / counts.of
+        update["users_missing"] = math.ceil(more * seen.on_users / counts.of)
+    if counts.of and in_all is not None:
+        update["seconds_in_all"] = in_all * elapsed / counts.of
+    return seen.model_copy(update=update)
+
+
+def is_rare(metric: Metric, seconds_in_all: float | None, plan: Plan) -> bool:
+    """Whether *plan* lets the SLO stand in for a comparison, since none could be had before the deadline.
+
+    It is asked of the whole step, not of what is left of it: a comparison that stays open is no rarity.
+    """
+    may = metric.slo_when_rare and metric.slo is not None and metric.better is Better.LOWER
+    return may and (seconds_in_all is None or seconds_in_all > plan.deadline_seconds)
+
+
+def _within_slo(seen: Weighed, metric: Metric) -> Weighed:
+    if seen.leans_to_harm:
+        return seen
+    good = float(ln_e_below(seen.on_hits, seen.on_users, metric.slo or 0.0))
+    return seen.model_copy(update={"test": Test.RARE, "ln_e_good": good})
 
 
 def _until(ahead: LogE, needed: float, elapsed: float) -> float | None:
     reached = ahead >= needed
     return float((_AHEAD[reached.argmax()] - 1) * elapsed) if reached.any() else None
+
+
+def hits_in_all(weight: float, health: float, needed: float) -> float | None:
+    """How many who err prove health, if the arms err alike from the beginning."""
+    return _more_hits(_Counts(0, 0, weight), health, needed)
 
 
 def _more_hits(counts: _Counts, health: float, needed: float) -> float | None:

@@ -39,6 +39,8 @@ def figure(each: Weighed, plan: Plan) -> str:
         counted += f", {each.times:.2g} times as many"
     if each.test is Test.FLAWLESS:
         return f"{counted}; nobody erred, so {_against_slo(_metric(each, plan))}; {_for_health(each)}"
+    if each.test is Test.RARE:
+        counted += f"; too rare to be compared before the deadline, so {_against_slo(_metric(each, plan))}"
     return f"{counted}; {_for_harm(each)}; {_for_health(each)}"
 
 
