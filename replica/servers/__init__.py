@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from replica.server import Server
 from replica.servers.elasticsearch import ELASTICSEARCH
+from replica.servers.flags import Flags
 from replica.servers.gateway import Gateway
 from replica.servers.haproxy import HAProxy
 from replica.servers.keyvault import KeyVault
@@ -28,6 +29,7 @@ _REAL: list[Server] = [
     PrefectServer(),
     Worker(),
     Watch(),
+    Flags(),
     HAProxy(),
     Prometheus(),
 ]

@@ -170,7 +170,7 @@ def test_a_renewal_changes_the_lease_alone(db, database):
     assert renewed.flag == first.flag.changed(lease_until=until)
     assert (renewed.version, len(flag_history(db, first.flag.key))) == (1, 1)
     # Its listeners have to be told.
-    assert list_flags(db).revision == revision + 1
+    assert list_flags(db).revision > revision
     assert renew_lease(db, first.flag.key, until - 20, 7).flag.lease_until == until
 
 
@@ -232,8 +232,7 @@ def test_every_commit_tells_listeners_the_revision(db, database):
         with pytest.raises(FlagChangedMeanwhile):
             _change(db, first.flag, 1)
         heard = [int(each.payload) for each in listener.notifies(timeout=5, stop_after=2)]
-        assert heard == [revision + 1, revision + 2]
-        assert list_flags(db).revision == revision + 2
+        assert revision < heard[0] < heard[1] == list_flags(db).revision
 
 
 def test_a_process_that_hangs_with_a_flag_keeps_no_other_flag_and_its_own_not_for_long(db, database):

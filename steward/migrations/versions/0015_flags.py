@@ -111,7 +111,8 @@ ALTER TABLE flags.flags ENABLE ALWAYS TRIGGER never
 """,
 )
 
-# One number for all flags: whoever has read at a revision has seen all changes up to it.
+# One number for all flags: whoever has read at a revision has seen all changes up to it. It goes by the clock, in milliseconds, so
+# that what is changed in a database that was restored from a backup is newer than all that was served before it broke.
 REVISION = """
 CREATE TABLE flags.revision (
     singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
@@ -124,7 +125,8 @@ NOTE = """
 CREATE FUNCTION flags.note_change() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE reached bigint;
 BEGIN
-    UPDATE flags.revision SET number = number + 1 RETURNING number INTO reached;
+    UPDATE flags.revision SET number = greatest(number + 1, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)
+    RETURNING number INTO reached;
     PERFORM pg_notify('flags', reached::text);
     RETURN NULL;
 END $$
