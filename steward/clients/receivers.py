@@ -98,6 +98,7 @@ def _require_private(receiver: Receiver, url: str) -> None:
     try:
         parts = urlsplit(url)
         private = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
+        private = private and url.isprintable() and " " not in url
     except ValueError:
         private = False
     if not private:
