@@ -1,11 +1,11 @@
-"""Rollouts in Steward's own database: each change of one is a transaction of its caller's, fenced by the rollout's epoch.
+"""Rollouts in Steward's own database: each change holds the row, obeys `steward.rollout.state`, and is its caller's transaction.
 
-A lease is a matter of the database's clock. An expired one is never renewed: by then users may have been told to go back.
+A lease is a matter of the database's clock. Raises of all that change one: `steward.rollout.errors`, and NoRollout.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, LiteralString
 
 import psycopg
@@ -13,8 +13,11 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from steward.clients.postgres import Connection
+from steward.rollout import state
+from steward.rollout.judge import Decision
 from steward.rollout.plan import Plan
-from steward.rollout.record import LeaseLost, NoRollout, Rollout, RolloutUnderWay, RolloutWithdrawn, Stage
+from steward.rollout.record import NoRollout, Rollout, RolloutUnderWay
+from steward.rollout.state import Claim, Passed, Standing, State
 
 #: What a session listens to that wants to know of changes; the payload is the rollout's id.
 CHANNEL = "rollouts"
@@ -99,62 +102,75 @@ def to_withdraw(db: Connection) -> list[Rollout]:
 
 
 def take_up(db: Connection, rollout: Rollout, epoch: int) -> Rollout:
-    """Act for it from now on as *epoch*, if its lease lives. Raises LeaseLost, RolloutWithdrawn."""
-    if epoch < rollout.epoch:
-        raise _refusal(rollout, rollout.model_copy(update={"epoch": epoch}))
-    return _change(db, rollout, "epoch = %(new)s", {"new": epoch})
+    """Act for it from now on as *epoch*; an older attempt can change nothing from then on. It renews no lease."""
+    return _move(db, rollout.id, lambda row, now: state.take_over(row, Claim(epoch, now)))
 
 
 def renew(db: Connection, rollout: Rollout) -> Rollout:
-    """A whole lease from now. Raises LeaseLost, RolloutWithdrawn."""
-    return _change(db, rollout, _RENEW, {})
+    """A whole lease from now; while it is prepared it has longer."""
+    return _move(
+        db, rollout.id, lambda row, now: _longer(row, state.renew(row, rollout.plan, Claim(rollout.epoch, now)))
+    )
 
 
-def freeze_slow(db: Connection, rollout: Rollout, slow_ms: float) -> Rollout:
-    """What counts as slow, for the whole rollout; what was frozen first stands. Raises LeaseLost, RolloutWithdrawn."""
-    return _change(db, rollout, "slow_ms = coalesce(slow_ms, %(slow_ms)s)", {"slow_ms": slow_ms})
+def go_on(db: Connection, rollout: Rollout) -> Rollout:
+    """To the plan's next step, or to the bake after the last; with a whole lease. What it leaves was passed."""
+    passed, is_last = _passed(db, rollout), rollout.plan.following(rollout.exposure) is None
+    move = state.bake if is_last else state.expose
+    return _move(db, rollout.id, lambda row, now: move(row, rollout.plan, Claim(rollout.epoch, now), passed))
 
 
-def go_to(db: Connection, rollout: Rollout, stage: Stage, step: int, exposure: int) -> Rollout:
-    """Be at *step* with *exposure* per cent, and with a whole lease. Raises LeaseLost, RolloutWithdrawn."""
-    return _change(db, rollout, _GO_TO, {"state": stage.value, "step": step, "exposure": exposure})
-
-
-def end_certified(db: Connection, rollout: Rollout) -> Rollout:
-    """It has proved itself. Raises LeaseLost, RolloutWithdrawn."""
-    return _change(db, rollout, "state = 'certified', ended_at = clock_timestamp()", {})
+def certify(db: Connection, rollout: Rollout) -> Rollout:
+    """It has proved itself, and ended."""
+    passed = _passed(db, rollout)
+    return _move(db, rollout.id, lambda row, now: state.certify(row, Claim(rollout.epoch, now), passed))
 
 
 def begin_withdrawal(db: Connection, rollout_id: int, who: str, why: str) -> Rollout:
-    """From here nobody can expose it. Whoever withdraws it first is named; on one that has ended, nothing changes."""
-    db.execute(_WITHDRAW, {"id": rollout_id, "who": who, "why": why})
-    return read(db, rollout_id)
+    """From here nobody can expose it. Whoever withdraws it first is named. Raises RolloutEnded."""
+    return _move(db, rollout_id, lambda row, _now: state.withdraw(row, who, why))
 
 
 def end_withdrawal(db: Connection, rollout_id: int) -> Rollout:
     """The traffic is back where it was."""
-    db.execute(_WITHDRAWN, {"id": rollout_id})
+    return _move(db, rollout_id, lambda row, _now: state.rolled_back(row))
+
+
+def freeze_slow(db: Connection, rollout: Rollout, slow_ms: float) -> Rollout:
+    """What counts as slow, for the whole rollout; what was frozen first stands."""
+    renew(db, rollout)
+    db.execute(
+        "UPDATE steward.rollouts SET slow_ms = coalesce(slow_ms, %s) WHERE id = %s AND epoch = %s",
+        (slow_ms, rollout.id, rollout.epoch),
+    )
+    return read(db, rollout.id)
+
+
+def _move(db: Connection, rollout_id: int, rule: Callable[[Standing, float], Standing]) -> Rollout:
+    """What *rule* makes of the row, which is held until the transaction ends, and of the database's time.
+
+    Raises NoRollout, and what the rule raises: then nothing is changed.
+    """
+    row = db.execute(_HOLD, [rollout_id]).fetchone()
+    if row is None:
+        return read(db, rollout_id)
+    *columns, now = row
+    before = Standing(**dict(zip(_RULED, columns, strict=True)))
+    after = rule(before, now)
+    if after != before:
+        db.execute(_WRITE, {"id": rollout_id, **after.model_dump(mode="json")})
     return read(db, rollout_id)
 
 
-def _change(db: Connection, rollout: Rollout, change: LiteralString, values: Mapping[str, Any]) -> Rollout:
-    keys = {"id": rollout.id, "epoch": rollout.epoch}
-    if db.execute(_CHANGE + change + _IF_HELD, {**keys, **values}).rowcount:
-        return read(db, rollout.id)
-    raise _refusal(read(db, rollout.id), rollout)
+def _longer(before: Standing, after: Standing) -> Standing:
+    return after if after.lease_until > before.lease_until else before
 
 
-def _refusal(now: Rollout, before: Rollout) -> Exception:
-    if now.state in (Stage.WITHDRAWING, Stage.ROLLED_BACK):
-        return RolloutWithdrawn(f"{now} was withdrawn by {now.who}: {now.why}")
-    if now.state is Stage.CERTIFIED:
-        return RolloutWithdrawn(f"{now} is certified, and has ended")
-    if now.epoch > before.epoch:
-        return RolloutWithdrawn(f"{now} is held by a newer attempt (epoch {now.epoch}, this one has {before.epoch})")
-    return LeaseLost(
-        f"the lease of {now} was over at {now.lease_until:%H:%M:%S %Z}, {-now.lease_left:.1f} s ago, and is not renewed",
-        hint="nothing to do: its users are back already; find out what stopped the run so long, then start a new one",
-    )
+def _passed(db: Connection, rollout: Rollout) -> Passed | None:
+    """What is recorded of the step at which it is: the last look let it go on, and a person, if any did."""
+    baking = rollout.state is State.BAKING
+    row = db.execute(_PASSED, {"id": rollout.id, "step": rollout.step, "baking": baking}).fetchone()
+    return Passed(rollout.step, approved=row[1]) if row and row[0] == Decision.GO.value else None
 
 
 def _rows(db: Connection, where: LiteralString, values: Mapping[str, Any]) -> list[Rollout]:
@@ -178,29 +194,29 @@ VALUES (%(operation_id)s, %(epoch)s, %(environment)s, %(release)s, %(flag)s, %(v
 ON CONFLICT (operation_id) DO NOTHING
 """
 
-_CHANGE: LiteralString = "UPDATE steward.rollouts SET "
+_RULED = ("state", "step", "exposure", "epoch", "lease_until", "who", "why")
 
-_IF_HELD: LiteralString = """
- WHERE id = %(id)s AND epoch = %(epoch)s AND lease_until > clock_timestamp()
-   AND state IN ('preparing', 'exposing', 'baking')
+_HOLD = """
+SELECT state, step, exposure, epoch, extract(epoch FROM lease_until)::float8, who, why,
+       extract(epoch FROM clock_timestamp())::float8
+  FROM steward.rollouts WHERE id = %s FOR UPDATE
 """
 
-# Never shorter than it is: while it is prepared it has longer.
-_RENEW: LiteralString = "lease_until = greatest(lease_until, clock_timestamp() + lease)"
-
-_GO_TO: LiteralString = """
-       state = %(state)s, step = %(step)s, exposure = %(exposure)s,
+_WRITE = """
+UPDATE steward.rollouts
+   SET state = %(state)s, step = %(step)s, exposure = %(exposure)s, epoch = %(epoch)s,
+       lease_until = to_timestamp(%(lease_until)s), who = %(who)s, why = %(why)s,
        step_begun_at = CASE WHEN step = %(step)s AND state = %(state)s THEN step_begun_at ELSE clock_timestamp() END,
        exposed_at = coalesce(exposed_at, CASE WHEN %(exposure)s > 0 THEN clock_timestamp() END),
-       lease_until = clock_timestamp() + lease
+       ended_at = CASE WHEN %(state)s IN ('certified', 'rolled_back') THEN clock_timestamp() END
+ WHERE id = %(id)s
 """
 
-_WITHDRAW = """
-UPDATE steward.rollouts SET state = 'withdrawing', exposure = 0, who = %(who)s, why = %(why)s
- WHERE id = %(id)s AND state IN ('preparing', 'exposing', 'baking')
-"""
-
-_WITHDRAWN = """
-UPDATE steward.rollouts SET state = 'rolled_back', ended_at = clock_timestamp()
- WHERE id = %(id)s AND state = 'withdrawing'
+_PASSED = """
+SELECT j.decision,
+       EXISTS (SELECT FROM steward.rollout_decisions d
+                WHERE d.rollout = j.rollout AND d.step = j.step AND d.decision = 'approve')
+  FROM steward.rollout_judgements j
+ WHERE j.rollout = %(id)s AND j.step = %(step)s AND (j.judgement ->> 'baking')::boolean = %(baking)s
+ ORDER BY j.id DESC LIMIT 1
 """

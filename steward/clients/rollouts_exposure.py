@@ -1,17 +1,22 @@
 """Who is exposed: the rollout's row and its flag, moved together in the transaction of the caller.
 
 Both have the lease. SDKs go by the flag's, which is cut to whole seconds: users are back when the row says so, or before.
+Raises of all of them: `steward.rollout.errors`, FlagTaken, and what the store of flags raises.
 """
 
 from __future__ import annotations
 
-from steward.clients import rollouts
-from steward.clients.flag_errors import LeaseExpired, LeaseFenced
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from steward.clients import flag_errors, rollouts
 from steward.clients.flag_store import StoredFlag, change_flag, kill_flag, read_flag, renew_lease
 from steward.clients.postgres import Connection
 from steward.flags.model import Flag
+from steward.rollout.errors import LeaseExpired, NewerAttempt
 from steward.rollout.plan import EVERYBODY
-from steward.rollout.record import FlagTaken, LeaseLost, Rollout, Stage
+from steward.rollout.record import FlagTaken, Rollout
+from steward.rollout.state import State
 
 
 def take_flag(db: Connection, rollout: Rollout) -> Rollout:
@@ -27,49 +32,38 @@ def take_flag(db: Connection, rollout: Rollout) -> Rollout:
     return now
 
 
-def expose(db: Connection, rollout: Rollout, step: int) -> Rollout:
-    """Be at *step* of the plan, from 1, for a whole lease. Raises LeaseLost, RolloutWithdrawn, FlagTaken."""
-    exposure = rollout.plan.steps[step - 1]
-    now = rollouts.go_to(db, rollout, Stage.EXPOSING, step, exposure)
+def go_on(db: Connection, rollout: Rollout) -> Rollout:
+    """To the plan's next step, or to the bake after the last, for a whole lease."""
+    now = rollouts.go_on(db, rollout)
     stored = _ours(db, now)
-    flag = stored.flag.exposing(exposure, now.variant).changed(lease_until=_until(now))
-    _change(db, now, stored, flag.changed(metadata=_metadata(now, stored.flag)), f"step {step}: {exposure} %")
-    return now
-
-
-def begin_bake(db: Connection, rollout: Rollout) -> Rollout:
-    """Everybody stays exposed; only time is to pass. Raises LeaseLost, RolloutWithdrawn, FlagTaken."""
-    now = rollouts.go_to(db, rollout, Stage.BAKING, rollout.step, EVERYBODY)
-    _ours(db, now)
-    renew_lease(db, now.flag, _until(now), now.epoch)
+    flag = stored.flag.exposing(now.exposure, now.variant).changed(lease_until=_until(now))
+    step = "bake" if now.state is State.BAKING else f"step {now.step}: {now.exposure} %"
+    _change(db, now, stored, flag.changed(metadata=_metadata(now, stored.flag)), step)
     return now
 
 
 def renew(db: Connection, rollout: Rollout) -> Rollout:
-    """A whole lease from now. Raises LeaseLost, RolloutWithdrawn, FlagTaken."""
+    """A whole lease from now."""
     now = rollouts.renew(db, rollout)
     _ours(db, now)
-    try:
+    with _as_rollout():
         renew_lease(db, now.flag, _until(now), now.epoch)
-    except (LeaseExpired, LeaseFenced) as lost:
-        raise LeaseLost(lost.message, hint=lost.hint) from lost
     return now
 
 
 def keep_for_good(db: Connection, rollout: Rollout) -> Rollout:
-    """Certified: everybody has it, and no lease ends that. Raises LeaseLost, RolloutWithdrawn, FlagTaken."""
-    stored = _ours(db, rollout)
-    now = rollouts.end_certified(db, rollout)
+    """Certified: everybody has it, and no lease ends that."""
+    now = rollouts.certify(db, rollout)
+    stored = _ours(db, now)
     flag = stored.flag.exposing(EVERYBODY, now.variant).changed(lease_until=None)
     _change(db, now, stored, flag.changed(metadata=_without_rollout(flag)), "certified")
     return now
 
 
 def take_off(db: Connection, rollout_id: int, who: str, why: str) -> Rollout:
-    """The flag's off variant for everybody, and nobody can expose it any more; on one that has ended, nothing changes."""
+    """The flag's off variant for everybody, and nobody can expose it any more. Raises RolloutEnded."""
     now = rollouts.begin_withdrawal(db, rollout_id, who, why)
-    if now.state is Stage.WITHDRAWING:
-        kill_flag(db, now.flag, who=named(now), why=f"withdrawn by {now.who}: {now.why}"[:2000])
+    kill_flag(db, now.flag, who=named(now), why=f"withdrawn by {now.who}: {now.why}"[:2000])
     return now
 
 
@@ -106,10 +100,19 @@ def _ours(db: Connection, rollout: Rollout) -> StoredFlag:
 
 
 def _change(db: Connection, rollout: Rollout, stored: StoredFlag, flag: Flag, why: str) -> None:
-    try:
+    with _as_rollout():
         change_flag(db, flag, who=named(rollout), why=why, expected_version=stored.version, epoch=rollout.epoch)
-    except (LeaseExpired, LeaseFenced) as lost:
-        raise LeaseLost(lost.message, hint=lost.hint) from lost
+
+
+@contextmanager
+def _as_rollout() -> Generator[None]:
+    """The flag's lease is cut to whole seconds, so it may be over a moment before the row's is."""
+    try:
+        yield
+    except flag_errors.LeaseExpired as lost:
+        raise LeaseExpired(lost.message, hint=lost.hint) from lost
+    except flag_errors.LeaseFenced as fenced:
+        raise NewerAttempt(fenced.message, hint=fenced.hint) from fenced
 
 
 def _until(rollout: Rollout) -> int:

@@ -2,39 +2,15 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue
 
-from steward.errors import BadInput, StewardError
+from steward.errors import BadInput
 from steward.rollout.plan import Plan
+from steward.rollout.state import ENDED, State
 
 Saying = Literal["approve", "override", "roll_back"]
-
-
-class Stage(StrEnum):
-    """How far a rollout is."""
-
-    PREPARING = "preparing"
-    """Nobody is exposed: the release is put up, warmed, and given the traffic with its flag off."""
-    EXPOSING = "exposing"
-    BAKING = "baking"
-    """Everybody is exposed, and still judged."""
-    WITHDRAWING = "withdrawing"
-    """The flag is off; the balancer goes back."""
-    CERTIFIED = "certified"
-    ROLLED_BACK = "rolled_back"
-
-    @property
-    def has_ended(self) -> bool:
-        """Nothing follows."""
-        return self in (Stage.CERTIFIED, Stage.ROLLED_BACK)
-
-    @property
-    def exposes(self) -> bool:
-        """Users may have what is released, while the lease lives."""
-        return self in (Stage.EXPOSING, Stage.BAKING)
 
 
 class _Frozen(BaseModel):
@@ -52,7 +28,7 @@ class Rollout(_Frozen):
     variant: str
     """What users are exposed to."""
     plan: Plan
-    state: Stage
+    state: State
     step: int
     """Of the plan's, from 1; 0: nobody is exposed yet."""
     exposure: int
@@ -79,7 +55,7 @@ class Rollout(_Frozen):
     @property
     def has_lapsed(self) -> bool:
         """Its lease is over: it is to be withdrawn, by whoever sees it."""
-        return not self.state.has_ended and self.lease_left <= 0
+        return self.state not in ENDED and self.lease_left <= 0
 
     def __str__(self) -> str:
         return f"rollout {self.id} of {self.release} in {self.environment}"
@@ -123,14 +99,6 @@ class Judged(_Frozen):
     at: AwareDatetime
     decision: str
     judgement: dict[str, JsonValue]
-
-
-class RolloutWithdrawn(StewardError):
-    """The rollout was withdrawn, by whoever is named in it; what still acts for it ends."""
-
-
-class LeaseLost(StewardError):
-    """The lease was over before it was renewed: users are back already, and the rollout is to be withdrawn."""
 
 
 class RolloutUnderWay(BadInput):

@@ -41,7 +41,7 @@ class State(StrEnum):
 ENDED = frozenset({State.CERTIFIED, State.ROLLED_BACK})
 
 
-class Rollout(Frozen):
+class Standing(Frozen):
     """What of a rollout's row the rules look at. Times are Unix seconds, by the database's clock."""
 
     state: State = State.PREPARING
@@ -85,7 +85,7 @@ class Resume(StrEnum):
     """It has ended."""
 
 
-def resume(rollout: Rollout, now: float) -> Resume:
+def resume(rollout: Standing, now: float) -> Resume:
     """Go on while the lease lives; else users have been taken back already, and the rest follows."""
     if rollout.ended:
         return Resume.NOTHING
@@ -94,7 +94,7 @@ def resume(rollout: Rollout, now: float) -> Resume:
     return Resume.GO_ON
 
 
-def take_over(rollout: Rollout, claim: Claim) -> Rollout:
+def take_over(rollout: Standing, claim: Claim) -> Standing:
     """For a newer attempt: from here on the older one can change nothing. It renews no lease."""
     _require_open(rollout)
     if claim.epoch < rollout.epoch:
@@ -102,13 +102,13 @@ def take_over(rollout: Rollout, claim: Claim) -> Rollout:
     return rollout.model_copy(update={"epoch": claim.epoch})
 
 
-def renew(rollout: Rollout, plan: Plan, claim: Claim) -> Rollout:
+def renew(rollout: Standing, plan: Plan, claim: Claim) -> Standing:
     """With a lease from now on. LeaseExpired where it ended: users were taken back, and are not to flip twice."""
     _require_forward(rollout, claim)
     return rollout.model_copy(update={"lease_until": claim.now + plan.lease_seconds})
 
 
-def expose(rollout: Rollout, plan: Plan, claim: Claim, passed: Passed | None = None) -> Rollout:
+def expose(rollout: Standing, plan: Plan, claim: Claim, passed: Passed | None = None) -> Standing:
     """At the plan's next step. *passed* speaks for the step that it leaves; the first one needs none."""
     _require_forward(rollout, claim)
     following = plan.following(rollout.exposure)
@@ -123,7 +123,7 @@ def expose(rollout: Rollout, plan: Plan, claim: Claim, passed: Passed | None = N
     )
 
 
-def bake(rollout: Rollout, plan: Plan, claim: Claim, passed: Passed | None) -> Rollout:
+def bake(rollout: Standing, plan: Plan, claim: Claim, passed: Passed | None) -> Standing:
     """After the last step."""
     _require_forward(rollout, claim)
     if rollout.state is not State.EXPOSING or plan.following(rollout.exposure) is not None:
@@ -135,7 +135,7 @@ def bake(rollout: Rollout, plan: Plan, claim: Claim, passed: Passed | None) -> R
     return renew(rollout, plan, claim).model_copy(update={"state": State.BAKING})
 
 
-def certify(rollout: Rollout, claim: Claim, passed: Passed | None) -> Rollout:
+def certify(rollout: Standing, claim: Claim, passed: Passed | None) -> Standing:
     """After the bake. The lease goes only now: from here on exposure depends on nobody."""
     _require_forward(rollout, claim)
     if rollout.state is not State.BAKING:
@@ -147,7 +147,7 @@ def certify(rollout: Rollout, claim: Claim, passed: Passed | None) -> Rollout:
     return rollout.model_copy(update={"state": State.CERTIFIED})
 
 
-def withdraw(rollout: Rollout, who: str, why: str) -> Rollout:
+def withdraw(rollout: Standing, who: str, why: str) -> Standing:
     """Turn back; whoever says so, whatever its epoch. Said again, the first reason stays."""
     _require_not_ended(rollout)
     if rollout.state is State.WITHDRAWING:
@@ -155,7 +155,7 @@ def withdraw(rollout: Rollout, who: str, why: str) -> Rollout:
     return rollout.model_copy(update={"state": State.WITHDRAWING, "exposure": 0, "who": who, "why": why})
 
 
-def rolled_back(rollout: Rollout) -> Rollout:
+def rolled_back(rollout: Standing) -> Standing:
     """Once flag and traffic are proved to be as before. Said again, it stays."""
     if rollout.state is State.ROLLED_BACK:
         return rollout
@@ -165,14 +165,14 @@ def rolled_back(rollout: Rollout) -> Rollout:
     return rollout.model_copy(update={"state": State.ROLLED_BACK})
 
 
-def _require_not_ended(rollout: Rollout) -> None:
+def _require_not_ended(rollout: Standing) -> None:
     if rollout.ended:
         raise RolloutEnded(
             f"the rollout is {rollout.state}", hint="after its end: roll back to the last certified release instead"
         )
 
 
-def _require_open(rollout: Rollout) -> None:
+def _require_open(rollout: Standing) -> None:
     _require_not_ended(rollout)
     if rollout.state is State.WITHDRAWING:
         raise RolloutWithdrawn(
@@ -180,7 +180,7 @@ def _require_open(rollout: Rollout) -> None:
         )
 
 
-def _require_forward(rollout: Rollout, claim: Claim) -> None:
+def _require_forward(rollout: Standing, claim: Claim) -> None:
     _require_open(rollout)
     if claim.epoch != rollout.epoch:
         raise _newer(rollout, claim)
@@ -191,7 +191,7 @@ def _require_forward(rollout: Rollout, claim: Claim) -> None:
         )
 
 
-def _require_passed(rollout: Rollout, plan: Plan, passed: Passed | None) -> None:
+def _require_passed(rollout: Standing, plan: Plan, passed: Passed | None) -> None:
     if passed is None or passed.step != rollout.step:
         raise _unproved(rollout, passed)
     if plan.asks_after(rollout.exposure) and not passed.approved:
@@ -200,12 +200,12 @@ def _require_passed(rollout: Rollout, plan: Plan, passed: Passed | None) -> None
         )
 
 
-def _unproved(rollout: Rollout, passed: Passed | None) -> StepNotProved:
+def _unproved(rollout: Standing, passed: Passed | None) -> StepNotProved:
     seen = "no GO" if passed is None else f"the GO of step {passed.step}"
     return StepNotProved(f"step {rollout.step} at {rollout.exposure}% has {seen}", hint="judge this step first")
 
 
-def _newer(rollout: Rollout, claim: Claim) -> NewerAttempt:
+def _newer(rollout: Standing, claim: Claim) -> NewerAttempt:
     return NewerAttempt(
         f"epoch {claim.epoch} acted on a rollout of epoch {rollout.epoch}",
         hint="stop: the newer attempt goes on with it",
