@@ -1,4 +1,4 @@
-"""`python -m steward migrate`, `keyring …`, `keys coverage`, `limits …` and `costs …`: what a person does beside the flows."""
+"""`python -m steward migrate`, `keyring …`, `keys coverage`, `limits …`, `costs …` and `notices …`: what a person does beside the flows."""
 
 from __future__ import annotations
 
@@ -67,7 +67,17 @@ def _parser() -> argparse.ArgumentParser:
     showing.set_defaults(work=partial(_on_limits, "show_limits"))
     costs = commands.add_parser("costs", help="bills of AI providers").add_subparsers(dest="action", required=True)
     ours = list(_costs(costs))
-    for command in (loading, showing, *ours):
+    notices = commands.add_parser("notices", help="who is told of rollouts").add_subparsers(
+        dest="action", required=True
+    )
+    checking = notices.add_parser("check", help="render every template for everything that may happen; tells nobody")
+    checking.set_defaults(work=partial(_on_notices, "check_notices"))
+    trying = notices.add_parser("try", help="tell every target a notice that says it is a trial")
+    trying.add_argument(
+        "--deployment", type=int, metavar="ID", help="of GitHub, which gets a status; absent: it is not told"
+    )
+    trying.set_defaults(work=partial(_on_notices, "try_notices"))
+    for command in (loading, showing, checking, trying, *ours):
         command.add_argument("--settings", type=Path, help="settings file (default: the one STEWARD_SETTINGS names)")
     for command in (migrating, enrolling, retiring, reinstating, listing, restoring, erasing, covering):
         command.add_argument("--settings", type=Path, help="settings file (default: the one STEWARD_SETTINGS names)")
@@ -146,6 +156,13 @@ def _on_costs(name: str, settings: Settings, chosen: argparse.Namespace) -> list
     from steward import cost_commands  # noqa: PLC0415 # as above
 
     work: Callable[[Settings, argparse.Namespace], list[str]] = getattr(cost_commands, name)
+    return work(settings, chosen)
+
+
+def _on_notices(name: str, settings: Settings, chosen: argparse.Namespace) -> list[str]:
+    from steward import notice_commands  # noqa: PLC0415 # as above
+
+    work: Callable[[Settings, argparse.Namespace], list[str]] = getattr(notice_commands, name)
     return work(settings, chosen)
 
 

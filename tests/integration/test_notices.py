@@ -9,6 +9,7 @@ import ssl
 import threading
 
 import pytest
+import tomli_w
 from aiosmtpd.smtp import AuthResult
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -17,12 +18,14 @@ from cryptography.x509.oid import NameOID
 
 from demo.receivers.mail import MailReceiver
 from demo.receivers.received import Fault
+from steward.__main__ import main
 from steward.clients import telling
 from steward.clients.github_deployments import state_of
 from steward.clients.telling import SECONDS, Telling, targets_of, tell_everybody
 from steward.notices.notice import Happened, Told
 from steward.settings import Notices, Settings
 from tests.integration.notices_ground import exposed, listening
+from tests.unit.test_settings import WHOLE
 
 pytestmark = pytest.mark.without_search
 
@@ -223,3 +226,17 @@ def test_targets_are_told_side_by_side(heard):
     heard.web.answer = lambda *asked: (meeting.wait(2), answer(*asked))[1]
     table = {"targets": {f"channel-{n}": heard.table["targets"]["releases"] for n in range(3)}}
     assert [each.ok for each in tell_everybody(settings(table), exposed())] == [True] * 3
+
+
+def test_a_person_can_try_whether_notices_arrive(heard, tmp_path, capsys):
+    path = tmp_path / "settings.toml"
+    path.write_text(WHOLE + tomli_w.dumps({"notices": heard.table}))
+    assert main(["notices", "check", "--settings", str(path)]) == 0
+    assert not heard.received.mails
+    assert main(["notices", "try", "--settings", str(path)]) == 0
+    assert "a trial" in heard.received.slack[0]
+    assert not heard.received.statuses
+    (tmp_path / "webhook").unlink()
+    assert main(["notices", "try", "--settings", str(path)]) == 1
+    assert "releases: cannot read secret file" in capsys.readouterr().err
+    assert len(heard.received.mails) == 2
