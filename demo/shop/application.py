@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 from collections.abc import AsyncGenerator, MutableMapping
 from contextlib import asynccontextmanager
@@ -36,7 +35,6 @@ from steward.flags.application import (
 FLAG = "new-search"
 _LONGEST_USER = 100
 _PATHS = ("/search", "/products", "/basket")
-_log = logging.getLogger(__name__)
 
 
 class SearchFailed(Exception):
@@ -140,8 +138,7 @@ class Shop:
     async def _search_failed(self, request: Request, _error: SearchFailed) -> Response:
         return JSONResponse({"error": "the search failed"}, 500, headers=self._headers(request.state.variant))
 
-    async def _database_away(self, request: Request, away: DatabaseAway) -> Response:
-        _log.error("%s: the database is away: %s", request.url.path, away)
+    async def _database_away(self, request: Request, _away: DatabaseAway) -> Response:
         variant = getattr(request.state, "variant", None)
         return JSONResponse({"error": "try again"}, 503, headers={"retry-after": "1", **self._headers(variant)})
 

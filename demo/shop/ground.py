@@ -61,7 +61,7 @@ CREATE TABLE IF NOT EXISTS baskets (
 _SEED = """
 INSERT INTO products (id, name, description, price_cents)
 SELECT number, initcap(adjective) || ' ' || stuff || ' ' || thing,
-       'A ' || adjective || ' ' || thing || ', made of ' || stuff || ' by hand.', 500 + (number * 7919) % 20000
+       'This ' || adjective || ' ' || thing || ' is made of ' || stuff || ' by hand.', 500 + (number * 7919) %% 20000
 FROM (
     SELECT (a.place - 1) * cardinality(%(stuffs)s::text[]) * cardinality(%(things)s::text[])
            + (s.place - 1) * cardinality(%(things)s::text[]) + t.place AS number, adjective, stuff, thing

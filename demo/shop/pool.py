@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -18,6 +19,8 @@ _MOST = 10
 _WAIT_SECONDS = 2.0
 _STATEMENT_SECONDS = 3
 
+_log = logging.getLogger(__name__)
+
 Rows = list[tuple[Any, ...]]
 
 
@@ -32,20 +35,30 @@ class Pool:
         self._database = database
         self._idle: list[AsyncConnection[tuple[Any, ...]]] = []
         self._turns = asyncio.Semaphore(_MOST)
+        self._fault = ""
 
     async def ask(self, statement: str, *parameters: Any) -> Rows:
         """Its rows; none where it has none to give. Raises DatabaseAway."""
         try:
             async with asyncio.timeout(_WAIT_SECONDS + _STATEMENT_SECONDS), self._one() as connection:
                 cursor = await connection.execute(statement.encode(), parameters)
-                return await cursor.fetchall() if cursor.description else []
+                rows = await cursor.fetchall() if cursor.description else []
         except (psycopg.Error, OSError) as error:
+            self._tell(type(error).__name__)
             raise DatabaseAway(type(error).__name__) from None
+        self._tell("")
+        return rows
 
     async def close(self) -> None:
         """All that are idle."""
         while self._idle:
             await self._idle.pop().close()
+
+    def _tell(self, fault: str) -> None:
+        """Once, not at every request."""
+        if fault != self._fault:
+            _log.warning("the database is %s", f"away: {fault}" if fault else "there again")
+            self._fault = fault
 
     @asynccontextmanager
     async def _one(self) -> AsyncGenerator[AsyncConnection[tuple[Any, ...]]]:
