@@ -49,14 +49,19 @@ def soon(seconds: float = 60) -> int:
 
 @contextmanager
 def as_application(settings: Settings) -> Generator[psycopg.Connection]:
-    """As whom applications count outcomes."""
+    """As whom applications count outcomes: one transaction."""
+    with application_connection(settings) as connection:
+        yield connection
+
+
+def application_connection(settings: Settings) -> psycopg.Connection:
+    """Whoever opens it closes it."""
     secret = Path(settings.postgres.password.removeprefix("file:")).with_name(f"postgres.{FLAGS_APPLICATION}")
     server = conninfo_to_dict(settings.postgres.url)
-    with psycopg.connect(
+    return psycopg.connect(
         host=server["host"],
         port=server["port"],
         user=FLAGS_APPLICATION,
         password=secret.read_text().strip(),
         dbname=server["dbname"],
-    ) as connection:
-        yield connection
+    )
