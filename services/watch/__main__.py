@@ -1,4 +1,4 @@
-"""`python -m services.watch`: take up what was abandoned, tell what is overdue, count.
+"""`python -m services.watch`: take up what was abandoned, withdraw what nobody decides, tell what is overdue, count.
 
 Failure semantics: the watch keeps nothing that is not in the ledger, so it may be killed at any moment and started
 again; two of them side by side do no harm. A database or a Prefect that is away is said once, and waited for.
@@ -42,6 +42,7 @@ def _watch(chosen: argparse.Namespace) -> None:
     from services.watch.bookkeeping import Bookkeeping  # noqa: PLC0415  the reason stands above
     from services.watch.costs import Costs  # noqa: PLC0415  the reason stands above
     from services.watch.exporter import serve  # noqa: PLC0415  the reason stands above
+    from services.watch.guardian import Guardian  # noqa: PLC0415  the reason stands above
     from services.watch.providers import Providers  # noqa: PLC0415  the reason stands above
     from services.watch.reaper import Reaper  # noqa: PLC0415  the reason stands above
     from services.watch.situation import Situation  # noqa: PLC0415  the reason stands above
@@ -56,7 +57,7 @@ def _watch(chosen: argparse.Namespace) -> None:
         signal.signal(number, lambda *_: situation.stopped.set())
     port = serve(situation, host, port)
     say("watching", pid=os.getpid(), listen=f"{host}:{port}", expected=len(situation.expectations))
-    loops = (Bookkeeping, Reaper, Providers, Sweeping, Costs)
+    loops = (Bookkeeping, Reaper, Providers, Sweeping, Costs, Guardian)
     for loop in (each(situation) for each in loops):
         threading.Thread(target=loop.run, name=type(loop).__name__, daemon=True).start()
     # No loop is waited for: whatever they are at, a watch that comes later finds in the ledger.

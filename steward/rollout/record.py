@@ -10,6 +10,9 @@ from steward.errors import BadInput
 from steward.rollout.plan import Plan
 from steward.rollout.state import ENDED, State
 
+#: Who withdraws a rollout where nobody is left to decide.
+GUARDIAN = "guardian"
+
 Saying = Literal["approve", "override", "roll_back"]
 
 

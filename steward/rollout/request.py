@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from steward.rollout.gates import GatesNeeded
 from steward.rollout.plan import Plan
 
 
@@ -36,6 +37,11 @@ class RolloutRequest(BaseModel):
     )
     plan: Plan = Field(
         default=Plan(), title="Plan", description="Steps, what each must prove, and how long it may take."
+    )
+    gates: GatesNeeded = Field(
+        default=GatesNeeded(),
+        title="Quality gates",
+        description="Evidence that the release must have before it begins.",
     )
     because: str = Field(
         default="", title="Because", max_length=500, description="For the record: a ticket, a change. No secret."

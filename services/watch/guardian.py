@@ -1,0 +1,81 @@
+"""The guardian of rollouts: where nobody is left to decide, it decides, and it knows nothing of Prefect.
+
+Users whose exposure's lease is over are back already, told so by the flag itself. The guardian writes that down, kills the
+flag for good and gives the traffic back; and it finishes what somebody else began to take back and did not end.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+
+import psycopg
+
+from services.watch.journal import Reminder, say
+from services.watch.situation import Situation
+from steward.clients.postgres import Connection, open_connection, worded
+from steward.clients.rollouts import to_withdraw
+from steward.clients.rollouts_withdrawal import withdraw
+from steward.errors import StewardError
+from steward.rollout.record import GUARDIAN, Rollout
+
+#: Beyond the lease, so much later at most the withdrawal begins.
+EVERY_SECONDS = 1.0
+_REMIND_SECONDS = 3600.0
+
+
+class Guardian:
+    """Two of them side by side do no harm: each part of a withdrawal may be done twice."""
+
+    def __init__(self, situation: Situation) -> None:
+        self._at = situation
+        self._settings = situation.ledger.settings
+        self._reminder = Reminder(_REMIND_SECONDS)
+        self._db: Connection | None = None
+
+    def run(self) -> None:
+        """Round after round until the watch is told to stop; at once over where the settings tell of no load balancer."""
+        while self._settings.balancers and not self._at.stopped.is_set():
+            self.round()
+            self._at.stopped.wait(EVERY_SECONDS)
+
+    def round(self) -> None:
+        """All that are to be withdrawn; one that cannot be is tried again, and keeps no other."""
+        try:
+            due = self._due()
+            self._reminder.forget("rollouts")
+        except Exception as error:  # noqa: BLE001  a fault in one round must not end the watch
+            self._close()
+            self._remind("rollouts", "rollouts are not known", error)
+            due = []
+        for rollout in due:
+            self._withdraw(rollout)
+        self._at.rounds["rollouts"] = time.monotonic()
+
+    def _due(self) -> list[Rollout]:
+        if self._db is None:
+            self._db = open_connection(self._settings, autocommit=True, application_name="steward-guardian")
+        with worded(self._settings):
+            return to_withdraw(self._db)
+
+    def _withdraw(self, rollout: Rollout) -> None:
+        why = f"the lease was over at {rollout.lease_until:%H:%M:%S %Z}, and nobody had renewed it"
+        try:
+            withdraw(self._settings, rollout.id, GUARDIAN, why)
+        except Exception as error:  # noqa: BLE001  as above
+            self._remind(f"rollout {rollout.id}", f"{rollout} is not back yet", error)
+            return
+        self._reminder.forget(f"rollout {rollout.id}")
+        self._at.acts["withdrawn"] += 1
+        say("withdrawn", rollout=rollout.id, release=rollout.release, environment=rollout.environment, because=why)
+
+    def _remind(self, subject: str, event: str, error: Exception) -> None:
+        told = error.message if isinstance(error, StewardError) else f"{type(error).__name__}: {error}"
+        if self._reminder.is_news(subject, told):
+            say(event, reason=told)
+
+    def _close(self) -> None:
+        if self._db is not None:
+            with suppress(psycopg.Error):
+                self._db.close()
+            self._db = None
