@@ -15,6 +15,7 @@ from replica.servers.providers import Providers
 from replica.servers.proxies import Proxies
 from replica.servers.redis import REDIS
 from replica.servers.s3 import S3
+from replica.servers.shop import Shop
 from replica.servers.watch import Watch
 from replica.servers.worker import Worker
 
@@ -30,6 +31,7 @@ _REAL: list[Server] = [
     Worker(),
     Watch(),
     Flags(),
+    Shop(),
     HAProxy(),
     Prometheus(),
 ]
