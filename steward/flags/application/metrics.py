@@ -26,11 +26,13 @@ class OutcomeCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """At each scrape; touches no database."""
+        # Before the totals: those may be newer than it says, never older.
+        recorded_at = self._writer.recorded_at
         yield self._users()
         yield _gauge(
             "steward_flag_recorded_timestamp_seconds",
             "Everything that this instance noted up to then is in the totals",
-            self._writer.recorded_at,
+            recorded_at,
         )
         yield _gauge("steward_flag_outcomes_waiting", "Outcomes noted and not written yet", self._outcomes.waiting)
         yield _counter("steward_flag_outcomes_dropped", "Outcomes that were never written", self._outcomes.dropped)

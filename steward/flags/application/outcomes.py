@@ -42,7 +42,6 @@ class Outcomes:
         self._lock = threading.Lock()
         self._known: OrderedDict[Step, dict[bytes, _User]] = OrderedDict()
         self._slow: dict[Step, bool] = {}
-        self._questions: dict[Step, Outcome] = {}
         self._waiting: list[Outcome] = []
         self._taken = 0
         self._dropped = 0
@@ -71,7 +70,6 @@ class Outcomes:
                 users.clear()
             if self._wait(Outcome(seen.at, Kind.EXPOSED, seen.user, seen.variant)):
                 users[seen.user] = _User(seen.variant)
-                self._questions.setdefault(seen.at, self._waiting[-1])
 
     def _users(self, seen: Exposure) -> dict[bytes, _User]:
         if (users := self._known.get(seen.at)) is None:
@@ -83,8 +81,8 @@ class Outcomes:
     def _forget_old_steps(self, flag: str) -> None:
         of_flag = [step for step in self._known if step.flag == flag]
         for step in (*of_flag[:-_STEPS_OF_A_FLAG], *list(self._known)[:-_STEPS]):
-            for kept in (self._known, self._slow, self._questions):
-                kept.pop(step, None)
+            self._known.pop(step, None)
+            self._slow.pop(step, None)
 
     def _note(self, seen: Exposure, kind: Kind) -> None:
         with self._lock:
@@ -109,13 +107,6 @@ class Outcomes:
             taken, self._waiting = self._waiting[:most], self._waiting[most:]
             self._taken += len(taken)
             return taken
-
-    def questions(self) -> list[Outcome]:
-        """An old outcome of each step that this process has met lately: written again, it changes nothing, and the
-        database tells that step's totals. So the totals stay fresh where nobody comes.
-        """
-        with self._lock:
-            return list(self._questions.values())
 
     def settle(self, count: int) -> None:
         """As many of those that were taken are written."""

@@ -1,4 +1,4 @@
-"""The one statement of this library: `flags.record`, in the database of Steward, as a user who may do nothing else there."""
+"""The two statements of this library, in Steward's database: `flags.record`, and a look at `flags.totals`. Its user may do no more."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
-from typing import NamedTuple, Protocol
+from typing import Any, LiteralString, NamedTuple, Protocol
 
 import psycopg
 
@@ -42,8 +42,12 @@ class OutcomesRefused(Exception):
 class Store(Protocol):
     """Where outcomes are kept."""
 
-    def record(self, outcomes: Sequence[Outcome]) -> list[Total]:
-        """Write them, once whatever is repeated; the totals of the steps among them. Raises StoreAway, OutcomesRefused."""
+    def record(self, outcomes: Sequence[Outcome]) -> None:
+        """Write them, once whatever is repeated; none of them says that this process lives. Raises StoreAway, OutcomesRefused."""
+        ...
+
+    def totals(self, steps: Sequence[Step]) -> list[Total]:
+        """Of *steps*, with all that was recorded before. Raises StoreAway."""
         ...
 
     def close(self) -> None:
@@ -59,14 +63,25 @@ class PostgresStore:
 
     def __init__(self, url: str, password: Callable[[], str], instance: str) -> None:
         self._url, self._password, self._instance = url, password, instance
-        self._connection: psycopg.Connection | None = None
+        self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
 
-    def record(self, outcomes: Sequence[Outcome]) -> list[Total]:
+    def record(self, outcomes: Sequence[Outcome]) -> None:
         """As the protocol says."""
+        self._ask(_RECORD, self._instance, _as_json(outcomes))
+
+    def totals(self, steps: Sequence[Step]) -> list[Total]:
+        """As the protocol says."""
+        columns = [list(column) for column in zip(*steps, strict=True)] or [[], [], []]
+        rows = self._ask(_TOTALS, *columns)
+        return [
+            Total(Step(flag, rollout, step), variant, kind, users) for flag, rollout, step, variant, kind, users in rows
+        ]
+
+    def _ask(self, statement: LiteralString, *parameters: object) -> list[tuple[Any, ...]]:
         try:
             connection = self._opened()
             with _cut_off_after(connection, _ANSWER_SECONDS):
-                rows = connection.execute(_RECORD, (self._instance, _as_json(outcomes))).fetchall()
+                return connection.execute(statement, parameters).fetchall()
         except (psycopg.DataError, psycopg.IntegrityError) as error:
             raise OutcomesRefused(_kind(error)) from None
         except psycopg.Error as error:
@@ -75,9 +90,6 @@ class PostgresStore:
         except OSError as error:
             # The password's file, say.
             raise StoreAway(type(error).__name__) from None
-        return [
-            Total(Step(flag, rollout, step), variant, kind, users) for flag, rollout, step, variant, kind, users in rows
-        ]
 
     def close(self) -> None:
         """The next record opens another."""
@@ -100,7 +112,12 @@ class PostgresStore:
         return self._connection
 
 
-_RECORD = "SELECT flag, rollout, step, variant, kind, users FROM flags.record(%s, %s::jsonb)"
+_RECORD = "SELECT FROM flags.record(%s, %s::jsonb)"
+
+_TOTALS = """
+SELECT flag, rollout, step, variant, kind, users
+FROM flags.totals JOIN unnest(%s::text[], %s::text[], %s::integer[]) AS asked (flag, rollout, step) USING (flag, rollout, step)
+"""
 
 
 def _as_json(outcomes: Sequence[Outcome]) -> str:

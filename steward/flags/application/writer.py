@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable
 from typing import Self
 
-from steward.flags.application.exposures import Outcome, Step
+from steward.flags.application.exposures import Outcome
 from steward.flags.application.outcomes import Outcomes
 from steward.flags.application.store import OutcomesRefused, Store, StoreAway, Total
 
-#: Half of what `flags.record` takes at most, so that the questions have room.
+#: Half of what `flags.record` takes at most.
 _BATCH = 5_000
 _LONGEST_WAIT_SECONDS = 2.0
 
@@ -38,7 +38,7 @@ class Writer:
         self._outcomes, self._store, self._clock = outcomes, store, clock
         self._interval_seconds, self._leaving_seconds = interval_seconds, leaving_seconds
         self._batch: list[Outcome] = []
-        self._totals: dict[Step, tuple[Total, ...]] = {}
+        self._totals: list[Total] = []
         self._recorded_at = 0.0
         self._fault = ""
         self._leaving = threading.Event()
@@ -60,37 +60,31 @@ class Writer:
     @property
     def totals(self) -> list[Total]:
         """Of all processes, as the database told last, in the steps that this process has met lately."""
-        return [total for totals in self._totals.copy().values() for total in totals]
+        return self._totals
 
     def write(self) -> None:
-        """All that waits. Raises StoreAway."""
+        """All that waits, and learn the totals. Raises StoreAway."""
         while True:
             began, left_over = self._clock(), bool(self._batch)
             if not left_over:
                 self._batch = self._outcomes.take(_BATCH)
             more = left_over or len(self._batch) == _BATCH
-            self._learn(self._recorded())
+            self._record()
             if not more:
-                self._recorded_at = began
-                return
+                break
+        self._totals = self._store.totals(self._outcomes.steps)
+        self._recorded_at = began
 
-    def _recorded(self) -> list[Total]:
+    def _record(self) -> None:
+        """The batch. Only what was written or refused for ever is let go."""
         try:
-            told = self._store.record([*self._batch, *self._outcomes.questions()])
+            self._store.record(self._batch)
         except OutcomesRefused as refused:
             self._outcomes.drop(len(self._batch))
             _log.error("the database refused %d outcomes for ever: %s", len(self._batch), refused)
-            self._batch = []
-            return []
-        self._outcomes.settle(len(self._batch))
+        else:
+            self._outcomes.settle(len(self._batch))
         self._batch = []
-        return told
-
-    def _learn(self, told: list[Total]) -> None:
-        fresh: dict[Step, tuple[Total, ...]] = {}
-        for total in told:
-            fresh[total.at] = (*fresh.get(total.at, ()), total)
-        self._totals = {step: fresh.get(step, self._totals.get(step, ())) for step in self._outcomes.steps}
 
     def _run(self) -> None:
         wait = self._interval_seconds
