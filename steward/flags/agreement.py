@@ -7,30 +7,23 @@ for imurmurhash of JavaScript hashes UTF-16 by another rule. A user who is asked
 
 from __future__ import annotations
 
-import json
-import os
 import platform
 import random
-import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 from steward.flags.buckets import Subject
 from steward.flags.documents import document
-from steward.flags.errors import AgreementTimedOut, AgreementUnknown, FlagDocumentRefused, SdksDisagree
+from steward.flags.errors import AgreementUnknown, SdksDisagree
 from steward.flags.evaluation import Evaluator
 from steward.flags.model import Flag
-
-#: By state of the flag, by subject: a variant, or None where the SDK falls back to the application's own default.
-Answers = list[list[str | None]]
+from steward.flags.node import Answers, Question, ask_node
 
 _SHOWN = 5
 _DAY_SECONDS = 86_400
-_INSTALL = "`make setup` installs it in deployments/flags/agreement; it takes Node 20 or later and npm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,21 +84,11 @@ def agreement(
     *folder* is deployments/flags/agreement. Raises FlagDocumentRefused if either SDK refuses a document,
     AgreementUnknown if Node cannot be asked.
     """
-    documents = [document([flag]) for flag in states]
-    question: dict[str, Any] = {
-        "documents": documents,
-        "flag": states[0].key if states else "",
-        "kind": states[0].kind if states else "boolean",
-        "subjects": [[subject.user, subject.tenant] for subject in subjects],
-    }
-    answer = _ask_node(question, folder, timeout_seconds)
-    return compared(
-        states,
-        subjects,
-        _ask_python(question["flag"], documents, subjects),
-        answer["variants"],
-        node_version=f"@openfeature/flagd-core {answer['core']} on Node {answer['node']}",
-    )
+    if not states:
+        raise AgreementUnknown("no state of a flag was asked about", hint="steward.flags.agreement.rehearsal has all")
+    question = Question(tuple(document([flag]) for flag in states), states[0].key, states[0].kind, tuple(subjects))
+    told = ask_node(question, folder, timeout_seconds)
+    return compared(states, subjects, _ask_python(question), told.variants, node_version=told.version)
 
 
 def compared(
@@ -147,7 +130,7 @@ def rehearsal(flag: Flag, variant: str, percents: Iterable[float], now_seconds: 
 
 
 def sample(count: int, seed: int = 0) -> list[Subject]:
-    """*count* users with keys as applications have them (all ASCII), the last two without a key."""
+    """*count* users with keys as applications have them: numbers, UUIDs, hashes, addresses, all of ASCII."""
     chance = random.Random(seed)  # noqa: S311 - a sample that a second look must find again
     shapes = (
         lambda: f"user-{chance.randrange(10**6)}",
@@ -156,60 +139,13 @@ def sample(count: int, seed: int = 0) -> list[Subject]:
         lambda: str(chance.randrange(1, 10**9)),
         lambda: f"{chance.getrandbits(40):x}@example.com",
     )
-    users = [Subject(shapes[number % len(shapes)](), f"tenant-{chance.randrange(50)}") for number in range(count)]
-    return [*users, Subject(None, "tenant-1"), Subject("")]
+    return [Subject(shapes[number % len(shapes)](), f"tenant-{chance.randrange(50)}") for number in range(count)]
 
 
-def _ask_python(flag_key: str, documents: Sequence[dict[str, Any]], subjects: Sequence[Subject]) -> Answers:
-    evaluators = [Evaluator(made) for made in documents]
-    return [[evaluator.variant(flag_key, subject) for subject in subjects] for evaluator in evaluators]
+def _ask_python(question: Question) -> Answers:
+    evaluators = [Evaluator(made) for made in question.documents]
+    return [[each.variant(question.flag, subject) for subject in question.subjects] for each in evaluators]
 
 
 def _python_version() -> str:
     return f"openfeature-flagd-core {version('openfeature-flagd-core')} on Python {platform.python_version()}"
-
-
-def _ask_node(question: dict[str, Any], folder: Path, timeout_seconds: float) -> dict[str, Any]:
-    if not (folder / "node_modules").is_dir():
-        raise AgreementUnknown("Node's SDK is not installed", hint=_INSTALL)
-    try:
-        ran = subprocess.run(
-            ["node", "evaluate.mjs"],
-            cwd=folder,
-            # Nothing of ours: NODE_OPTIONS or a vault's address are no matter of a comparison.
-            env={"PATH": os.environ.get("PATH", os.defpath)},
-            input=json.dumps(question),
-            capture_output=True,
-            encoding="utf-8",
-            timeout=timeout_seconds,
-            check=False,
-        )
-    except FileNotFoundError as error:
-        raise AgreementUnknown("there is no Node to ask", hint=_INSTALL) from error
-    except subprocess.TimeoutExpired as error:
-        raise AgreementTimedOut(
-            f"Node's SDK did not answer within {timeout_seconds:g} s", hint="ask about fewer users, or allow more time"
-        ) from error
-    if ran.returncode != 0:
-        raise AgreementUnknown(f"Node's SDK failed: {_reason(ran.stderr)}", hint=_INSTALL)
-    return _read(ran.stdout)
-
-
-def _reason(stderr: str) -> str:
-    """The line that names the error; Node prints the failing source before it and a stack after."""
-    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    return next((line for line in lines if "Error" in line), lines[-1] if lines else "it said nothing")[:300]
-
-
-def _read(stdout: str) -> dict[str, Any]:
-    try:
-        answer = json.loads(stdout)
-    except ValueError as error:
-        raise AgreementUnknown("Node's SDK answered with something else than JSON", hint=_INSTALL) from error
-    if "refused" in answer:
-        raise FlagDocumentRefused(
-            f"Node's SDK refuses the document: {answer['refused'][:300]}",
-            expected="a document that flagd's own schema accepts",
-            hint="docs/flags.md has the format",
-        )
-    return answer

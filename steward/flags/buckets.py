@@ -43,7 +43,7 @@ def variant_of(flag: Flag, subject: Subject, now_seconds: float) -> str:
     for audience in flag.audiences:
         if subject.tenant in audience.tenants or subject.user in audience.users:
             return audience.variant
-    is_over = flag.lease_until is not None and int(now_seconds) >= flag.lease_until
+    is_over = flag.lease_until is not None and now_seconds >= flag.lease_until
     if flag.split is None or is_over or not subject.user:
         return flag.off
     return variant_of_split(flag.split, flag.key, subject.user)
