@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
-from steward.rollout.evalues import MISMATCH_AT, ln_e_mismatch
+from steward.rollout.evalues import MISMATCH_AT, ln_e_above, ln_e_mismatch
 from steward.rollout.guards import Guarded, assess_guards
 from steward.rollout.plan import Plan
 from steward.rollout.readings import (
@@ -30,7 +30,7 @@ from steward.rollout.weighing import MOST_ANEW, Weighed, weigh
 from steward.rollout.wording import figure, of_harm, of_mismatch, of_too_little, of_unproved, seconds
 
 #: Of 1,000 users one may still be asked as before when all are exposed: the new exposure is on its way to somebody.
-_NEARLY_ALL = 0.999
+_STILL_OTHERS = 0.001
 _LN_MISMATCH = math.log(MISMATCH_AT)
 
 
@@ -117,7 +117,7 @@ def judge(reading: Reading, plan: Plan, now: float, before: Judgement | None = N
         readable=all(each.is_zero for each in troubles) and all(each.value is not None for each in guards),
         deadline_at=reading.begun_at + plan.deadline_seconds + (plan.bake_seconds if reading.baking else 0),
     )
-    return _decide(_estimated(seen, plan), reading, plan, troubles, before)
+    return _decide(_estimated(seen, reading, plan), reading, plan, troubles, before)
 
 
 def _same_test(before: Judgement, reading: Reading) -> bool:
@@ -125,7 +125,12 @@ def _same_test(before: Judgement, reading: Reading) -> bool:
 
 
 def _sound(troubles: tuple[Trouble, ...], metric: str) -> bool:
-    return all(each.is_zero or each.metric not in (None, metric) for each in troubles)
+    # Without others there is nothing to compare with; without exposed users there are still no errors of theirs.
+    return all(_is_quiet(each) or each.metric not in (None, metric) for each in troubles)
+
+
+def _is_quiet(trouble: Trouble) -> bool:
+    return trouble.is_zero and trouble.what == EXPOSED
 
 
 def _mismatch(look: Look) -> float | None:
@@ -135,13 +140,14 @@ def _mismatch(look: Look) -> float | None:
     if trouble_with_count(on, EXPOSED, look) or trouble_with_count(off, OTHERS, look):
         return None
     exposed, others = on.value or 0.0, off.value or 0.0
-    weight = reading.weight if reading.compares else _NEARLY_ALL
-    return float(ln_e_mismatch(exposed, exposed + others, weight))
+    if reading.compares:
+        return float(ln_e_mismatch(exposed, exposed + others, reading.weight))
+    return float(ln_e_above(others, exposed + others, _STILL_OTHERS))
 
 
-def _estimated(seen: Judgement, plan: Plan) -> Judgement:
+def _estimated(seen: Judgement, reading: Reading, plan: Plan) -> Judgement:
     """With how far it is from deciding, and whether too few users come for it."""
-    elapsed, users = seen.at - seen.begun_at, max((each.on_users for each in seen.weighed), default=0)
+    elapsed, users = seen.at - seen.begun_at, (reading.on.users.value or 0) if seen.readable else 0
     least = plan.bake_seconds if seen.baking else plan.minimum_seconds
     open_ = [each for each in seen.weighed if not each.proved]
     to_go = [least - elapsed, *(each.seconds_to_go for each in open_)]
@@ -151,7 +157,7 @@ def _estimated(seen: Judgement, plan: Plan) -> Judgement:
         pace = elapsed / users if users else None
         to_go.append(pace and (plan.minimum_users - users) * pace)
         in_all.append(pace and plan.minimum_users * pace)
-        missing.append(plan.minimum_users - users)
+        missing.append(int(plan.minimum_users - users))
     allowed = seen.deadline_at - seen.begun_at
     harm_at = [each.seconds_to_roll_back for each in seen.weighed if each.seconds_to_roll_back is not None]
     back = min(harm_at, default=None)
@@ -199,14 +205,12 @@ def _blocked(seen: Judgement, plan: Plan, blocks: tuple[_Block, ...], before: Ju
     reasons = [block.reason for block in sorted(blocks, key=lambda block: block.decision is not Decision.UNKNOWN)]
     if not seen.readable:
         since = before.blind_since if before and before.blind_since is not None else seen.at
-        seen = seen.model_copy(
-            update={"blind_since": since, "deadline_at": min(seen.deadline_at, since + plan.blind_seconds)}
-        )
-        reasons.insert(0, f"not readable for {seconds(seen.at - since)}")
+        allowed = min(seen.deadline_at, since + plan.blind_seconds)
+        seen = seen.model_copy(update={"blind_since": since, "deadline_at": allowed})
+        reasons.insert(0, f"not readable for {seconds(seen.at - since)}, {seconds(plan.blind_seconds)} are allowed")
     if seen.at >= seen.deadline_at:
-        return _with(
-            seen, Decision.ROLL_BACK, [f"not proved in {seconds(seen.at - seen.begun_at)}: the deadline", *reasons]
-        )
+        over = f"the deadline: not proved in {seconds(seen.at - seen.begun_at)}"
+        return _with(seen, Decision.ROLL_BACK, [over, *reasons] if seen.readable else [*reasons, over])
     unknown = any(block.decision is Decision.UNKNOWN for block in blocks)
     return _with(seen, Decision.UNKNOWN if unknown else Decision.HOLD, reasons)
 

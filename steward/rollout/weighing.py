@@ -21,14 +21,15 @@ ANEW_SHARE = 4
 """A test that is begun anew has a fourth of the chances of error, for the one before it has had its own."""
 MOST_ANEW = 4
 """Beyond it, chances of error would more than double."""
-LEANS_AT = math.log(10)
+LEANS_AT = math.log(3)
+"""Two who err among 5% of the users and none among the others come to more."""
 #: How much more of what came so far is looked ahead to, in steps of 3%: an estimate wants no more.
 _AHEAD = np.geomspace(1, 1e5, 400)
 _MORE_HITS = np.geomspace(1, 1e6, 480)
 
 
-class Test(StrEnum):
-    """What can be tested."""
+class Basis(StrEnum):
+    """What is compared with what."""
 
     RELATIVE = "relative"
     """The exposed against the others."""
@@ -51,7 +52,7 @@ class Weighed(Frozen):
     """A metric's standing."""
 
     metric: str
-    test: Test
+    basis: Basis
     on_users: int
     on_hits: int
     off_users: int
@@ -75,7 +76,7 @@ class Weighed(Frozen):
 
     @property
     def proved(self) -> bool:
-        return self.test is Test.ABSOLUTE or self.ln_e_good >= self.ln_good_needed
+        return self.basis is Basis.ABSOLUTE or self.ln_e_good >= self.ln_good_needed
 
     @property
     def leans_to_harm(self) -> bool:
@@ -125,7 +126,7 @@ def weigh(metric: Metric, reading: Reading, plan: Plan, now: float) -> Weighed:
     )
     seen = Weighed(
         metric=metric.name,
-        test=_test_of(metric, reading, on_hits + off_hits),
+        basis=_basis_of(metric, reading, on_hits + off_hits),
         on_users=on_users,
         on_hits=on_hits,
         off_users=off_users,
@@ -136,12 +137,12 @@ def weigh(metric: Metric, reading: Reading, plan: Plan, now: float) -> Weighed:
         ln_good_needed=limits.good,
     )
     elapsed = max(now - reading.begun_at, 1e-3)
-    match seen.test:
-        case Test.ABSOLUTE:
+    match seen.basis:
+        case Basis.ABSOLUTE:
             return _absolute(seen, metric, elapsed)
-        case Test.FLAWLESS:
+        case Basis.FLAWLESS:
             return _flawless(seen, metric, elapsed)
-        case Test.RELATIVE | Test.RARE:
+        case Basis.RELATIVE | Basis.RARE:
             seen = _relative(seen, metric, plan, reading.weight, elapsed)
             return _within_slo(seen, metric) if is_rare(metric, seen.seconds_in_all, plan) and not seen.proved else seen
 
@@ -150,11 +151,11 @@ def _number(value: float | None) -> int:
     return int(value or 0)
 
 
-def _test_of(metric: Metric, reading: Reading, hits: int) -> Test:
+def _basis_of(metric: Metric, reading: Reading, hits: int) -> Basis:
     if not reading.compares:
-        return Test.ABSOLUTE
+        return Basis.ABSOLUTE
     flawless = not hits and metric.better is Better.LOWER and metric.slo is not None
-    return Test.FLAWLESS if flawless else Test.RELATIVE
+    return Basis.FLAWLESS if flawless else Basis.RELATIVE
 
 
 def _absolute(seen: Weighed, metric: Metric, elapsed: float) -> Weighed:
@@ -217,7 +218,7 @@ def _within_slo(seen: Weighed, metric: Metric) -> Weighed:
     if seen.leans_to_harm:
         return seen
     good = float(ln_e_below(seen.on_hits, seen.on_users, metric.slo or 0.0))
-    return seen.model_copy(update={"test": Test.RARE, "ln_e_good": good})
+    return seen.model_copy(update={"basis": Basis.RARE, "ln_e_good": good})
 
 
 def _until(ahead: LogE, needed: float, elapsed: float) -> float | None:

@@ -6,7 +6,7 @@ import math
 
 from steward.rollout.plan import Better, Metric, Plan
 from steward.rollout.readings import Reading
-from steward.rollout.weighing import Test, Weighed
+from steward.rollout.weighing import Basis, Weighed
 
 _MINUTE, _HOUR = 60, 3600
 #: Above it a power of ten says as much.
@@ -32,14 +32,14 @@ def _share(hits: int, users: int) -> str:
 def figure(each: Weighed, plan: Plan) -> str:
     """The metric in a sentence."""
     counted = f"{each.metric}: {_share(each.on_hits, each.on_users)} exposed users"
-    if each.test is Test.ABSOLUTE:
+    if each.basis is Basis.ABSOLUTE:
         return f"{counted}, nobody is left to compare with; {_against_slo(_metric(each, plan))}; {_for_harm(each)}"
     counted += f", {_share(each.off_hits, each.off_users)} others"
     if each.times is not None:
         counted += f", {each.times:.2g} times as many"
-    if each.test is Test.FLAWLESS:
+    if each.basis is Basis.FLAWLESS:
         return f"{counted}; nobody erred, so {_against_slo(_metric(each, plan))}; {_for_health(each)}"
-    if each.test is Test.RARE:
+    if each.basis is Basis.RARE:
         counted += f"; too rare to be compared before the deadline, so {_against_slo(_metric(each, plan))}"
     return f"{counted}; {_for_harm(each)}; {_for_health(each)}"
 
