@@ -70,6 +70,15 @@ class Tokens:
             raise Refused(401, "this needs a token of [flags.tokens]", headers={"WWW-Authenticate": "Bearer"})
         return Caller(found[0], self._flags.tokens[found[0]].role)
 
+    def called(self, name: str) -> Caller | None:
+        """Whoever has a token by that *name*; None: nobody any more."""
+        token = self._flags.tokens.get(name)
+        return Caller(name, token.role) if token else None
+
+    def key_of(self, name: str) -> bytes | None:
+        """What a session of *name* is sealed with: of no use any more once the token is another. None: it is not known."""
+        return self._hashes.get(name)
+
     def demand_writer(self, caller: Caller) -> None:
         """Raises Refused 403."""
         if not caller.may_write:
