@@ -317,6 +317,9 @@ class ApplicationHost(_Frozen):
 
     url: str = Field(pattern="^https?://[^/?#@]+$", description="of its HTTP API, without a path")
     token: SecretRef
+    warm: tuple[Annotated[str, Field(pattern="^/")], ...] = Field(
+        default=("/healthz",), min_length=1, max_length=50, description="paths that a release is warmed with"
+    )
 
 
 class SlackTarget(_Frozen):
@@ -394,12 +397,24 @@ class Balancer(_Frozen):
     )
 
 
+class GuardQuery(_Frozen):
+    """A figure that a rollout's plan may bound. `$colour` and `$backend` stand for what the rollout is of."""
+
+    expression: str = Field(min_length=1, max_length=2000, description="PromQL; one value")
+    of: str = Field(
+        min_length=1, max_length=500, description="a selector of what it is made of: its age is the figure's"
+    )
+
+
 class Prometheus(_Frozen):
     """Where figures are read that a rollout is judged by."""
 
     url: str = Field(pattern="^https?://[^?#@]+$", description="with its path prefix, if it has one")
     ca_file: Path | None = Field(default=None, description="CA of the server; the system's when absent")
     token: SecretRef | None = Field(default=None, description="a bearer's; absent: it asks for none")
+    guards: dict[str, GuardQuery] = Field(
+        default={}, description="how a rollout's guards are asked for, by name: more of them, or in place of ours"
+    )
 
 
 class Settings(_Frozen):

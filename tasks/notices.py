@@ -8,6 +8,7 @@ from __future__ import annotations
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext
+from prefect.futures import PrefectFuture
 from prefect.logging import get_run_logger
 from prefect.utilities.urls import url_for
 
@@ -24,12 +25,16 @@ def tell(notice: Notice) -> list[Told]:
     In the body of a durable flow, forward or turned back. A target that is away is an answer, with its reason; raised is
     only what the ledger raises, as by every step.
     """
-    asked = [tell_target.submit(name, notice) for name in targets_of(load(), notice)]
-    told = [each.result() for each in asked]
+    told = [each.result() for each in announce(notice)]
     for each in told:
         if not each.ok:
             get_run_logger().warning("%s was not told that it is %s: %s", each.target, notice.happened, each.error)
     return told
+
+
+def announce(notice: Notice) -> list[PrefectFuture[Told]]:
+    """As `tell`, and without waiting for anybody."""
+    return [tell_target.submit(name, notice) for name in targets_of(load(), notice)]
 
 
 # Not by `@step`, whose arguments must be the same in every attempt: two may word their reasons differently, and what

@@ -6,8 +6,8 @@ the API or by a command, and a server that is away keeps nobody from answering t
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Generic, Self, TypeVar
+from datetime import UTC, datetime
+from typing import Self
 from uuid import UUID, uuid4
 
 from prefect.client.orchestration import SyncPrefectClient
@@ -19,83 +19,116 @@ from prefect.logging import get_run_logger
 from prefect.states import Paused, Running
 from pydantic import Field, ValidationError
 
+from steward.notices.notice import Happened
+from steward.rollout.passing import Asks
+from steward.rollout.record import Rollout, Said, Saying
 from tasks.prefect_away import PrefectAway, prefect_client
-
-A = TypeVar("A", bound=RunInput)
-
-
-class StepApproval(RunInput):
-    """The form of an approval point. Prefect keeps what is filled in, in clear: never a secret."""
-
-    approved: bool = Field(description="go on to the next step; else the rollout is rolled back")
-    by: str = Field(min_length=1, max_length=200, description="your name, for the record")
-    why: str = Field(min_length=1, max_length=2000, description="for whoever reads the evidence")
+from tasks.rollout_telling import Announcements
 
 
-class Override(RunInput):
-    """The form for going on without proof. Prefect keeps what is filled in, in clear: never a secret."""
+class Word(RunInput):
+    """A person's word on a step. Prefect keeps what is filled in, in clear: never a secret."""
 
-    go_on_without_proof: bool = Field(description="go on although nothing is proved; else the rollout is rolled back")
-    by: str = Field(min_length=1, max_length=200, description="your name, for the record")
-    why: str = Field(min_length=1, max_length=2000, description="what makes you sure; it is part of the evidence")
+    go_on: bool = Field(description="to the next step; else the rollout is rolled back")
+    by: str = Field(min_length=1, max_length=200, pattern=r"\S", description="your name, for the record")
+    why: str = Field(min_length=1, max_length=2000, pattern=r"\S", description="for whoever reads the evidence")
 
 
-class Question(Generic[A]):
-    """Open from entering to leaving. What cannot be asked, since Prefect is away, is asked again at the next look."""
+class Questions:
+    """What a person may be asked about the step at which *rollout* is, one question open at a time. Use it in `with`."""
 
-    def __init__(self, question: str, form: type[A], within_seconds: float) -> None:
-        context = FlowRunContext.get()
-        self._run: UUID | None = context.flow_run.id if context and context.flow_run else None
-        self._question, self._form, self._within = question, form, within_seconds
-        self._asked: Keyset | None = None
+    def __init__(self, rollout: Rollout) -> None:
+        self._rollout = rollout
+        self._announce = Announcements(rollout)
+        self._open: _Form | None = None
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
+        self._close()
+        self._announce.finish()
+
+    def ask(self, asks: Asks | None) -> list[Said]:
+        """What was answered since the last look, one decision at most. Another question closes the one before."""
+        if self._open is None or self._open.asks is not asks:
+            self._close()
+            if asks is None:
+                return []
+            self._open = _Form(asks, self._rollout)
+            self._announce(_HAPPENED[asks])
+        return self._open.answers()
+
+    def _close(self) -> None:
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+
+_HAPPENED = {Asks.APPROVAL: Happened.APPROVAL_ASKED, Asks.OVERRIDE: Happened.OVERRIDE_ASKED}
+_SAYING: dict[Asks, Saying] = {Asks.APPROVAL: "approve", Asks.OVERRIDE: "override"}
+_QUESTION = {
+    Asks.APPROVAL: "It has proved itself at this step. Go on?",
+    Asks.OVERRIDE: "Too few users come to prove anything before the deadline. Go on without proof? The evidence will say so.",
+}
+
+
+class _Form:
+    """One question, shown by the run's pause; what Prefect could not be told is told again at the next look."""
+
+    def __init__(self, asks: Asks, rollout: Rollout) -> None:
+        context = FlowRunContext.get()
+        self._run: UUID | None = context.flow_run.id if context and context.flow_run else None
+        self.asks, self._rollout = asks, rollout
+        self._keys: Keyset | None = None
+
+    def answers(self) -> list[Said]:
+        """What was filled in, if anybody did."""
+        if self._run is None:
+            return []
+        try:
+            with prefect_client() as client:
+                if self._keys is None:
+                    self._show(client, self._run)
+                    return []
+                return [] if _is_paused(client, self._run) else self._read(client, self._run, self._keys)
+        except PrefectAway as away:
+            get_run_logger().warning("nobody can be asked in Prefect for now: %s", away.message)
+            return []
+
+    def close(self) -> None:
         """The run is shown at work again, whoever answered."""
-        if self._asked is None or self._run is None:
+        if self._keys is None or self._run is None:
             return
         try:
             with prefect_client() as client:
                 if _is_paused(client, self._run):
                     client.set_flow_run_state(self._run, Running(), force=True)
         except PrefectAway as away:
-            get_run_logger().warning("the run is still shown as paused: %s", away)
+            get_run_logger().warning("the run is still shown as paused: %s", away.message)
 
-    def answer(self) -> A | None:
-        """What was filled in, if anybody did."""
-        if self._run is None:
-            return None
-        try:
-            with prefect_client() as client:
-                if self._asked is None:
-                    self._ask(client, self._run)
-                    return None
-                return None if _is_paused(client, self._run) else self._read(client, self._run, self._asked)
-        except PrefectAway as away:
-            get_run_logger().warning("%s cannot be asked in Prefect for now: %s", self._question, away)
-            return None
-
-    def _ask(self, client: SyncPrefectClient, run: UUID) -> None:
+    def _show(self, client: SyncPrefectClient, run: UUID) -> None:
+        rollout, within = self._rollout, self._rollout.plan.deadline_seconds
         # A key of its own for each asking: Prefect fires no pause twice.
-        paused = Paused(timeout_seconds=max(1, round(self._within)), reschedule=False, pause_key=uuid4().hex)
-        keyset = keyset_from_paused_state(paused)
-        paused.state_details.run_input_keyset = {str(name): key for name, key in keyset.items()}
+        paused = Paused(timeout_seconds=max(1, round(within)), reschedule=False, pause_key=uuid4().hex)
+        keys = keyset_from_paused_state(paused)
+        paused.state_details.run_input_keyset = {str(name): key for name, key in keys.items()}
+        told = f"**{rollout.release}** in {rollout.environment}: {rollout.exposure} % of users have it. {_QUESTION[self.asks]}"
         # Before the pause, so that a run that is seen paused has its form.
-        self._form.with_initial_data(description=self._question).save(keyset, flow_run_id=run)
+        Word.with_initial_data(description=told).save(keys, flow_run_id=run)
         client.set_flow_run_state(run, paused)
-        self._asked = keyset
+        self._keys = keys
 
-    def _read(self, client: SyncPrefectClient, run: UUID, keyset: Keyset) -> A | None:
+    def _read(self, client: SyncPrefectClient, run: UUID, keys: Keyset) -> list[Said]:
         # Resumed without a form, or set to another state: it is asked again.
-        self._asked = None
+        self._keys = None
         try:
-            return self._form.model_validate_json(client.read_flow_run_input(run, keyset["response"]))
+            word = Word.model_validate_json(client.read_flow_run_input(run, keys["response"]))
         except (PrefectHTTPStatusError, ValidationError):
-            return None
+            return []
+        decision: Saying = _SAYING[self.asks] if word.go_on else "roll_back"
+        at = datetime.now(UTC)
+        return [Said(step=self._rollout.step, decision=decision, who=word.by, why=word.why, via="prefect", at=at)]
 
 
 def _is_paused(client: SyncPrefectClient, run: UUID) -> bool:

@@ -182,7 +182,7 @@ _READ = """
 SELECT id, operation_id, environment, release, flag, variant, plan, state, step, exposure, step_begun_at,
        epoch, extract(epoch FROM lease)::float8 AS lease_seconds, lease_until,
        extract(epoch FROM lease_until - clock_timestamp())::float8 AS lease_left,
-       colour, previous_colour, previous_release, slow_ms, who, why, begun_at, exposed_at, ended_at
+       colour, previous_colour, previous_release, slow_ms, who, why, withdrawn_at, begun_at, exposed_at, ended_at
   FROM steward.rollouts
 """
 
@@ -208,6 +208,7 @@ UPDATE steward.rollouts
        lease_until = to_timestamp(%(lease_until)s), who = %(who)s, why = %(why)s,
        step_begun_at = CASE WHEN step = %(step)s AND state = %(state)s THEN step_begun_at ELSE clock_timestamp() END,
        exposed_at = coalesce(exposed_at, CASE WHEN %(exposure)s > 0 THEN clock_timestamp() END),
+       withdrawn_at = coalesce(withdrawn_at, CASE WHEN %(state)s = 'withdrawing' THEN clock_timestamp() END),
        ended_at = CASE WHEN %(state)s IN ('certified', 'rolled_back') THEN clock_timestamp() END
  WHERE id = %(id)s
 """

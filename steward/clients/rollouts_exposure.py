@@ -10,13 +10,16 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from steward.clients import flag_errors, rollouts
-from steward.clients.flag_store import StoredFlag, change_flag, kill_flag, read_flag, renew_lease
+from steward.clients.flag_store import FlagVersion, StoredFlag, change_flag, kill_flag, read_flag, renew_lease
 from steward.clients.postgres import Connection
 from steward.flags.model import Flag
 from steward.rollout.errors import LeaseExpired, NewerAttempt
 from steward.rollout.plan import EVERYBODY
 from steward.rollout.record import FlagTaken, Rollout
 from steward.rollout.state import State
+
+#: How the history of a flag calls whoever changes it as a rollout.
+_ROLLOUT = "rollout "
 
 
 def take_flag(db: Connection, rollout: Rollout) -> Rollout:
@@ -69,7 +72,7 @@ def take_off(db: Connection, rollout_id: int, who: str, why: str) -> Rollout:
 
 def named(rollout: Rollout) -> str:
     """How the flag's history calls it."""
-    return f"rollout {rollout.id}"
+    return f"{_ROLLOUT}{rollout.id}"
 
 
 def variant_of(flag: Flag, wanted: str) -> str:
@@ -84,6 +87,21 @@ def variant_of(flag: Flag, wanted: str) -> str:
             hint=f"name one of {', '.join(others) or 'a flag that has another variant'}",
         )
     return others[0]
+
+
+def require_free(stored: StoredFlag, newest: FlagVersion) -> None:
+    """That a rollout may take the flag. Raises FlagTaken: who has it would lose it, or a person wants it off."""
+    flag = stored.flag
+    if flag.killed and not newest.who.startswith(_ROLLOUT):
+        raise FlagTaken(
+            f"{newest.who} killed flag {flag.key}: {newest.why}",
+            hint="ask them; once it may be on again, restore the version before that, at no exposure",
+        )
+    if not flag.killed and flag.split and flag.split.exposure_percent:
+        raise FlagTaken(
+            f"flag {flag.key} exposes {flag.split.exposure_percent:g} % of users already ({flag.split}): they would lose it",
+            hint="give each release a flag of its own, or take this one to 0 first",
+        )
 
 
 def _ours(db: Connection, rollout: Rollout) -> StoredFlag:

@@ -51,9 +51,17 @@ class Rollout(_Frozen):
     who: str | None
     """Withdrew it."""
     why: str | None
+    withdrawn_at: AwareDatetime | None
     begun_at: AwareDatetime
     exposed_at: AwareDatetime | None
     ended_at: AwareDatetime | None
+
+    @property
+    def withdrawn_seconds(self) -> float | None:
+        """From when it was taken back to the traffic's being where it was; None: it was not, or is not yet."""
+        if self.withdrawn_at is None or self.ended_at is None:
+            return None
+        return (self.ended_at - self.withdrawn_at).total_seconds()
 
     @property
     def has_lapsed(self) -> bool:

@@ -7,6 +7,8 @@ from enum import StrEnum
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue
 
+from steward.rollout.analysis import StepAnalysis
+from steward.rollout.preconditions import Preconditions
 from steward.rollout.record import Said
 from steward.rollout.request import RolloutRequest
 from steward.verdicts import NotVerified, Verdict
@@ -64,10 +66,12 @@ class Ending(_Frozen):
     """What the flow's body came to."""
 
     rollout: int
+    preconditions: Preconditions
     steps: tuple[StepOutcome, ...] = ()
     cause: Cause | None = None
     """None: certified."""
     why: str = ""
+    not_told: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
     """What was to be done after it was certified, and was not."""
 
@@ -86,16 +90,13 @@ class RolloutReport(_Frozen):
     certified: bool
     ending: Ending
     said: tuple[Said, ...]
-    preconditions: dict[str, JsonValue]
-    """Gates, agreement between SDKs, and the baseline, as they were found."""
-    analysis: dict[str, JsonValue]
-    """By metric, of the exposed and the others: users, shares, and the interval of their difference."""
+    preconditions: Preconditions
+    analysis: tuple[StepAnalysis, ...]
     withdrawn_seconds: float | None
-    """From the decision to the last request being answered by the previous version."""
+    """From when it was taken back to the traffic's being where it was; None: it was not taken back."""
     begun_at: AwareDatetime
     exposed_at: AwareDatetime | None
     ended_at: AwareDatetime
-    not_told: tuple[str, ...] = ()
     code: dict[str, str | bool | None] = {}
     host: str = "unknown"
 
@@ -105,7 +106,7 @@ class RolloutReport(_Frozen):
         told = (f"{each.who} said {each.decision} at step {each.step}: {each.why}" for each in self.said)
         first = (f"{self.ending.cause}: {self.ending.why}",) if self.ending.cause else ()
         unproved = (f"step {each.exposure} % was passed without proof" for each in self.ending.steps if _unproved(each))
-        return (*first, *unproved, *told, *self.ending.left, *(f"not told: {each}" for each in self.not_told))
+        return (*first, *unproved, *told, *self.ending.left, *(f"not told: {each}" for each in self.ending.not_told))
 
 
 def _unproved(step: StepOutcome) -> bool:

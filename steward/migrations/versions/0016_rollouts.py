@@ -59,9 +59,10 @@ CREATE TABLE steward.rollouts (
     previous_release text,
     -- Milliseconds: the baseline's p95 before anybody was exposed. Slower than that is slow, for the whole rollout.
     slow_ms double precision CHECK (slow_ms > 0),
-    -- Who withdrew it, and why.
+    -- Who withdrew it, why, and when.
     who text,
     why text,
+    withdrawn_at timestamptz,
     begun_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     exposed_at timestamptz,
     ended_at timestamptz,

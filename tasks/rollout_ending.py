@@ -1,0 +1,65 @@
+"""A rollout's ends: certified, with the version before it kept ready, or taken back."""
+
+from __future__ import annotations
+
+from prefect.logging import get_run_logger
+
+from steward.clients import rollouts_exposure
+from steward.clients.haproxy import open_balancer
+from steward.clients.haproxy_errors import BalancerAway, NotDrained
+from steward.clients.rollouts_releases import note_certified
+from steward.clients.rollouts_withdrawal import withdraw
+from steward.errors import StewardError
+from steward.operations.errors import Superseded
+from steward.operations.holding import guard
+from steward.operations.steps import Kind
+from steward.rollout.record import Rollout
+from steward.rollout.report import Cause
+from steward.settings import load
+from tasks.durable import step
+from tasks.rollouts import acting, read_rollout
+
+#: Who withdraws it where the run itself does, as the record names it.
+_FLOW = "production-rollout"
+_DRAIN_SECONDS = 30.0
+
+
+@step("certify")
+def certify(rollout_id: int, on_whose_word: str | None) -> None:
+    """Everybody keeps it, under no lease, and it may be returned to. *on_whose_word*: where a step was not proved."""
+    with acting(rollout_id) as (db, rollout):
+        now = rollouts_exposure.keep_for_good(db, rollout)
+        note_certified(db, now, on_whose_word)
+
+
+@step("keep the previous version ready", kind=Kind.CLOSING)
+def keep_previous(rollout_id: int) -> tuple[str, ...]:
+    """It serves nothing new, and stays up: the fast way back. What could not be done is told, and undoes nothing."""
+    rollout = read_rollout(rollout_id)
+    balancer = open_balancer(load(), rollout.environment)
+    guard()
+    try:
+        balancer.drain(rollout.previous_colour)
+        balancer.wait_drained(rollout.previous_colour, _DRAIN_SECONDS)
+    except (BalancerAway, NotDrained) as left:
+        get_run_logger().warning("%s", left.message)
+        return (left.message,)
+    return ()
+
+
+def take_back(rollout_id: int, cause: Cause | None, why: str) -> tuple[str, ...]:
+    """Users first, then the traffic; what is left for the guardian to do, if anything."""
+    try:
+        withdraw_rollout(rollout_id, cause, why)
+    except Superseded:
+        raise
+    except StewardError as left:
+        get_run_logger().exception("the rollout is not wholly back yet; the guardian in the watch goes on")
+        return (f"not wholly back when the run ended, left to the guardian: {left.message}",)
+    return ()
+
+
+@step("take back", kind=Kind.CLOSING)
+def withdraw_rollout(rollout_id: int, cause: Cause | None, why: str) -> Rollout:
+    """Somebody else may have done it already, and is then named by the record."""
+    return withdraw(load(), rollout_id, _FLOW, f"{cause}: {why}"[:2000])
