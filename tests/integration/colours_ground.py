@@ -25,7 +25,8 @@ def eventually(look, what):
 class Colours:
     """Both colours, in a thread with a loop of its own: `/` tells the colour, `/held` waits for `release`, `/lost` is hung up on.
 
-    `/metrics` tells of `figures`, lines of Prometheus's text format, as they are at that moment.
+    `/metrics` tells of `figures`, lines of Prometheus's text format, as they are at that moment; of one that is `hung`, when
+    what is held is released.
     """
 
     def __init__(self, ports) -> None:
@@ -33,6 +34,7 @@ class Colours:
         self.asked = Counter()
         self.healthy = dict.fromkeys(ports, True)
         self.figures = dict.fromkeys(ports, "")
+        self.hung = set()
         self._servers, self._writers = {}, {name: set() for name in ports}
         self._loop = asyncio.new_event_loop()
         self._released = asyncio.Event()
@@ -96,7 +98,7 @@ class Colours:
             self.asked[name] += 1
         if path == "/lost":
             return False
-        if path == "/held":
+        if path == "/held" or (path == "/metrics" and name in self.hung):
             await self._released.wait()
         body = self.figures[name] if path == "/metrics" else name
         status = "503 No" if path == "/healthz" and not self.healthy[name] else "200 OK"

@@ -127,6 +127,24 @@ def test_what_a_process_told_last_is_stale_within_seconds_of_its_end_and_keeps_i
     assert up(asked)["green"] == 0.0
 
 
+def test_what_a_process_told_last_is_stale_within_seconds_of_its_hanging(asked, application):
+    tell(asked, application, 9)
+    application.hold()
+    application.hung.add("green")
+    try:
+        eventually(
+            lambda: (
+                asked.latest(USERS, fresh_seconds=2).of(variant="on").standing is Standing.STALE
+                and not asked.evaluate(f"sum({USERS})", of=USERS).values
+            ),
+            "stale",
+        )
+        assert up(asked)["green"] == 0.0
+    finally:
+        application.hung.clear()
+        application.release()
+
+
 def test_prometheus_frozen_is_waited_for_within_bounds_and_is_itself_again_when_thawed(
     asked, application, place, settings
 ):
