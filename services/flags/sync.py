@@ -80,15 +80,15 @@ class SyncServer:
         return messages.FetchAllFlagsResponse(flag_configuration=served.configuration).SerializeToString()
 
     async def get_metadata(self, _: bytes, context: aio.ServicerContext[Any, bytes]) -> bytes:
-        """An empty message: it is no longer used, and SDKs still ask."""
+        """Nothing, but said: Python's provider 0.5.2 never gets ready where neither this nor a stream's context is there."""
         del context
-        return b""
+        answer = messages.GetMetadataResponse()  # pyright: ignore[reportDeprecated]  # SDKs still ask
+        answer.metadata.SetInParent()
+        return answer.SerializeToString()
 
     def _serialized(self, served: Served) -> bytes:
         if self._answer is None or self._answer[0] is not served:
             answer = messages.SyncFlagsResponse(flag_configuration=served.configuration)
-            # Said to be there and empty: Python's provider takes it for the context that each evaluation is enriched with.
-            answer.sync_context.SetInParent()
             self._answer = (served, answer.SerializeToString())
         return self._answer[1]
 
