@@ -62,10 +62,12 @@ class Tokens:
                 self._told.pop(name, None)
 
     def find(self, authorization: str) -> Caller:
-        """Raises Refused 401. How long it takes tells nothing of any token."""
+        """Raises Refused 401, and 503 where this one may be among those not read yet. How long it takes tells nothing."""
         scheme, _, presented = authorization.partition(" ")
         digest = _digest(presented.strip())
         found = [name for name, known in self._hashes.items() if hmac.compare_digest(known, digest)]
+        if not found and len(self._hashes) < len(self._flags.tokens):
+            raise Refused(503, "not every token could be read yet", headers={"Retry-After": "1"})
         if scheme.lower() != "bearer" or not found:
             raise Refused(401, "this needs a token of [flags.tokens]", headers={"WWW-Authenticate": "Bearer"})
         return Caller(found[0], self._flags.tokens[found[0]].role)
