@@ -29,12 +29,12 @@ class MetricGlance(_Shown):
     ln_good_needed: float
     seconds_to_roll_back: float | None = None
     seconds_to_go: float | None = None
-    test: str = "relative"
+    basis: str = "relative"
 
     @property
     def is_compared(self) -> bool:
         """Else all are exposed, and only harm is looked for."""
-        return self.test != "absolute"
+        return self.basis != "absolute"
 
     @property
     def to_harm(self) -> float:

@@ -17,11 +17,16 @@ from xml.sax.saxutils import escape
 from steward.rollout.bands import Band, band
 from steward.rollout.glance import Glance, MetricGlance
 
-WIDTH, HEIGHT = 720, 236
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, WIDTH - 14, 46, HEIGHT - 34
+#: In pixels at which its words are as large as a page's small print: for a screen, and for a phone.
+WIDE, NARROW = 720, 380
+_HEIGHT = 190
+_LEFT, _RIGHT, _HEAD, _FOOT = 52, 14, 46, 34
+#: A line of its own for what the arms came to, where there is no room beside the title.
+_LINE = 20
 #: Told apart by people who see no red and green, too (Okabe and Ito's palette).
 _ON, _OFF, _INK, _QUIET, _FAINT = "#d55e00", "#0072b2", "#1f2933", "#5b6b7b", "#dde3ea"
-_MOST_LABELS = 6
+#: A label of the time axis for so many pixels.
+_APART = 110
 #: Names of stages need this many pixels beside each other.
 _LABEL = 44
 #: What XML 1.0 has no way to write.
@@ -57,18 +62,18 @@ _ARMS = (
 )
 
 
-def draw_arms(glances: Sequence[Glance], metric: str) -> str:
+def draw_arms(glances: Sequence[Glance], metric: str, width: int = WIDE) -> str:
     """An SVG of *metric* over all looks, oldest first. Where it could not be judged there is a hatched gap, and no line."""
     if not any(each.of(metric) for each in glances):
         return ""
-    plot = _Plot(glances, metric)
+    plot = _Plot(glances, metric, width)
     shapes = [*_gaps(plot), *_grid(plot), *_stages(plot), *_bands(plot), *_lines(plot), *_legend(plot)]
     described = words(_described(plot))
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="arms" role="img" viewBox="0 0 {WIDTH} {HEIGHT}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="arms" role="img" viewBox="0 0 {plot.width} {plot.height}" '
         f'font-family="system-ui, sans-serif" font-size="11" aria-label="{described}">\n'
-        f'<defs><clipPath id="plot-{plot.id}"><rect x="{_LEFT}" y="{_TOP}" width="{_RIGHT - _LEFT}" '
-        f'height="{_BOTTOM - _TOP}"/></clipPath><pattern id="gap-{plot.id}" width="6" height="6" '
+        f'<defs><clipPath id="plot-{plot.id}"><rect x="{plot.left}" y="{plot.top}" width="{plot.right - plot.left}" '
+        f'height="{plot.bottom - plot.top}"/></clipPath><pattern id="gap-{plot.id}" width="6" height="6" '
         f'patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect width="2" height="6" class="quiet" '
         f'fill="{_QUIET}"/></pattern></defs>\n' + "\n".join(shapes) + "\n</svg>\n"
     )
@@ -82,18 +87,22 @@ def words(content: str) -> str:
 class _Plot:
     """What is drawn, and where."""
 
-    def __init__(self, glances: Sequence[Glance], metric: str) -> None:
-        self.glances, self.metric = glances, metric
-        self.id = re.sub("[^a-z0-9]", "-", metric.lower())
+    def __init__(self, glances: Sequence[Glance], metric: str, width: int) -> None:
+        self.glances, self.metric, self.width = glances, metric, width
+        self.id = f"{re.sub('[^a-z0-9]', '-', metric.lower())}-{width}"
+        self.left, self.right = _LEFT, width - _RIGHT
+        self.top = _HEAD + (0 if width >= WIDE else _LINE)
+        self.bottom = self.top + _HEIGHT - _FOOT
+        self.height = self.bottom + _FOOT
         self.begin, self.end = glances[0].begun_at, max(glances[-1].at, glances[0].begun_at + 1)
         self.stages = [list(stage) for _, stage in groupby(glances, key=lambda each: each.stage)]
-        self.top = _round_up(max(_levels(self), default=0.01))
+        self.most = _round_up(max(_levels(self), default=0.01))
 
     def x(self, at: float) -> str:
-        return f"{_LEFT + (_RIGHT - _LEFT) * (at - self.begin) / (self.end - self.begin):.1f}"
+        return f"{self.left + (self.right - self.left) * (at - self.begin) / (self.end - self.begin):.1f}"
 
     def y(self, share: float) -> str:
-        return f"{_BOTTOM - (_BOTTOM - _TOP) * min(share / self.top, 4):.1f}"
+        return f"{self.bottom - (self.bottom - self.top) * min(share / self.most, 4):.1f}"
 
     def runs(self, arm: _Arm) -> Iterator[list[Point]]:
         """Looks one after the other at which the arm had users and was judged: what a line may join."""
@@ -131,25 +140,25 @@ def _gaps(plot: _Plot) -> Iterator[str]:
     for left, right in sorted(edges):
         width = float(plot.x(right)) - float(plot.x(left))
         yield (
-            f'<rect x="{plot.x(left)}" y="{_TOP}" width="{width:.1f}" height="{_BOTTOM - _TOP}" '
+            f'<rect x="{plot.x(left)}" y="{plot.top}" width="{width:.1f}" height="{plot.bottom - plot.top}" '
             f'fill="url(#gap-{plot.id})" opacity="0.25"/>'
         )
 
 
 def _grid(plot: _Plot) -> Iterator[str]:
     for part in range(3):
-        share = plot.top * part / 2
-        yield _rule(_LEFT, plot.y(share), _RIGHT, plot.y(share))
-        yield _text(_LEFT - 6, float(plot.y(share)) + 4, _per_cent(share), anchor="end")
-    step = next((each for each in _STEPS if (plot.end - plot.begin) / each <= _MOST_LABELS), _STEPS[-1])
+        share = plot.most * part / 2
+        yield _rule(plot.left, plot.y(share), plot.right, plot.y(share))
+        yield _text(plot.left - 6, float(plot.y(share)) + 4, _per_cent(share), anchor="end")
+    step = next((each for each in _STEPS if (plot.end - plot.begin) / each <= plot.width / _APART), _STEPS[-1])
     at = math.ceil(plot.begin / step) * step
     while at <= plot.end:
         moment = dt.datetime.fromtimestamp(at, dt.UTC)
         label = f"{moment:%H:%M:%S}" if step < _MINUTE else f"{moment:%H:%M}"
         x = float(plot.x(at))
-        if _LEFT + _LABEL / 3 < x < _RIGHT - _LABEL / 3:
-            yield _rule(f"{x:.1f}", _BOTTOM, f"{x:.1f}", _BOTTOM + 4)
-            yield _text(x, _BOTTOM + 17, label, anchor="middle")
+        if plot.left + _LABEL / 3 < x < plot.right - _LABEL / 3:
+            yield _rule(f"{x:.1f}", plot.bottom, f"{x:.1f}", plot.bottom + 4)
+            yield _text(x, plot.bottom + 17, label, anchor="middle")
         at += step
 
 
@@ -157,9 +166,9 @@ def _stages(plot: _Plot) -> Iterator[str]:
     free = 0.0
     for stage in plot.stages:
         x = float(plot.x(stage[0].begun_at if stage is plot.stages[0] else stage[0].at))
-        yield f'<line x1="{x:.1f}" y1="{_TOP - 12}" x2="{x:.1f}" y2="{_BOTTOM}" class="quiet" stroke="{_QUIET}" stroke-dasharray="2 3"/>'
+        yield f'<line x1="{x:.1f}" y1="{plot.top - 12}" x2="{x:.1f}" y2="{plot.bottom}" class="quiet" stroke="{_QUIET}" stroke-dasharray="2 3"/>'
         if x >= free:
-            yield _text(x + 4, _TOP - 4, stage[0].label)
+            yield _text(x + 4, plot.top - 4, stage[0].label)
             free = x + _LABEL
 
 
@@ -197,13 +206,14 @@ def _lines(plot: _Plot) -> Iterator[str]:
 
 
 def _legend(plot: _Plot) -> Iterator[str]:
-    yield f'<text x="{_LEFT}" y="16" class="ink" fill="{_INK}" font-size="13" font-weight="600">{words(plot.metric)}</text>'
+    yield f'<text x="{plot.left}" y="16" class="ink" fill="{_INK}" font-size="13" font-weight="600">{words(plot.metric)}</text>'
     told = " ".join(
         f'<tspan class="dot {arm.css}" fill="{arm.colour}" dx="12">\N{BLACK CIRCLE}</tspan> '
         f"{arm.name} {words(_counted(plot.last(arm)))}"
         for arm in reversed(_ARMS)
     )
-    yield f'<text x="{_RIGHT}" y="16" class="quiet" fill="{_QUIET}" text-anchor="end">{told}</text>'
+    y = 16 + (0 if plot.width >= WIDE else _LINE)
+    yield f'<text x="{plot.right}" y="{y}" class="quiet" fill="{_QUIET}" text-anchor="end">{told}</text>'
 
 
 def _counted(point: Point | None) -> str:
