@@ -21,7 +21,7 @@ from steward.flags.model import Flag, Split
 class Pushing(sync_pb2_grpc.FlagSyncServiceServicer):
     """Sends what it is given to everybody who listens."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._changed, self._version, self._document = threading.Condition(), 0, "{}"
 
     def push(self, *flags):
@@ -32,7 +32,7 @@ class Pushing(sync_pb2_grpc.FlagSyncServiceServicer):
             self._document, self._version = text, self._version + 1
             self._changed.notify_all()
 
-    def SyncFlags(self, request, context):  # noqa: N802  the service's own name
+    def SyncFlags(self, request, context):  # noqa: ARG002, N802  the service's own names
         seen = 0
         while context.is_active():
             with self._changed:

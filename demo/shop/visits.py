@@ -130,7 +130,7 @@ class _Parsed:
 
     def __init__(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
-        self.begun = self.whole = False
+        self.begun = self.whole = self.stays_open = False
         self.headers: dict[str, str] = {}
 
     def feed(self, piece: bytes) -> None:
@@ -141,12 +141,9 @@ class _Parsed:
         self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_message_complete(self) -> None:
-        self.whole = True
+        # Only here: the parser forgets it with the message.
+        self.whole, self.stays_open = True, self._parser.should_keep_alive()
 
     @property
     def status(self) -> int:
         return self._parser.get_status_code()
-
-    @property
-    def stays_open(self) -> bool:
-        return self._parser.should_keep_alive()
