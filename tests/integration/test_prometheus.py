@@ -86,6 +86,13 @@ def test_a_figure_has_the_time_of_its_own_scrape(asked, application):
     assert {each.at < answer.at for each in answer.values} == {True}
 
 
+def test_a_process_is_the_colour_of_its_port_whatever_it_says_itself(asked, application):
+    application.figures["green"] = 'shop_painted{colour="blue",release="r1"} 1\n'
+    (value,) = eventually(lambda: asked.latest("shop_painted").values, "painted")
+    assert value.labels.items() >= {"colour": "green", "release": "r1"}.items()
+    assert "exported_colour" not in value.labels
+
+
 @pytest.mark.parametrize(
     ("told", "standing"), [("NaN", Standing.NAN), ("+Inf", Standing.INFINITE), ("-Inf", Standing.INFINITE)]
 )
