@@ -15,7 +15,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from services.flags.rollout_words import TONES, decided, duration, headline, moment, per_cent, state, waits_for
+from services.flags.rollout_words import TONES, decided, duration, headline, moment, per_cent, state, tone, waits_for
 from steward.clients.rollouts_shown import ShownPage, ShownRelease, ShownRollout, ShownStage
 from steward.rollout.glance import Glance, MetricGlance, e_value, metrics_of
 from steward.rollout.picture import NARROW, WIDE, draw_arms
@@ -147,17 +147,17 @@ def _line(rollout: ShownRollout) -> dict[str, Any]:
         "environment": rollout.environment,
         "flag": rollout.flag,
         "state": state(rollout),
-        "tone": TONES.get(rollout.state, "wait"),
+        "tone": tone(rollout),
         "exposure": f"{_exposure(rollout):g}",
         "begun": moment(rollout.begun_at),
-        "why": rollout.why or "",
+        "why": rollout.revoked_why or rollout.why or "",
     }
 
 
 def _exposure(rollout: ShownRollout) -> float:
     # Over with its lease, whatever the row still says.
     lapsed = rollout.state in _EXPOSES and rollout.lease_left <= 0
-    return 0.0 if lapsed else rollout.exposure
+    return 0.0 if lapsed or rollout.revoked_at else rollout.exposure
 
 
 def _planned(page: ShownPage) -> Iterator[dict[str, str]]:
@@ -185,9 +185,9 @@ def _place(stage: ShownStage, steps: int) -> int:
 
 def _verdict(page: ShownPage, last: Glance | None) -> dict[str, Any]:
     rollout = page.rollout
-    tone = "bad" if last and last.decision == "ROLL_BACK" else TONES.get(rollout.state, "wait")
+    is_bad = rollout.state in _EXPOSES and last is not None and last.decision == "ROLL_BACK"
     return {
-        "css": f"is-{tone}",
+        "css": f"is-{'bad' if is_bad else tone(rollout)}",
         "headline": headline(rollout, last),
         "waits": waits_for(page, last),
         "reasons": list(_reasons(rollout, last)),
@@ -196,7 +196,7 @@ def _verdict(page: ShownPage, last: Glance | None) -> dict[str, Any]:
 
 def _reasons(rollout: ShownRollout, last: Glance | None) -> Iterator[str]:
     """Why it is where it is: of what is over, why it ended."""
-    why = rollout.why or ""
+    why = rollout.revoked_why or rollout.why or ""
     if why:
         yield why
     is_open = rollout.state in _EXPOSES and rollout.lease_left > 0

@@ -21,7 +21,12 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 def state(rollout: ShownRollout) -> str:
     """One or two words."""
-    return rollout.state.replace("_", " ")
+    return "taken back" if rollout.revoked_at else rollout.state.replace("_", " ")
+
+
+def tone(rollout: ShownRollout) -> str:
+    """How good that is."""
+    return "bad" if rollout.revoked_at else TONES.get(rollout.state, "wait")
 
 
 def headline(rollout: ShownRollout, last: Glance | None) -> str:
@@ -32,6 +37,10 @@ def headline(rollout: ShownRollout, last: Glance | None) -> str:
         case "withdrawing":
             return f"Taken back by {rollout.who}: nobody has it any more, and the traffic is on its way back"
         case "certified":
+            if rollout.revoked_at:
+                return (
+                    f"It had proved itself, and was taken back at {moment(rollout.revoked_at)}: nobody has it any more"
+                )
             return "It has proved itself; everybody has it"
         case "rolled_back":
             return f"Taken back by {rollout.who}: nobody has it any more"

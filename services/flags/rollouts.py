@@ -27,8 +27,8 @@ from services.flags.problems import Refused
 from services.flags.tokens import Caller, Tokens
 from steward.clients import rollouts_shown
 from steward.clients.postgres import Connection, connect
-from steward.clients.rollouts_shown import NoSuchRollout
 from steward.errors import StewardError
+from steward.rollout.record import NoRollout
 from steward.settings import Settings
 
 SESSION_SECONDS = 12 * 3600.0
@@ -132,7 +132,7 @@ def _in_words(page: Page) -> Page:
     async def told(request: Request) -> Response:
         try:
             return await page(request)
-        except NoSuchRollout as error:
+        except NoRollout as error:
             return _trouble(404, "No such rollout", error.message, error.hint)
         except StewardError as error:
             return _trouble(503, "Not now", error.message, error.hint)

@@ -9,15 +9,11 @@ from psycopg.rows import dict_row
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from steward.clients.postgres import Connection
-from steward.errors import BadInput
 from steward.rollout.glance import Glance
+from steward.rollout.record import NoRollout
 
 #: A picture is a few hundred pixels wide.
 MOST_GLANCES = 240
-
-
-class NoSuchRollout(BadInput):
-    """There is none by that number."""
 
 
 class _Shown(BaseModel):
@@ -47,6 +43,9 @@ class ShownRollout(_Shown):
     begun_at: AwareDatetime
     exposed_at: AwareDatetime | None
     ended_at: AwareDatetime | None
+    revoked_at: AwareDatetime | None = None
+    """When what had proved itself was taken back all the same."""
+    revoked_why: str | None = None
     now: AwareDatetime
     """By the database's clock, as all of the times."""
 
@@ -110,10 +109,10 @@ def releases_in_force(db: Connection) -> list[ShownRelease]:
 
 
 def page_of(db: Connection, rollout_id: int) -> ShownPage:
-    """Raises NoSuchRollout."""
+    """Raises NoRollout."""
     rows = _rows(db, _ONE, id=rollout_id)
     if not rows:
-        raise NoSuchRollout(f"there is no rollout {rollout_id}", hint="see /rollouts for those there are")
+        raise NoRollout(f"there is no rollout {rollout_id}", hint="see /rollouts for those there are")
     glances = _rows(db, _GLANCES, id=rollout_id, most=MOST_GLANCES)
     return ShownPage(
         ShownRollout.model_validate(rows[0]),
@@ -129,16 +128,17 @@ def _rows(db: Connection, query: LiteralString, **values: Any) -> list[dict[str,
 
 
 _ROLLOUT = """
-SELECT id, environment, release, flag, plan, state, step, exposure::float8 AS exposure, step_begun_at, epoch,
-       extract(epoch FROM lease)::float8 AS lease_seconds,
-       extract(epoch FROM lease_until - clock_timestamp())::float8 AS lease_left,
-       colour, previous_colour, previous_release, who, why, begun_at, exposed_at, ended_at, clock_timestamp() AS now
-  FROM steward.rollouts
+SELECT o.id, o.environment, o.release, o.flag, o.plan, o.state, o.step, o.exposure::float8 AS exposure, o.step_begun_at,
+       o.epoch, extract(epoch FROM o.lease)::float8 AS lease_seconds,
+       extract(epoch FROM o.lease_until - clock_timestamp())::float8 AS lease_left,
+       o.colour, o.previous_colour, o.previous_release, o.who, o.why, o.begun_at, o.exposed_at, o.ended_at,
+       r.revoked_at, r.revoked_why, clock_timestamp() AS now
+  FROM steward.rollouts o LEFT JOIN steward.releases r ON r.rollout = o.id AND o.state = 'certified'
 """
 
-_NEWEST = _ROLLOUT + " ORDER BY ended_at IS NOT NULL, id DESC LIMIT %(most)s"
+_NEWEST = _ROLLOUT + " ORDER BY o.ended_at IS NOT NULL, o.id DESC LIMIT %(most)s"
 
-_ONE = _ROLLOUT + " WHERE id = %(id)s"
+_ONE = _ROLLOUT + " WHERE o.id = %(id)s"
 
 _GLANCES = """
 WITH numbered AS (
