@@ -10,12 +10,14 @@ from pathlib import Path
 
 import grpc
 import uvicorn
+from starlette.applications import Starlette
 from typing_extensions import override
 
 from services.flags.application import Api
 from services.flags.board import Board
 from services.flags.following import follow
 from services.flags.metrics import Metrics
+from services.flags.rollouts import RolloutPages
 from services.flags.sync import SyncServer
 from services.flags.tokens import Tokens
 from steward.errors import BadInput
@@ -42,7 +44,8 @@ async def serve(settings: Settings, *, host: str, sync_port: int, port: int) -> 
     board = Board()
     metrics, tokens = Metrics(board), Tokens(flags, settings.vault)
     sync = SyncServer(board, metrics)
-    http = _Http(_configuration(Api(settings, board, tokens, metrics), port))
+    api, pages = Api(settings, board, tokens, metrics), RolloutPages(settings, tokens)
+    http = _Http(_configuration(api.application(pages.routes()), port))
     parts = [
         asyncio.create_task(follow(settings, board), name="following"),
         asyncio.create_task(sync.run(f"{host}:{sync_port}", credentials), name="sync"),
@@ -66,9 +69,9 @@ async def _told_to_stop() -> None:
     await heard.wait()
 
 
-def _configuration(api: Api, port: int) -> uvicorn.Config:
+def _configuration(application: Starlette, port: int) -> uvicorn.Config:
     return uvicorn.Config(
-        api.application(),
+        application,
         host="127.0.0.1",
         port=port,
         # gRPC's own loop is asyncio's.
