@@ -29,6 +29,7 @@ from steward.flags.application import (
     Outcomes,
     RequestMetrics,
     Writer,
+    disconnect,
     is_ready,
 )
 
@@ -82,6 +83,8 @@ class Shop:
             with self.writer:
                 yield
         await self.pool.close()
+        if self.flags is not None:
+            disconnect(self.flags)
 
     async def _search(self, request: Request) -> Response:
         user, text = _user(request), request.query_params.get("q", "")[:100]

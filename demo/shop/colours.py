@@ -206,7 +206,7 @@ class Colour:
     def _runs(self) -> bool:
         if self._started is not None:
             return self._started.poll() is None
-        return self._process is not None and self._process.is_running()
+        return self._process is not None and _is_alive(self._process)
 
     def _serves(self, process: psutil.Process, release: str) -> bool:
         """Whether the one who answers is *process*: another on the port would be asked as well."""
@@ -233,7 +233,7 @@ class Colour:
     def _tagged(self) -> Iterable[psutil.Process]:
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error, OSError):
-                if process.environ().get(_TAG) == self._tag and process.status() != psutil.STATUS_ZOMBIE:
+                if process.environ().get(_TAG) == self._tag and _is_alive(process):
                     yield process
 
     @property
@@ -265,8 +265,17 @@ def _end(process: psutil.Process) -> None:
     with contextlib.suppress(psutil.NoSuchProcess):
         process.send_signal(signal.SIGTERM)
         process.send_signal(signal.SIGCONT)
-        try:
-            process.wait(_STOP_SECONDS)
-        except psutil.TimeoutExpired:
-            process.kill()
-            process.wait(_STOP_SECONDS)
+        deadline = time.monotonic() + _STOP_SECONDS
+        while _is_alive(process):
+            if time.monotonic() > deadline:
+                process.kill()
+                deadline += _STOP_SECONDS
+            time.sleep(_LOOK_SECONDS)
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    """A dead one that its parent has not noticed yet, the system's first process say, is none that runs."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

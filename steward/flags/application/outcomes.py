@@ -15,20 +15,36 @@ from steward.flags.application.exposures import Exposure, Kind, Outcome, Step, e
 
 #: Outcomes that wait while the database is away: 25 MB, and what 100 new users a second make in five minutes.
 ROOM = 50_000
-#: A step's users known to this process, 20 MB. More are forgotten all together and written anew: the database knows them.
+#: A step's users known to this process, 15 MB. More are forgotten all together and written anew: the database knows them.
 _USERS_KNOWN = 100_000
 #: A request that began in the step before may still end.
 _STEPS_OF_A_FLAG = 2
 _STEPS = 64
 
 
-class _User:
-    """One user in one step."""
+#: One bit a kind; what is above them is the variant's place.
+_BITS = {kind: 1 << place for place, kind in enumerate(Kind)}
+_SHIFT = len(Kind)
 
-    __slots__ = ("kinds", "variant")
 
-    def __init__(self, variant: str) -> None:
-        self.variant, self.kinds = variant, {Kind.EXPOSED}
+class _Known:
+    """Users of one step: to each the variant that was first, and the kinds that were noted.
+
+    In one small number a user, which Python shares among all of them, and which its collector has no need to look at.
+    """
+
+    __slots__ = ("is_slowness_asked", "users", "variants")
+
+    def __init__(self) -> None:
+        self.users: dict[bytes, int] = {}
+        self.variants: list[str] = []
+        self.is_slowness_asked = False
+
+    def first(self, variant: str) -> int:
+        """Of a user who was just exposed to it."""
+        if variant not in self.variants:
+            self.variants.append(variant)
+        return self.variants.index(variant) << _SHIFT | _BITS[Kind.EXPOSED]
 
 
 class Outcomes:
@@ -40,8 +56,7 @@ class Outcomes:
     def __init__(self, salt: bytes, *, room: int = ROOM, users_known: int = _USERS_KNOWN) -> None:
         self._salt, self._room, self._users_known = salt, room, users_known
         self._lock = threading.Lock()
-        self._known: OrderedDict[Step, dict[bytes, _User]] = OrderedDict()
-        self._slow: dict[Step, bool] = {}
+        self._known: OrderedDict[Step, _Known] = OrderedDict()
         self._waiting: list[Outcome] = []
         self._taken = 0
         self._dropped = 0
@@ -63,35 +78,37 @@ class Outcomes:
 
     def _note_exposure(self, seen: Exposure) -> None:
         with self._lock:
-            users = self._users(seen)
-            if seen.user in users:
+            known = self._in_step(seen)
+            if seen.user in known.users:
                 return
-            if len(users) >= self._users_known:
-                users.clear()
+            if len(known.users) >= self._users_known:
+                known.users = {}
             if self._wait(Outcome(seen.at, Kind.EXPOSED, seen.user, seen.variant)):
-                users[seen.user] = _User(seen.variant)
+                known.users[seen.user] = known.first(seen.variant)
 
-    def _users(self, seen: Exposure) -> dict[bytes, _User]:
-        if (users := self._known.get(seen.at)) is None:
-            users = self._known[seen.at] = {}
+    def _in_step(self, seen: Exposure) -> _Known:
+        if (known := self._known.get(seen.at)) is None:
+            known = self._known[seen.at] = _Known()
             self._forget_old_steps(seen.at.flag)
-        self._slow[seen.at] = self._slow.get(seen.at, False) or seen.slow_ms is not None
-        return users
+        known.is_slowness_asked |= seen.slow_ms is not None
+        return known
 
     def _forget_old_steps(self, flag: str) -> None:
         of_flag = [step for step in self._known if step.flag == flag]
         for step in (*of_flag[:-_STEPS_OF_A_FLAG], *list(self._known)[:-_STEPS]):
             self._known.pop(step, None)
-            self._slow.pop(step, None)
 
     def _note(self, seen: Exposure, kind: Kind) -> None:
         with self._lock:
-            user = self._known.get(seen.at, {}).get(seen.user)
-            if user is None:
+            known = self._known.get(seen.at)
+            user = known.users.get(seen.user) if known else None
+            if known is None or user is None:
                 # The exposure was dropped, or its step is long over: nobody errs who was not exposed.
                 self._dropped += 1
-            elif kind not in user.kinds and self._wait(Outcome(seen.at, kind, seen.user, user.variant)):
-                user.kinds.add(kind)
+            elif not user & _BITS[kind] and self._wait(
+                Outcome(seen.at, kind, seen.user, known.variants[user >> _SHIFT])
+            ):
+                known.users[seen.user] = user | _BITS[kind]
 
     def _wait(self, outcome: Outcome) -> bool:
         """Whether there was room. What was dropped may be noted again when the user comes again."""
@@ -133,7 +150,7 @@ class Outcomes:
     def asks_for_slowness(self, step: Step) -> bool:
         """Whether users are counted in *step* whose request was slow."""
         with self._lock:
-            return self._slow.get(step, False)
+            return step in self._known and self._known[step].is_slowness_asked
 
     @property
     def waiting(self) -> int:
