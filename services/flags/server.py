@@ -4,37 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import grpc
-import uvicorn
-from starlette.applications import Starlette
-from typing_extensions import override
 
-from services.flags.application import Api
 from services.flags.board import Board
 from services.flags.following import follow
 from services.flags.metrics import Metrics
-from services.flags.rollouts import RolloutPages
 from services.flags.sync import SyncServer
 from services.flags.tokens import Tokens
 from steward.errors import BadInput
 from steward.settings import Flags, Settings
 from steward.stopping import stop
 
-#: A request of the API is over by then, or its outcome is looked up by whoever asked.
-_LEAVING_SECONDS = 5
+#: So long people wait for a page while SDKs wait for flags.
+_FIRST_SECONDS = 1.0
 
-
-class _Http(uvicorn.Server):
-    """Whose signals are the whole server's."""
-
-    @contextmanager
-    @override
-    def capture_signals(self) -> Generator[None]:
-        yield
+if TYPE_CHECKING:
+    from services.flags.answering import Http
 
 
 async def serve(settings: Settings, *, host: str, sync_port: int, port: int) -> None:
@@ -44,22 +34,39 @@ async def serve(settings: Settings, *, host: str, sync_port: int, port: int) -> 
     board = Board()
     metrics, tokens = Metrics(board), Tokens(flags, settings.vault)
     sync = SyncServer(board, metrics)
-    api, pages = Api(settings, board, tokens, metrics), RolloutPages(settings, tokens)
-    http = _Http(_configuration(api.application(pages.routes()), port))
+
+    def http() -> Http:
+        # Here, for what a page needs takes as long to import as all that SDKs wait for.
+        from services.flags.answering import http_server  # noqa: PLC0415  the reason stands above
+
+        return http_server(settings, board, tokens, metrics, port)
+
     parts = [
-        asyncio.create_task(follow(settings, board), name="following"),
+        asyncio.create_task(_told_to_stop(), name="signals"),
+        asyncio.create_task(_answer(board, http), name="http"),
         asyncio.create_task(sync.run(f"{host}:{sync_port}", credentials), name="sync"),
+        asyncio.create_task(follow(settings, board), name="following"),
         asyncio.create_task(tokens.keep_fresh(), name="tokens"),
     ]
-    answering = asyncio.create_task(http.serve(), name="http")
-    told = asyncio.create_task(_told_to_stop(), name="signals")
     # A part that ends by itself has failed: better no server than one that looks well.
-    await asyncio.wait({*parts, answering, told}, return_when=asyncio.FIRST_COMPLETED)
-    http.should_exit = True
+    await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
     await sync.stop()
-    await answering
-    for part in (*parts, told):
+    for part in parts:
         await stop(part)
+
+
+async def _answer(board: Board, made: Callable[[], Http]) -> None:
+    """After SDKs are served; where that takes long, people are told why."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_FIRST_SECONDS):
+            await board.newer(None)
+    http = await asyncio.to_thread(made)
+    serving = asyncio.create_task(http.serve())
+    try:
+        await asyncio.shield(serving)
+    finally:
+        http.should_exit = True
+        await serving
 
 
 async def _told_to_stop() -> None:
@@ -67,22 +74,6 @@ async def _told_to_stop() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, heard.set)
     await heard.wait()
-
-
-def _configuration(application: Starlette, port: int) -> uvicorn.Config:
-    return uvicorn.Config(
-        application,
-        host="127.0.0.1",
-        port=port,
-        # gRPC's own loop is asyncio's.
-        loop="asyncio",
-        # Who changes what is in the history; an access log would say nothing more.
-        access_log=False,
-        log_level="warning",
-        proxy_headers=False,
-        server_header=False,
-        timeout_graceful_shutdown=_LEAVING_SECONDS,
-    )
 
 
 def _flags(settings: Settings) -> Flags:
