@@ -12,7 +12,7 @@ from email.policy import SMTP
 from email.utils import format_datetime, localtime
 
 from steward.clients.secrets import read_secret
-from steward.errors import StewardError
+from steward.errors import BadInput, StewardError
 from steward.notices.errors import NoticeUnfit, ReceiverRefused, ReceiverUnavailable
 from steward.settings import MailTarget, Vault
 
@@ -34,12 +34,13 @@ class Letter:
 def send_mail(target: MailTarget, vault: Vault | None, letter: Letter, seconds: float) -> None:
     """Hand it to the server, for all of its readers at once; each reply has *seconds*.
 
-    Raises NoticeUnfit, ReceiverUnavailable, ReceiverRefused, and what reading the secret raises.
+    Raises NoticeUnfit, ReceiverUnavailable, ReceiverRefused, BadInput, and what reading the secret raises.
     """
     message = written(target, letter)
     password = read_secret(target.user.password, vault) if target.user else ""
+    certificates = _certificates(target)
     try:
-        with _connected(target, seconds) as server:
+        with _connected(target, certificates, seconds) as server:
             if target.user:
                 server.login(target.user.username, password)
             refused = server.send_message(message, from_addr=target.sender, to_addrs=target.to)
@@ -73,18 +74,16 @@ def written(target: MailTarget, letter: Letter) -> EmailMessage:
     return message
 
 
-def _connected(target: MailTarget, seconds: float) -> smtplib.SMTP:
+def _connected(target: MailTarget, certificates: ssl.SSLContext, seconds: float) -> smtplib.SMTP:
     # A name of its own, for the library would ask DNS for it.
     name = socket.gethostname()
     if target.tls == "tls":
-        return smtplib.SMTP_SSL(
-            target.host, target.port, local_hostname=name, timeout=seconds, context=_certificates(target)
-        )
+        return smtplib.SMTP_SSL(target.host, target.port, local_hostname=name, timeout=seconds, context=certificates)
     server = smtplib.SMTP(target.host, target.port, local_hostname=name, timeout=seconds)
     if target.tls == "starttls":
         try:
             # Raises where it is not offered: nothing goes on in clear text.
-            server.starttls(context=_certificates(target))
+            server.starttls(context=certificates)
         except BaseException:
             with suppress(OSError, smtplib.SMTPException):
                 server.close()
@@ -93,7 +92,11 @@ def _connected(target: MailTarget, seconds: float) -> smtplib.SMTP:
 
 
 def _certificates(target: MailTarget) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=target.ca_file)
+    try:
+        return ssl.create_default_context(cafile=target.ca_file)
+    except OSError as error:
+        told = f"cannot read the authorities of the mail server: {type(error).__name__}"
+    raise BadInput(told, hint="ca_file in [notices.targets.…] names a PEM file of certificates")
 
 
 def _told(error: smtplib.SMTPException | OSError) -> StewardError:

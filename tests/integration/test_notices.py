@@ -217,6 +217,7 @@ def test_a_password_goes_over_tls_only_and_only_to_a_server_that_is_who_it_says(
     assert [data.password for data in seen] == [b"swordfish", b"trout"]
     # The first server speaks no TLS.
     assert "no TLS" in come_to(heard, "on-call", tls="starttls").error
+    assert "authorities" in come_to(heard, "on-call", tls="tls", ca_file=tmp_path / "nowhere").error
     assert len(heard.received.mails) == 1
 
 
