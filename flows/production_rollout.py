@@ -81,8 +81,8 @@ def roll_out(request: RolloutRequest) -> Ending:
         so_far.passed(bake(rollout.id))
         certify(rollout.id, so_far.on_whose_word)
     except Exception as error:  # noqa: BLE001  whatever stopped it, users are taken off, and the evidence says why
-        get_run_logger().exception("the rollout stopped")
         so_far.stopped_by(error)
+        get_run_logger().error("the rollout stopped: %s", so_far.why, exc_info=so_far.is_surprised)
         left = take_back(rollout.id, so_far.cause, so_far.why)
     else:
         left = keep_previous(rollout.id)

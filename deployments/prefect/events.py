@@ -17,6 +17,8 @@ SENT = frozenset(
         "steward.ai.provider_refused",
         "steward.ai.sealed",
         "steward.keyring.backed_up",
+        "steward.rollout.certified",
+        "steward.rollout.rolled-back",
         "steward.search.compared",
         "steward.search.provisioned",
         "steward.snapshot.refuted",
@@ -32,6 +34,7 @@ ASKED = frozenset(
         "steward.ai.costs.restated",
         "steward.keys.compromise.suspected",
         "steward.keys.rotation.requested",
+        "steward.rollout.requested",
         "steward.snapshot.requested",
     }
 )

@@ -13,7 +13,8 @@ class NotPassed(StewardError):
     """A step is over, and the release is not to go on."""
 
     def __init__(self, outcome: StepOutcome) -> None:
-        super().__init__(f"step {outcome.exposure} %: {outcome.reasons[0] if outcome.reasons else outcome.cause}")
+        first = outcome.reasons[0] if outcome.reasons else "no reason is known"
+        super().__init__(f"at {outcome.exposure} %: {first.removeprefix(f'{outcome.cause}: ')}")
         self.outcome = outcome
 
 
@@ -43,6 +44,11 @@ class SoFar:
     def stopped_by(self, error: Exception) -> None:
         """From here it goes back."""
         self.cause, self.why = _cause_of(error)
+
+    @property
+    def is_surprised(self) -> bool:
+        """Nobody decided that it goes back: where it happened is worth knowing."""
+        return self.cause is Cause.FAILED
 
     def ending(self, not_told: tuple[str, ...], left: tuple[str, ...]) -> Ending:
         """It is over."""
