@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 
 import uvicorn
@@ -64,8 +63,8 @@ def _opened(settings: ShopSettings, name: str, colour: str) -> Shop:
     client = connect(flags, [ExposureHook(outcomes)], wait_seconds=_FLAGS_SECONDS) if flags else None
     writer = None
     if flags is not None and (counting := flags.application) is not None:
-        instance = f"shop-{colour}-{os.getpid()}"
-        writer = Writer(outcomes, PostgresStore(counting.url, lambda: read_secret(counting.password), instance))
+        store = PostgresStore(counting.url, lambda: read_secret(counting.password), f"shop-{colour}")
+        writer = Writer(outcomes, store)
     return Shop(name, read(name), colour, Pool(settings.database), outcomes, writer, client)
 
 

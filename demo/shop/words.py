@@ -20,7 +20,11 @@ def last_words(log: Path, secrets: Iterable[str]) -> list[str]:
     """At most twelve lines of *log*'s end; each of *secrets*, and what looks like one, is struck out."""
     try:
         with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - _BYTES))
+            start = max(0, log.stat().st_size - _BYTES)
+            file.seek(start)
+            # A line cut in half may begin within a secret, which is then not known by what is left of it.
+            if start:
+                file.readline()
             text = file.read().decode(errors="replace")
     except OSError:
         return []
