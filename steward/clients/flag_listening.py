@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any, Self
 
 import psycopg
@@ -41,7 +45,7 @@ class FlagListener:
     async def __aenter__(self) -> Self:
         self._connection = await _open(self._settings)
         try:
-            async with asyncio.timeout(LIMIT_SECONDS):
+            with _cut_off_late(self._connection):
                 await self._connection.execute(f"LISTEN {CHANNEL}")
         except BaseException:
             await self._connection.close()
@@ -54,9 +58,8 @@ class FlagListener:
 
     async def read(self) -> Store:
         """All flags at one moment."""
-        async with asyncio.timeout(LIMIT_SECONDS):
-            with worded(self._settings):
-                rows = await (await self._opened.execute(sql.STORE)).fetchall()
+        with worded(self._settings), _cut_off_late(self._opened):
+            rows = await (await self._opened.execute(sql.STORE)).fetchall()
         return store_of(rows)
 
     async def wait(self, seconds: float) -> None:
@@ -78,15 +81,27 @@ async def _open(settings: Settings) -> AsyncConnection[tuple[Any, ...]]:
     # In a thread: the password may lie in a vault, whose client blocks.
     password = await asyncio.to_thread(_password, database)
     try:
-        async with asyncio.timeout(LIMIT_SECONDS):
-            return await AsyncConnection[tuple[Any, ...]].connect(
-                database.url,
-                autocommit=True,
-                password=password,
-                application_name="steward-flags",
-                tcp_user_timeout=int(LIMIT_SECONDS * 1000),
-                options=f"-c statement_timeout={LIMIT_SECONDS:.0f}s",
-            )
+        return await AsyncConnection[tuple[Any, ...]].connect(
+            database.url,
+            autocommit=True,
+            password=password,
+            connect_timeout=int(LIMIT_SECONDS),
+            application_name="steward-flags",
+            tcp_user_timeout=int(LIMIT_SECONDS * 1000),
+            options=f"-c statement_timeout={LIMIT_SECONDS:.0f}s",
+        )
     except psycopg.Error as error:
         # Not chained: the call holds the password.
         raise _refused_or_away(str(error), database) from None
+
+
+@contextmanager
+def _cut_off_late(connection: AsyncConnection[tuple[Any, ...]]) -> Generator[None]:
+    """End the connection under a question that gets no answer. A question that is only cancelled asks the same server to stop."""
+    # A descriptor of its own: the connection's may be closed, and its number given away, when the time comes.
+    with socket.socket(fileno=os.dup(connection.fileno())) as descriptor:
+        late = asyncio.get_running_loop().call_later(LIMIT_SECONDS, descriptor.shutdown, socket.SHUT_RDWR)
+        try:
+            yield
+        finally:
+            late.cancel()

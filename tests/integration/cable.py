@@ -16,6 +16,8 @@ class Cable:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._is_in = True
+        self._gate = threading.Event()
+        self._gate.set()
         self._ends: set[socket.socket] = set()
         self._lock = threading.Lock()
         threading.Thread(target=self._accept, daemon=True).start()
@@ -27,13 +29,19 @@ class Cable:
             for end in self._ends:
                 _shut(end)
 
+    def hold(self) -> None:
+        """Connections stay, are made, and carry nothing: as to a server that hangs."""
+        self._gate.clear()
+
     def put_back(self) -> None:
-        """Connections can be made again."""
+        """Connections can be made again, and carry what they are given."""
         with self._lock:
             self._is_in = True
+        self._gate.set()
 
     def close(self) -> None:
         self.pull()
+        self._gate.set()
         self._listener.close()
 
     def _accept(self) -> None:
@@ -53,6 +61,7 @@ class Cable:
     def _carry(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
             while piece := source.recv(65536):
+                self._gate.wait()
                 target.sendall(piece)
         # Both ends: half a connection is none here.
         with self._lock:

@@ -150,14 +150,15 @@ def test_a_server_that_is_told_to_stop_ends_at_once_with_streams_open(database, 
         assert server.end(15) == 0
 
 
-def test_while_the_database_is_away_what_was_read_last_is_served_and_it_is_said(database, tmp_path):
+@pytest.mark.parametrize("fault", ["pull", "hold"])
+def test_while_the_database_is_away_what_was_read_last_is_served_and_it_is_said(database, tmp_path, fault):
     flag = stored(database, new_flag()).flag
     port = int(conninfo_to_dict(database.postgres.url)["port"])
     with cable(port) as line:
         url = database.postgres.url.replace(f":{port}/", f":{line.port}/")
         with flag_server(changed(database, "postgres", url=url), tmp_path) as server, stream(server) as before:
             before.until(lambda document: weight_of(document, flag.key) == 2500)
-            line.pull()
+            getattr(line, fault)()
             server.wait_for(lambda status, told: status == 200 and "away for" in told)
             expose(database, flag.key, 50)
             # Who comes meanwhile gets what there is.
