@@ -20,13 +20,15 @@ from services.flags.page import page
 from services.flags.problems import HANDLERS
 from services.flags.tokens import Caller, Tokens
 from steward.clients import flag_store
+from steward.clients.connections import KeptConnections
 from steward.clients.flag_errors import NoSuchFlag
 from steward.clients.flag_store import StoredFlag
-from steward.clients.postgres import Connection, connect
+from steward.clients.postgres import Connection, open_connection, worded
 from steward.settings import Settings
 
-#: Whoever kills a flag waits no longer than this for a database that hangs.
-_STATEMENT_SECONDS = 6
+#: Whoever kills a flag waits no longer than this for a database that hangs; the lock of a flag takes up to five.
+_LIMIT_SECONDS = 8
+_MOST_AT_ONCE = 8
 _NO_STORE = {"Cache-Control": "no-store"}
 Answer = TypeVar("Answer")
 
@@ -36,6 +38,7 @@ class Api:
 
     def __init__(self, settings: Settings, board: Board, tokens: Tokens, metrics: Metrics) -> None:
         self._settings, self._board, self._tokens, self._metrics = settings, board, tokens, metrics
+        self._connections = KeptConnections(self._open, most=_MOST_AT_ONCE, wait_seconds=_LIMIT_SECONDS)
 
     def application(self, routes: list[Route] | None = None) -> Starlette:
         """With *routes* of other parts beside its own."""
@@ -137,10 +140,21 @@ class Api:
         """In one transaction, from a thread."""
 
         def asked() -> Answer:
-            with connect(self._settings, statement_timeout_seconds=_STATEMENT_SECONDS) as connection:
-                return what(connection)
+            try:
+                with (
+                    worded(self._settings),
+                    self._connections.one(_LIMIT_SECONDS) as connection,
+                    connection.transaction(),
+                ):
+                    return what(connection)
+            finally:
+                # None is kept: over a restart of the database it would fail, and the first to meet it may be a kill.
+                self._connections.close()
 
         return await run_in_threadpool(asked)
+
+    def _open(self) -> Connection:
+        return open_connection(self._settings, statement_timeout_seconds=_LIMIT_SECONDS, autocommit=True)
 
 
 def _now(connection: Connection, key: str) -> StoredFlag | None:

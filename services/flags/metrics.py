@@ -22,9 +22,6 @@ class Metrics(Collector):
         self.streams_open = 0
         self.registry = CollectorRegistry()
         self._pushes = Counter("steward_flags_pushes", "Documents given to streams", registry=self.registry)
-        self._requests = Counter(
-            "steward_flags_requests", "Of the HTTP API, by their end", ("method", "status"), registry=self.registry
-        )
         self.registry.register(self)
 
     @contextmanager
@@ -39,10 +36,6 @@ class Metrics(Collector):
     def pushed(self) -> None:
         """A document to one stream."""
         self._pushes.inc()
-
-    def answered(self, method: str, status: int) -> None:
-        """A request of the API."""
-        self._requests.labels(method, status).inc()
 
     @override
     def collect(self) -> Iterator[Metric]:

@@ -198,6 +198,11 @@ def test_while_the_database_is_away_the_list_is_shown_and_a_change_says_to_come_
             assert "PostgreSQL" in told["database"]
             status, headers, told = answer_of(server, "POST", "/flags/any/kill", {"why": "w"}, token=operator)
             assert (status, headers["retry-after"]) == (503, "1")
+            line.put_back()
+            line.hold()
+            # It hangs: whoever wants a flag dead hears within seconds that it is not.
+            status, headers, told = answer_of(server, "POST", "/flags/any/kill", {"why": "w"}, token=operator)
+            assert (status, headers["retry-after"]) == (503, "1")
             assert "steward_flags_database_up 0.0" in ask(server, "GET", "/metrics")[1]
 
 
