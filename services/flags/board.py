@@ -25,16 +25,26 @@ class Board:
         self.behind: int | None = None
         """The database's revision, where it is older than what was served: it is a backup, or a replica that lags."""
 
-    def take(self, store: Store) -> None:
-        """The database answered."""
+    def is_at(self, revision: int) -> bool:
+        """Whether what is served is of *revision*."""
+        return self.served is not None and self.served.revision == revision
+
+    def answered(self) -> None:
+        """The database did, and what is served is what it has."""
         if self.away_since is not None and self.served:
             _log.warning("the database answers again, after %.0f s", time.time() - self.away_since)
-        self.away, self.away_since = "", None
+        self.away, self.away_since, self.behind = "", None, None
+
+    def take(self, store: Store) -> None:
+        """The database has *store*."""
+        was_behind = self.behind
+        self.answered()
         newest = self.served.revision if self.served else -1
-        if store.revision < newest and self.behind is None:
-            _log.error("the database is at revision %s, and %s was served: that stays", store.revision, newest)
-        self.behind = store.revision if store.revision < newest else None
-        if store.revision > newest:
+        if store.revision < newest:
+            self.behind = store.revision
+            if was_behind is None:
+                _log.error("the database is at revision %s, and %s was served: that stays", store.revision, newest)
+        elif store.revision > newest:
             self.served = self._assembly.make(store)
             # Whoever waits holds the event that it waits for; whoever comes now waits for the next.
             told, self._changed = self._changed, asyncio.Event()

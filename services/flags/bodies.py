@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -66,10 +67,16 @@ def changed_flag(key: str, change: Change, now: StoredFlag | None) -> Flag:
     said = dict(change.flag)
     if said.pop("key", key) != key:
         raise Refused(422, f"the body is of another flag than {key}", hint="a key is never changed: make a new flag")
-    if _LEASE in said:
-        raise Refused(422, "a change says nothing of the lease", hint="a rollout begins, renews and ends it")
+    if _LEASE in said and (said[_LEASE] is not None or _is_leased(now)):
+        raise Refused(
+            422, "a change says nothing of a lease that lives", hint="null drops one that is over; rollouts do the rest"
+        )
     kept = {"killed": now.flag.killed, _LEASE: now.flag.lease_until} if now else {}
     return Flag.read({**kept, **said, "key": key})
+
+
+def _is_leased(now: StoredFlag | None) -> bool:
+    return bool(now and now.flag.lease_until and now.flag.lease_until > time.time())
 
 
 def flag_json(stored: StoredFlag) -> dict[str, Any]:

@@ -21,7 +21,10 @@ async def follow(settings: Settings, board: Board) -> None:
         try:
             async with FlagListener(settings) as listener:
                 while True:
-                    board.take(await listener.read())
+                    if board.is_at(await listener.revision()):
+                        board.answered()
+                    else:
+                        board.take(await listener.read())
                     await listener.wait(_ASK_SECONDS)
         except StewardError as error:
             board.lost(error.message)

@@ -56,6 +56,14 @@ class FlagListener:
         if self._connection:
             await self._connection.close()
 
+    async def revision(self) -> int:
+        """Of the store now: what to ask often, and cheaply."""
+        with worded(self._settings), _cut_off_late(self._opened):
+            row = await (await self._opened.execute(sql.REVISION)).fetchone()
+        if row is None:
+            raise LookupError("the store has no revision: its one row is gone")
+        return int(row[0])
+
     async def read(self) -> Store:
         """All flags at one moment."""
         with worded(self._settings), _cut_off_late(self._opened):

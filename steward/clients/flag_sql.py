@@ -24,7 +24,7 @@ READ: LiteralString = f"SELECT {_COLUMNS} FROM flags.flags WHERE key = %(key)s" 
 LOCK: LiteralString = f"{READ} FOR UPDATE"
 
 HISTORY: LiteralString = """
-SELECT version, state, who, why, at FROM flags.versions WHERE key = %(key)s ORDER BY version DESC
+SELECT version, state, who, why, at FROM flags.versions WHERE key = %(key)s ORDER BY version DESC LIMIT %(limit)s
 """
 
 VERSION: LiteralString = """

@@ -31,6 +31,8 @@ from steward.flags.validation import validated
 
 #: A lease that outlives its holder by more than this is none: 60 s is usual, and nobody is left to end it sooner.
 LEASE_AT_MOST_SECONDS = 3600
+#: As the database has them, whose own refusal would be less clear.
+_MOST_BYTES, _MOST_WHO_BYTES, _MOST_WHY_BYTES = 200_000, 200, 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +103,9 @@ def read_flag(connection: Connection, key: str) -> StoredFlag:
     return _stored(*row)
 
 
-def flag_history(connection: Connection, key: str) -> list[FlagVersion]:
-    """Newest first; versions that this Steward cannot read are left out. Raises NoSuchFlag."""
-    rows = connection.execute(sql.HISTORY, {"key": key}).fetchall()
+def flag_history(connection: Connection, key: str, limit: int = 200) -> list[FlagVersion]:
+    """Newest first, at most *limit*; versions that this Steward cannot read are left out. Raises NoSuchFlag."""
+    rows = connection.execute(sql.HISTORY, {"key": key, "limit": limit}).fetchall()
     if not rows:
         raise _unknown(key)
     return [version for row in rows if (version := _version_or_none(row))]
@@ -199,10 +201,16 @@ def _write(
 ) -> StoredFlag:
     if flag.lease_until is not None and (before is None or flag.lease_until != before.flag.lease_until):
         _demand_short(connection, flag.lease_until)
+    state = json.dumps(flag.state())
+    if len(state) > _MOST_BYTES:
+        raise BadInput(
+            f"flag {flag.key} has {len(state):,} bytes; expected at most {_MOST_BYTES:,}",
+            hint="each SDK gets all flags at each change: keep large values elsewhere, and name them here",
+        )
     values = {
         "key": flag.key,
         "version": before.version + 1 if before else 1,
-        "state": json.dumps(flag.state()),
+        "state": state,
         "until": flag.lease_until,
         "who": by[0],
         "why": by[1],
@@ -258,9 +266,11 @@ def _demand_short(connection: Connection, until: int) -> None:
 
 
 def _demand_reason(who: str, why: str) -> None:
-    for name, said in (("who", who), ("why", why)):
+    for name, said, most in (("who", who, _MOST_WHO_BYTES), ("why", why, _MOST_WHY_BYTES)):
         if not said.strip():
             raise BadInput(f"{name} is empty", hint="the history is read by whoever has to undo this at night")
+        if len(said.encode()) > most or "\0" in said:
+            raise BadInput(f"{name} is longer than {most} bytes, or holds a NUL", hint="say it shorter")
 
 
 def _now(connection: Connection) -> float:

@@ -147,7 +147,7 @@ def test_a_lost_update_is_refused_with_what_to_do(server, operator):
         ({"flag": definition(), "why": "", "expected_version": 0}, "why: String should have at least 1 character"),
         ({"flag": definition(), "expected_version": 0}, "why: Field required"),
         ({"flag": definition(), "why": "w", "expected_version": 0, "who": "me"}, "who: Extra inputs"),
-        ({"flag": definition(lease_until=5), "why": "w", "expected_version": 0}, "says nothing of the lease"),
+        ({"flag": definition(lease_until=5), "why": "w", "expected_version": 0}, "says nothing of a lease"),
         ({"flag": definition(key="other"), "why": "w", "expected_version": 0}, "the body is of another flag"),
         ({"flag": definition(off="neither"), "why": "w", "expected_version": 0}, "gives neither, which it does not"),
         ({"flag": {"variants": {}}, "why": "w", "expected_version": 0}, "cannot be read"),
@@ -175,6 +175,16 @@ def test_a_change_keeps_the_lease_and_the_kill(database, server, operator):
     ask(server, "POST", f"/flags/{flag.key}/kill", {"why": "it burns"}, token=operator)
     assert put(server, flag.key, operator, percent=60, version=3)[1]["killed"]
     assert not put(server, flag.key, operator, percent=60, version=4, killed=False)[1]["killed"]
+
+
+def test_a_lease_that_is_over_can_be_dropped_and_one_that_lives_cannot(database, server, operator):
+    over, living = (
+        stored(database, new_flag(lease_until=soon(-5))).flag,
+        stored(database, new_flag(lease_until=soon())).flag,
+    )
+    assert put(server, over.key, operator, percent=50, version=1, lease_until=None)[1]["lease_until"] is None
+    assert put(server, living.key, operator, percent=50, version=1, lease_until=None)[0] == 422
+    assert put(server, over.key, operator, percent=50, version=2, lease_until=soon())[0] == 422
 
 
 def test_paths_and_bodies_that_are_not_there_or_too_large(server, operator):

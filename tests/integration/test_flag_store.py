@@ -136,6 +136,14 @@ def test_nobody_changes_a_flag_without_a_reason(db, database, who, why):
             change()
 
 
+def test_what_the_database_could_not_keep_is_refused_in_words(db, database):
+    first = stored(database, new_flag())
+    with pytest.raises(BadInput, match="why is longer than 2000 bytes"):
+        kill_flag(db, first.flag.key, who=WHO, why="x" * 2001)
+    with pytest.raises(BadInput, match="expected at most 200,000"):
+        stored(database, new_flag().changed(variants={"on": "x" * 200_000, "off": ""}))
+
+
 def test_what_is_not_there_is_said(db, database):
     first = stored(database, new_flag())
     with pytest.raises(NoSuchFlag, match="there is no flag 'none'"):
@@ -168,6 +176,7 @@ def test_a_renewal_changes_the_lease_alone(db, database):
     until = soon(60)
     renewed = renew_lease(db, first.flag.key, until, 7)
     assert renewed.flag == first.flag.changed(lease_until=until)
+    assert renewed.updated_at == first.updated_at
     assert (renewed.version, len(flag_history(db, first.flag.key))) == (1, 1)
     # Its listeners have to be told.
     assert list_flags(db).revision > revision

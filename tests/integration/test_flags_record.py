@@ -127,6 +127,16 @@ def test_an_empty_batch_says_that_the_instance_lives(database):
         assert heartbeats(connection)["shop-9"] > first
 
 
+def test_instances_that_are_long_gone_make_room(database):
+    with connect(database) as connection:
+        connection.execute("INSERT INTO flags.heartbeats VALUES ('long-gone', now() - interval '8 days')")
+    with as_application(database) as connection:
+        record(connection, "newcomer", [])
+    with connect(database) as connection:
+        assert "newcomer" in heartbeats(connection)
+        assert "long-gone" not in heartbeats(connection)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -95,7 +95,8 @@ BEGIN
         RAISE EXCEPTION 'flag % is not what its version % says', NEW.key, NEW.version
             USING ERRCODE = 'restrict_violation', CONSTRAINT = 'as_its_version';
     END IF;
-    NEW.updated_at := clock_timestamp();
+    -- Of the version: a longer lease is no change that anybody decided.
+    NEW.updated_at := CASE WHEN TG_OP = 'UPDATE' AND NEW.version = OLD.version THEN OLD.updated_at ELSE clock_timestamp() END;
     RETURN NEW;
 END $$
 """
@@ -206,8 +207,16 @@ BEGIN
     SELECT flag, rollout, step, variant, kind, count(*) FROM fresh
      GROUP BY flag, rollout, step, variant, kind ORDER BY flag, rollout, step, variant, kind
     ON CONFLICT (flag, rollout, step, variant, kind) DO UPDATE SET users = sum.users + EXCLUDED.users;
-    INSERT INTO flags.heartbeats (instance) VALUES (record.instance)
-    ON CONFLICT (instance) DO UPDATE SET at = clock_timestamp();
+    UPDATE flags.heartbeats SET at = clock_timestamp() WHERE instance = record.instance;
+    IF NOT FOUND THEN
+        INSERT INTO flags.heartbeats (instance) VALUES (record.instance)
+        ON CONFLICT (instance) DO UPDATE SET at = clock_timestamp();
+        -- Instances have names of their own at each start: those that are long gone make room for the new one.
+        DELETE FROM flags.heartbeats WHERE instance IN (
+            SELECT h.instance FROM flags.heartbeats h WHERE h.at < clock_timestamp() - interval '7 days'
+            FOR UPDATE SKIP LOCKED
+        );
+    END IF;
     RETURN QUERY
     SELECT s.flag, s.rollout, s.step, s.variant, s.kind, s.users
       FROM flags.totals s
