@@ -139,8 +139,9 @@ def change_flag(
 def kill_flag(connection: Connection, key: str, *, who: str, why: str) -> int:
     """Its off variant for everybody, audiences too, whatever its version is; its version then. One that is killed stays as it is.
 
-    Nothing is in the way of it: neither a lease, nor a row that this version of Steward cannot read.
+    Nothing is in the way of it: neither a lease, nor a row that this version of Steward cannot read, nor a reason that is long.
     """
+    why = why.replace("\0", "").encode()[:_MOST_WHY_BYTES].decode(errors="ignore")
     _demand_reason(who, why)
     _bound(connection, key, sql.LOCK)
     row = connection.execute(sql.KILL, {"key": key, "who": who, "why": why}).fetchone()
