@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 
 from steward.clients.postgres import Connection
 from steward.rollout import state
-from steward.rollout.judge import Decision
+from steward.rollout.decision import Decision
 from steward.rollout.plan import Plan
 from steward.rollout.record import NoRollout, Rollout, RolloutUnderWay
 from steward.rollout.state import Claim, Passed, Standing, State

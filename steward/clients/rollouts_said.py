@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from steward.clients.postgres import Connection
-from steward.rollout.judge import Judgement
 from steward.rollout.record import Rollout, Said, Saying
+
+if TYPE_CHECKING:
+    from steward.rollout.judge import Judgement
 
 
 def keep_judgement(db: Connection, rollout: Rollout, judgement: Judgement) -> None:
@@ -23,13 +27,13 @@ def last_judgement(db: Connection, rollout_id: int) -> Judgement | None:
     row = db.execute(
         "SELECT judgement FROM steward.rollout_judgements WHERE rollout = %s ORDER BY id DESC LIMIT 1", [rollout_id]
     ).fetchone()
-    return Judgement.model_validate(row[0]) if row else None
+    return _judgement(row[0]) if row else None
 
 
 def judgements(db: Connection, rollout_id: int, most: int = 2000) -> list[Judgement]:
     """The first and last of each step, and others evenly between, *most* at most; oldest first."""
     rows = db.execute(_JUDGEMENTS, {"rollout": rollout_id, "most": most}).fetchall()
-    return [Judgement.model_validate(judgement) for (judgement,) in rows]
+    return [_judgement(judgement) for (judgement,) in rows]
 
 
 def count_looks(db: Connection, rollout_id: int, step: int, *, baking: bool) -> int:
@@ -49,6 +53,13 @@ def said(db: Connection, rollout_id: int) -> list[Said]:
     """Oldest first."""
     with db.cursor(row_factory=dict_row) as cursor:
         return [Said.model_validate(row) for row in cursor.execute(_SAID, [rollout_id]).fetchall()]
+
+
+def _judgement(kept: Any) -> Judgement:
+    # Here, because the flag server enters what people say, and has no SciPy.
+    from steward.rollout.judge import Judgement  # noqa: PLC0415  the reason stands above
+
+    return Judgement.model_validate(kept)
 
 
 _JUDGEMENTS = """

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from enum import StrEnum
 from typing import NamedTuple
 
+from steward.rollout.decision import Decision
 from steward.rollout.evalues import MISMATCH_AT, ln_e_above, ln_e_mismatch
 from steward.rollout.guards import Guarded, assess_guards
 from steward.rollout.plan import Plan
@@ -32,18 +32,6 @@ from steward.rollout.wording import figure, of_harm, of_mismatch, of_too_little,
 #: Of 1,000 users one may still be asked as before when all are exposed: the new exposure is on its way to somebody.
 _STILL_OTHERS = 0.001
 _LN_MISMATCH = math.log(MISMATCH_AT)
-
-
-class Decision(StrEnum):
-    """What to do now."""
-
-    GO = "GO"
-    """Every metric is proved healthy, and nothing stands against it."""
-    HOLD = "HOLD"
-    """Neither is proved yet: look again."""
-    ROLL_BACK = "ROLL_BACK"
-    UNKNOWN = "UNKNOWN"
-    """It cannot be judged. Never GO; after a while ROLL_BACK."""
 
 
 class Judgement(Frozen):
