@@ -11,7 +11,7 @@ RIVALS := .venv-rivals
 SDK := deployments/flags/agreement
 N ?=
 
-.PHONY: help setup demo demo-keys demo-costs up deploy down status test test-unit lint format clean lock bench-snapshot drill-snapshot drill-clean-runs bench-operations drill-operations drill-keys drill-gateway drill-provider-keys drill-costs bench-keys bench-gateway bench-fieldcrypt bench-costs fuzz-fieldcrypt
+.PHONY: help setup demo demo-keys demo-costs up deploy down status test test-unit lint format clean lock bench-snapshot drill-snapshot drill-clean-runs bench-operations drill-operations drill-keys drill-gateway drill-provider-keys drill-costs drill-rollout bench-keys bench-gateway bench-fieldcrypt bench-costs fuzz-fieldcrypt
 
 help:  ## what there is to do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -123,6 +123,9 @@ drill-provider-keys: setup  ## kill whatever rotates keys of AI providers, at ev
 
 drill-costs: setup  ## kill whatever reconciles costs, at every step and call, over damaged and late pages (N= cases); last line JSON
 	@$(BIN)/python -m tests.drills costs --cases $(or $(N),48)
+
+drill-rollout: setup  ## kill or stop whatever a rollout stands on, at every step, with users (N= cases); last line JSON, table in docs
+	@$(BIN)/python -m tests.drills rollout --cases $(or $(N),40) --table docs/rollout-drill.md
 
 bench-gateway: setup $(RIVALS)/.made  ## what the gateway adds to an answer, and how its limits hold; last line JSON
 	@$(BIN)/python -m bench.gateway

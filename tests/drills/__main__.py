@@ -19,6 +19,7 @@ DRILLS = {
     "gateway": "test_gateway.py",
     "provider-keys": "test_provider_keys.py",
     "costs": "test_costs.py",
+    "rollout": "test_rollout.py",
 }
 #: Of the replica, where a drill needs few.
 SERVERS = {
@@ -27,6 +28,7 @@ SERVERS = {
     "gateway": "postgres,redis-1",
     "provider-keys": "postgres,s3,keyvault,prefect",
     "costs": "postgres,s3,prefect,worker",
+    "rollout": "postgres,prefect,haproxy,prometheus,flags,shop,watch,worker",
 }
 #: What a case tells beside its fault: how often it was met where.
 PLACES = "killed_at"
@@ -73,9 +75,10 @@ def main():
     parser.add_argument("--cases", type=int, required=True, help="how many, at least 1")
     parser.add_argument("--seed", type=int, default=20250731, help="which ones; the same seed draws the same")
     parser.add_argument(
-        "--only", type=int, help="of these cases the one of this number; of `keys`, `gateway` and `costs`"
+        "--only", type=int, help="of these cases the one of this number; of `keys`, `gateway`, `costs`, `rollout`"
     )
     parser.add_argument("--window", type=int, help="seconds of the providers' limits, 60 in production; of `gateway`")
+    parser.add_argument("--table", type=Path, help="where what became of each case is written; of `rollout`")
     parser.add_argument("--replica", type=Path, help="use the replica there instead of one of the drill's own")
     asked = parser.parse_args()
     os.environ |= {"STEWARD_DRILL_CASES": str(asked.cases), "STEWARD_DRILL_SEED": str(asked.seed)}
@@ -83,6 +86,8 @@ def main():
         os.environ["STEWARD_DRILL_ONLY"] = str(asked.only)
     if asked.window is not None:
         os.environ["STEWARD_DRILL_WINDOW"] = str(asked.window)
+    if asked.table is not None:
+        os.environ["STEWARD_DRILL_TABLE"] = str(asked.table.absolute())
     options = ["--replica", str(asked.replica)] if asked.replica else []
     options += ["--servers", SERVERS[asked.name]] if asked.name in SERVERS else []
     count, started = Count(), time.monotonic()

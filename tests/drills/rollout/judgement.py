@@ -1,0 +1,246 @@
+"""What became of a rollout, by what SDKs and users got and by what is on record; not by what its run says of itself."""
+
+import itertools
+from collections import Counter
+
+from steward.clients.flag_store import flag_history
+from steward.clients.haproxy import open_balancer
+from steward.clients.postgres import connect
+from steward.clients.rollouts import read
+from steward.evidence.envelopes import verify
+from steward.evidence.signers import load_public_key
+from steward.evidence.statements import parse_statement
+from steward.evidence.store import list_statements
+from steward.rollout.state import State
+from steward.verdicts import Verdict
+from tests.drills.rollout.conducting import gone, harms
+from tests.drills.rollout.seeing import USERS
+from tests.flows import rollout_ground as ground
+from tests.keyring_ground import query
+
+#: Of the last line: whatever is no zero is a fault.
+FAULTS = ("late_exposures", "flips", "promotions_without_proof", "left_over", "failures")
+#: After the lease, for the clocks of machines and the second to which it is cut.
+GRACE_SECONDS = 1.0
+#: A sample of the record is as old as that at most.
+_SAMPLED_SECONDS = 0.5
+#: Where an outage makes users' requests fail, that is no fault of a rollout.
+_OUTAGES = {"haproxy", "postgres"}
+_DIALLED = {"500"}
+
+
+class Judgement:
+    """Counts faults, and keeps a sentence about each."""
+
+    def __init__(self, stage, story) -> None:
+        self.stage, self.story, self.case = stage, story, story.case
+        self.faults, self.told = Counter(dict.fromkeys(FAULTS, 0)), []
+        with connect(stage.settings) as db:
+            last = story.last
+            self.rollout = read(db, last.rollout) if last and last.rollout else None
+            self.versions = [each for each in reversed(flag_history(db, ground.FLAG)) if self._is_of_it(each)]
+
+    def _is_of_it(self, version):
+        return self.rollout is not None and version.who == f"rollout {self.rollout.id}"
+
+    def fault(self, kind, sentence, count=1):
+        self.faults[kind] += count
+        self.told.append(f"{kind}: {sentence}")
+
+    def expect(self, kind, what, found, wanted):
+        if found != wanted:
+            self.fault(kind, f"{what}: {found}, expected {wanted}")
+
+    @property
+    def outcome(self):
+        """In one word, for the table."""
+        if self.rollout is None:
+            return "refused"
+        return "withdrawn" if self.is_withdrawn else "resumed"
+
+    @property
+    def is_withdrawn(self):
+        """It did not go to the end that its release deserves."""
+        return self.rollout.state is not State.CERTIFIED and not (harms(self.case) and self._verdict() is Verdict.REFUTED)
+
+    def _verdict(self):
+        last = self.story.last
+        return Verdict(last.verdict) if last and last.verdict else None
+
+    def judge(self):
+        """All of it."""
+        if not self.story.has_ended:
+            self.fault("left_over", f"the operation has not ended: {self.story.last}")
+            return
+        if self.rollout is None:
+            self._refused()
+        else:
+            self._ended_rightly()
+            self._exposed_in_time()
+            self._never_more_than_recorded()
+            self._not_back_and_forth()
+            self._on_proof_alone()
+            self._flag_and_traffic()
+            self._evidence()
+        self._nothing_left()
+        self._users()
+
+    def _refused(self):
+        """Before it was on record: nothing was touched."""
+        server_away = self.case.victim not in {"flow", "host", "worker"}
+        if not (server_away and str(self.case.place).startswith("before begin")):
+            self.fault("failures", "it never began")
+        self.expect("left_over", "traffic", ground.live(self.stage.settings), ["blue"])
+        for name, ticks in self.story.ticks.items():
+            if any("1" in tick.got for tick in ticks):
+                self.fault("late_exposures", f"{name}: users were exposed by no rollout")
+
+    def _ended_rightly(self):
+        rollout, verdict = self.rollout, self._verdict()
+        if rollout.state is State.CERTIFIED:
+            if harms(self.case):
+                self.fault("promotions_without_proof", f"{rollout} does harm, and was certified")
+            self.expect("failures", "verdict", verdict, Verdict.VERIFIED)
+        elif rollout.state is State.ROLLED_BACK:
+            if not (rollout.who and rollout.why and rollout.ended_at):
+                self.fault("left_over", f"nobody is named: who {rollout.who!r}, why {rollout.why!r}")
+            allowed = {Verdict.UNKNOWN, *({Verdict.REFUTED} if harms(self.case) else ())}
+            if verdict not in allowed:
+                self.fault("failures", f"rolled back, {verdict}: {rollout.why}")
+        else:
+            self.fault("left_over", f"{rollout} is {rollout.state}")
+
+    def _exposed_in_time(self):
+        """At each moment, everybody who is exposed is so under a lease; and a dead controller's is over in time."""
+        samples = [each for each in self.story.samples if each.exposure]
+        kept = next((each.at for each in self.story.samples if each.state == State.CERTIFIED), float("inf"))
+        for name, ticks in self.story.ticks.items():
+            late = [tick for tick in ticks if "1" in tick.got and tick.at > self._bound(samples, kept, tick.at)]
+            if late:
+                worst = max(tick.at - self._bound(samples, kept, tick.at) for tick in late)
+                self.fault("late_exposures", f"{name}: {len(late)} looks, {worst:.2f} s after lease + 1 s", len(late))
+
+    def _bound(self, samples, kept, at):
+        """Until when users may be exposed, as it is known at *at*."""
+        if at >= kept - _SAMPLED_SECONDS:
+            return float("inf")
+        known = [each.lease_until for each in samples if each.at <= at + _SAMPLED_SECONDS]
+        end = max(known, default=0.0) + GRACE_SECONDS
+        if self.is_withdrawn and self._controller_died and self.rollout.epoch == self._epoch_when_struck():
+            # Whatever the record says: from the death on there was nobody to renew it.
+            end = min(end, self.story.struck_at + self.case.lease_seconds + GRACE_SECONDS)
+        return end
+
+    @property
+    def _controller_died(self):
+        struck = self.story.struck_at
+        return struck and self.case.is_long and self.case.victim in {"flow", "host", "postgres"}
+
+    def _epoch_when_struck(self):
+        before = [each.epoch for each in self.story.samples if each.at <= self.story.struck_at and each.epoch]
+        return before[-1] if before else self.rollout.epoch
+
+    def _never_more_than_recorded(self):
+        for name, ticks in self.story.ticks.items():
+            for tick in ticks:
+                allowed = max((self._exposure(each) for each in self.versions if each.at.timestamp() <= tick.at + 0.05), default=0)
+                most = USERS * allowed // 100
+                if "1" in tick.got[most:]:
+                    self.fault("failures", f"{name}: {tick.got.count('1')} of {USERS} exposed where {allowed} % are recorded")
+                    break
+
+    @staticmethod
+    def _exposure(version):
+        flag = version.flag
+        return 0 if flag.killed or flag.split is None else int(flag.split.exposure_percent)
+
+    def _not_back_and_forth(self):
+        """Nobody who was taken off is exposed again."""
+        for name, ticks in self.story.ticks.items():
+            flipped = 0
+            for user in range(USERS):
+                course = "".join(digit for digit, _ in itertools.groupby(tick.got[user] for tick in ticks))
+                flipped += course.strip("0").count("0")
+            if flipped:
+                self.fault("flips", f"{name}: {flipped} times a user came back", flipped)
+
+    def _on_proof_alone(self):
+        """Each step that was left has a GO before it was; and a release that does harm gets no further than the first."""
+        looks = query(
+            self.stage.settings,
+            "SELECT step, decision, extract(epoch FROM at)::float8, (judgement ->> 'baking')::boolean"
+            f" FROM steward.rollout_judgements WHERE rollout = {self.rollout.id} ORDER BY id",  # noqa: S608  a number
+        )
+        steps = [each for each in self.versions if self._exposure(each)]
+        for version in steps:
+            left = self._left_by(version)
+            found = [each[1] for each in looks if (each[0], each[3]) == left and each[2] <= version.at.timestamp() + 0.01]
+            if left and (not found or found[-1] != "GO"):
+                self.fault("promotions_without_proof", f"{version.why}, after {found[-1:] or 'no look'} at step {left}")
+        if harms(self.case) and len(steps) > 1:
+            self.fault("promotions_without_proof", f"{self.case.place.release} got to {steps[-1].why}")
+
+    def _left_by(self, version):
+        """The step that went before *version* of the flag, and whether that was the bake; None: nobody was exposed before."""
+        last = len(self.rollout.plan.steps)
+        if version.why == "certified":
+            return last, True
+        if version.why == "bake":
+            return last, False
+        number = int(version.why.split()[1].rstrip(":"))
+        return (number - 1, False) if number > 1 else None
+
+    def _flag_and_traffic(self):
+        rollout, settings = self.rollout, self.stage.settings
+        certified = rollout.state is State.CERTIFIED
+        flag, live = ground.flag_now(settings).flag, rollout.colour if certified else rollout.previous_colour
+        shown = (flag.killed, flag.split.exposure_percent if flag.split else 0, flag.lease_until is None)
+        if certified:
+            self.expect("left_over", "flag killed, exposes, for good", shown, (False, 100, True))
+        else:
+            self.expect("left_over", "flag killed", flag.killed, True)
+        self.expect("left_over", "traffic", ground.live(settings), [live])
+        servers = open_balancer(settings, ground.ENVIRONMENT).servers()
+        self.expect("left_over", "weight", [each.weight_percent for each in servers if each.name == live], [100])
+        for name, ticks in self.story.ticks.items():
+            exposed = ticks[-1].got.count("1") if ticks else None
+            self.expect("left_over", f"{name}: exposed at the end", exposed, USERS if certified else 0)
+
+    def _evidence(self):
+        with connect(self.stage.settings) as db:
+            found = list_statements(db, "production-rollout", subject=ground.ENVIRONMENT, period=self.story.period)
+        if len(found) != 1:
+            self.fault("failures", f"{len(found)} pieces of evidence")
+            return
+        key = load_public_key(self.stage.settings.evidence.public_key)
+        figures = parse_statement(verify(found[0].envelope.encode(), key).payload).figures
+        self.expect("failures", "verdict of the evidence", found[0].verdict, self._verdict())
+        stated = figures["rollout"], figures["certified"]
+        self.expect("failures", "evidence", stated, (self.rollout.id, self.rollout.state is State.CERTIFIED))
+
+    def _nothing_left(self):
+        held = query(
+            self.stage.settings,
+            "SELECT period, state FROM steward.operations WHERE resource = 'rollout/production'"
+            " AND state IN ('due', 'running', 'waiting')",
+        )
+        self.expect("left_over", "operations", held, [])
+        owners = query(
+            self.stage.settings,
+            "SELECT a.owner FROM steward.operation_attempts a JOIN steward.operations o ON o.id = a.operation_id"
+            f" WHERE o.period = '{self.story.period}'",  # noqa: S608  the drill's own
+        )
+        left = gone(self.stage, self.story, {int(owner.split(":")[1]) for (owner,) in owners})
+        self.expect("left_over", "processes", left, [])
+
+    def _users(self):
+        """What came to them through the load balancer."""
+        if self.rollout is not None and self.rollout.state is State.ROLLED_BACK:
+            ends = [each.lease_until for each in self.story.samples if each.exposure]
+            after = min(max(ends, default=0.0), self.rollout.ended_at.timestamp()) + GRACE_SECONDS
+            late = self.stage.users.answers_since("on", max(after, self.story.began_at))
+            if late:
+                self.fault("late_exposures", f"users got {late} answers of the release after that", late)
+        failed = {kind: count for kind, count in self.story.failures.items() if kind not in _DIALLED}
+        if failed and self.case.victim not in _OUTAGES:
+            self.fault("failures", f"users' requests failed: {failed}", sum(failed.values()))
