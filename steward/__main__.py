@@ -1,4 +1,4 @@
-"""`python -m steward migrate`, `keyring …`, `keys coverage`, `limits …`, `costs …` and `notices …`: what a person does beside the flows."""
+"""`python -m steward migrate`, `keyring …`, `keys coverage`, `limits …`, `costs …`, `notices …` and `rollout …`: what a person does beside the flows."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from steward.errors import StewardError
 from steward.fieldcrypt.keyring import WrappedKeys
+from steward.rollout_commandline import add_commands
 from steward.settings import Settings, load
 
 
@@ -77,7 +78,9 @@ def _parser() -> argparse.ArgumentParser:
         "--deployment", type=int, metavar="ID", help="of GitHub, which gets a status; absent: it is not told"
     )
     trying.set_defaults(work=partial(_on_notices, "try_notices"))
-    for command in (loading, showing, checking, trying, *ours):
+    rolling = commands.add_parser("rollout", help="see rollouts, answer them, and go back: roll-back ENVIRONMENT")
+    spoken = list(_rollout(rolling))
+    for command in (loading, showing, checking, trying, *ours, *spoken):
         command.add_argument("--settings", type=Path, help="settings file (default: the one STEWARD_SETTINGS names)")
     for command in (migrating, enrolling, retiring, reinstating, listing, restoring, erasing, covering):
         command.add_argument("--settings", type=Path, help="settings file (default: the one STEWARD_SETTINGS names)")
@@ -102,6 +105,12 @@ def _costs(costs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Iterat
     named = {"keep_invoice": importing, "recompute_days": recomputing, "show_stops": showing, "lift": lifting}
     for name, command in named.items():
         command.set_defaults(work=partial(_on_costs, name))
+        yield command
+
+
+def _rollout(rolling: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    for command in add_commands(rolling):
+        command.set_defaults(work=_on_rollouts)
         yield command
 
 
@@ -163,6 +172,13 @@ def _on_notices(name: str, settings: Settings, chosen: argparse.Namespace) -> li
     from steward import notice_commands  # noqa: PLC0415 # as above
 
     work: Callable[[Settings, argparse.Namespace], list[str]] = getattr(notice_commands, name)
+    return work(settings, chosen)
+
+
+def _on_rollouts(settings: Settings, chosen: argparse.Namespace) -> list[str]:
+    from steward import rollout_commands  # noqa: PLC0415 # as above
+
+    work: Callable[[Settings, argparse.Namespace], list[str]] = getattr(rollout_commands, chosen.does)
     return work(settings, chosen)
 
 

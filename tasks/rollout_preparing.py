@@ -9,7 +9,7 @@ from pathlib import Path
 
 from prefect.logging import get_run_logger
 
-from steward.clients import rollouts
+from steward.clients import roll_backs, rollouts
 from steward.clients.application_host import Placed, open_application_host
 from steward.clients.colours import Colour, Warmth
 from steward.clients.flag_store import StoredFlag, flag_history, read_flag
@@ -67,6 +67,7 @@ def check_preconditions(request: RolloutRequest) -> Preconditions:
 def _recorded(settings: Settings, request: RolloutRequest) -> tuple[StoredFlag, GatesReport]:
     with connect(settings) as db:
         rollouts.refuse_beside(rollouts.under_way(db, request.environment))
+        roll_backs.refuse_beside(db, request.environment)
         stored = read_flag(db, request.flag)
         require_free(stored, flag_history(db, request.flag)[0])
         had = gates_of(db, settings, request.release)

@@ -1,11 +1,13 @@
 """The guardian of rollouts: where nobody is left to decide, it decides, and it knows nothing of Prefect.
 
 Users whose exposure's lease is over are back already, told so by the flag itself. The guardian writes that down, kills the
-flag for good and gives the traffic back; and it finishes what somebody else began to take back and did not end.
+flag for good and gives the traffic back; and it finishes what somebody else began to take back and did not end: a rollout, or
+a release whose rollout had ended.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import suppress
 
@@ -14,13 +16,19 @@ import psycopg
 from services.watch.journal import Reminder, say
 from services.watch.situation import Situation
 from steward.clients.postgres import Connection, open_connection, worded
+from steward.clients.roll_backs import left_undone
 from steward.clients.rollouts import to_withdraw
+from steward.clients.rollouts_return import finish
+from steward.clients.rollouts_telling import tell_of_return
 from steward.clients.rollouts_withdrawal import withdraw
 from steward.errors import StewardError
 from steward.rollout.record import GUARDIAN, Rollout
+from steward.rollout.returning import RollBack
 
 #: Beyond the lease, so much later at most the withdrawal begins.
 EVERY_SECONDS = 1.0
+#: So long whoever began a way back is left to end it. Both at once would do no harm, and a release be asked for twice.
+_LEFT_SECONDS = 10.0
 _REMIND_SECONDS = 3600.0
 
 
@@ -32,6 +40,7 @@ class Guardian:
         self._settings = situation.ledger.settings
         self._reminder = Reminder(_REMIND_SECONDS)
         self._db: Connection | None = None
+        self._returning: threading.Thread | None = None
 
     def run(self) -> None:
         """Round after round until the watch is told to stop; at once over where the settings tell of no load balancer."""
@@ -41,22 +50,26 @@ class Guardian:
 
     def round(self) -> None:
         """All that are to be withdrawn; one that cannot be is tried again, and keeps no other."""
+        due, undone = list[Rollout](), list[RollBack]()
         try:
-            due = self._due()
+            due, undone = self._due()
             self._reminder.forget("rollouts")
         except Exception as error:  # noqa: BLE001  a fault in one round must not end the watch
             self._close()
             self._remind("rollouts", "rollouts are not known", error)
-            due = []
         for rollout in due:
             self._withdraw(rollout)
+        if undone and not (self._returning and self._returning.is_alive()):
+            # Beside: a release that has to be started first takes a minute, and leases go on ending.
+            self._returning = threading.Thread(target=self._return, args=(undone,), name="returning", daemon=True)
+            self._returning.start()
         self._at.rounds["rollouts"] = time.monotonic()
 
-    def _due(self) -> list[Rollout]:
+    def _due(self) -> tuple[list[Rollout], list[RollBack]]:
         if self._db is None:
             self._db = open_connection(self._settings, autocommit=True, application_name="steward-guardian")
         with worded(self._settings):
-            return to_withdraw(self._db)
+            return to_withdraw(self._db), left_undone(self._db, _LEFT_SECONDS)
 
     def _withdraw(self, rollout: Rollout) -> None:
         why = f"the lease was over at {rollout.lease_until:%H:%M:%S %Z}, and nobody had renewed it"
@@ -68,6 +81,19 @@ class Guardian:
         self._reminder.forget(f"rollout {rollout.id}")
         self._at.acts["withdrawn"] += 1
         say("withdrawn", rollout=rollout.id, release=rollout.release, environment=rollout.environment, because=why)
+
+    def _return(self, undone: list[RollBack]) -> None:
+        for begun in undone:
+            try:
+                returned = finish(self._settings, begun)
+            except Exception as error:  # noqa: BLE001  as above
+                self._remind(f"roll back {begun.id}", f"{begun} is not done yet", error)
+                continue
+            self._reminder.forget(f"roll back {begun.id}")
+            if returned.ended_here:
+                self._at.acts["returned"] += 1
+                say("returned", roll_back=begun.id, release=begun.to_release, environment=begun.environment)
+                tell_of_return(self._settings, returned)
 
     def _remind(self, subject: str, event: str, error: Exception) -> None:
         told = error.message if isinstance(error, StewardError) else f"{type(error).__name__}: {error}"

@@ -12,6 +12,7 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from steward.clients import roll_backs
 from steward.clients.postgres import Connection
 from steward.rollout import state
 from steward.rollout.decision import Decision
@@ -40,8 +41,12 @@ def begin(
 ) -> Rollout:
     """Enter the rollout of *release* on the first of *colours*, the second having the traffic; or find it entered.
 
-    Raises RolloutUnderWay.
+    Raises RolloutUnderWay, also where the environment is on its way back to another release.
     """
+    roll_backs.hold(db, environment)
+    if entered := _rows(db, "WHERE operation_id = %(operation_id)s", {"operation_id": operation_id}):
+        return entered[0]
+    roll_backs.refuse_beside(db, environment)
     values = {
         "operation_id": operation_id,
         "epoch": epoch,

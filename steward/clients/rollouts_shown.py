@@ -122,6 +122,12 @@ def page_of(db: Connection, rollout_id: int) -> ShownPage:
     )
 
 
+def last_glance(db: Connection, rollout_id: int) -> Glance | None:
+    """The last look, of whatever step; None: nobody has looked yet."""
+    rows = _rows(db, _LAST_GLANCE, id=rollout_id)
+    return Glance.model_validate(rows[0]["judgement"]) if rows else None
+
+
 def _rows(db: Connection, query: LiteralString, **values: Any) -> list[dict[str, Any]]:
     with db.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(query, values).fetchall()
@@ -152,6 +158,8 @@ SELECT judgement FROM numbered
  WHERE first = 1 OR last = 1 OR number %% greatest(1, ceil(looks::float8 / %(most)s)::bigint) = 0
  ORDER BY id
 """
+
+_LAST_GLANCE = "SELECT judgement FROM steward.rollout_judgements WHERE rollout = %(id)s ORDER BY id DESC LIMIT 1"
 
 _STAGES = """
 SELECT step, coalesce((judgement ->> 'baking')::boolean, false) AS baking,
