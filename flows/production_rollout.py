@@ -83,7 +83,7 @@ def roll_out(request: RolloutRequest) -> Ending:
     except Exception as error:  # noqa: BLE001  whatever stopped it, users are taken off, and the evidence says why
         so_far.stopped_by(error)
         get_run_logger().error("the rollout stopped: %s", so_far.why, exc_info=so_far.is_surprised)
-        left = take_back(rollout.id, so_far.cause, so_far.why)
+        left = take_back(rollout.id, so_far)
     else:
         left = keep_previous(rollout.id)
     announce.end(so_far.cause, so_far.why)

@@ -13,14 +13,12 @@ from steward.errors import StewardError
 from steward.operations.errors import Superseded
 from steward.operations.holding import guard
 from steward.operations.steps import Kind
-from steward.rollout.record import Rollout
-from steward.rollout.report import Cause
+from steward.rollout.progress import SoFar
+from steward.rollout.record import FLOW, Rollout
 from steward.settings import load
 from tasks.durable import step
 from tasks.rollouts import acting, read_rollout
 
-#: Who withdraws it where the run itself does, as the record names it.
-_FLOW = "production-rollout"
 _DRAIN_SECONDS = 30.0
 
 
@@ -47,10 +45,10 @@ def keep_previous(rollout_id: int) -> tuple[str, ...]:
     return ()
 
 
-def take_back(rollout_id: int, cause: Cause | None, why: str) -> tuple[str, ...]:
+def take_back(rollout_id: int, so_far: SoFar) -> tuple[str, ...]:
     """Users first, then the traffic; what is left for the guardian to do, if anything."""
     try:
-        withdraw_rollout(rollout_id, cause, why)
+        so_far.taken_back(withdraw_rollout(rollout_id, f"{so_far.cause}: {so_far.why}"[:2000]))
     except Superseded:
         raise
     except StewardError as left:
@@ -60,6 +58,6 @@ def take_back(rollout_id: int, cause: Cause | None, why: str) -> tuple[str, ...]
 
 
 @step("take back", kind=Kind.CLOSING)
-def withdraw_rollout(rollout_id: int, cause: Cause | None, why: str) -> Rollout:
+def withdraw_rollout(rollout_id: int, why: str) -> Rollout:
     """Somebody else may have done it already, and is then named by the record."""
-    return withdraw(load(), rollout_id, _FLOW, f"{cause}: {why}"[:2000])
+    return withdraw(load(), rollout_id, FLOW, why)

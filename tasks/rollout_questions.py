@@ -114,9 +114,12 @@ class _Form:
         keys = keyset_from_paused_state(paused)
         paused.state_details.run_input_keyset = {str(name): key for name, key in keys.items()}
         told = f"**{rollout.release}** in {rollout.environment}: {rollout.exposure} % of users have it. {_QUESTION[self.asks]}"
-        # Before the pause, so that a run that is seen paused has its form.
-        Word.with_initial_data(description=told).save(keys, flow_run_id=run)
+        if _is_paused(client, run):
+            # A try that died before its form was there: nobody could answer it.
+            client.set_flow_run_state(run, Running(), force=True)
         client.set_flow_run_state(run, paused)
+        # After the pause, which removes what was stored under its keys before.
+        Word.with_initial_data(description=told).save(keys, flow_run_id=run)
         self._keys = keys
 
     def _read(self, client: SyncPrefectClient, run: UUID, keys: Keyset) -> list[Said]:

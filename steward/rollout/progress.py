@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from steward.errors import StewardError
-from steward.rollout.errors import LeaseExpired, RolloutWithdrawn
+from steward.rollout.errors import LeaseExpired, RolloutEnded, RolloutWithdrawn
 from steward.rollout.preconditions import Preconditions
-from steward.rollout.record import GUARDIAN
+from steward.rollout.record import FLOW, GUARDIAN, FlagTaken, Rollout
 from steward.rollout.report import Cause, Ending, StepOutcome
 
 
@@ -45,6 +45,12 @@ class SoFar:
         """From here it goes back."""
         self.cause, self.why = _cause_of(error)
 
+    def taken_back(self, rollout: Rollout) -> None:
+        """Whoever was first is named: a person, or the guardian, whatever this run found out after that."""
+        if rollout.who and rollout.who != FLOW:
+            self.cause = Cause.LEASE if rollout.who == GUARDIAN else Cause.PERSON
+            self.why = f"{rollout.who}: {rollout.why}"
+
     @property
     def is_surprised(self) -> bool:
         """Nobody decided that it goes back: where it happened is worth knowing."""
@@ -70,7 +76,7 @@ def _cause_of(error: Exception) -> tuple[Cause, str]:
             return error.outcome.cause or Cause.NOT_PROVED, told
         case LeaseExpired():
             return Cause.LEASE, told
-        case RolloutWithdrawn():
-            return Cause.LEASE if told.startswith(GUARDIAN) else Cause.PERSON, told
+        case RolloutWithdrawn() | RolloutEnded() | FlagTaken():
+            return Cause.PERSON, told
         case _:
             return Cause.FAILED, told

@@ -12,6 +12,8 @@ from steward.rollout.state import ENDED, State
 
 #: Who withdraws a rollout where nobody is left to decide.
 GUARDIAN = "guardian"
+#: Who does where its own run decides.
+FLOW = "production-rollout"
 
 Saying = Literal["approve", "override", "roll_back"]
 

@@ -30,6 +30,7 @@ _forks.set_forkserver_preload(
         "flows.backup_keyring",
         "flows.cost_reconciliation",
         "flows.limit_drift",
+        "flows.production_rollout",
         "flows.reconcile_days",
         "flows.rotate_provider_keys",
         "flows.seal_ai_attempts",
