@@ -18,6 +18,7 @@ SENT = frozenset(
         "steward.ai.sealed",
         "steward.keyring.backed_up",
         "steward.rollout.certified",
+        "steward.rollout.returned",
         "steward.rollout.rolled-back",
         "steward.search.compared",
         "steward.search.provisioned",
@@ -35,6 +36,7 @@ ASKED = frozenset(
         "steward.keys.compromise.suspected",
         "steward.keys.rotation.requested",
         "steward.rollout.requested",
+        "steward.rollout.return-requested",
         "steward.snapshot.requested",
     }
 )

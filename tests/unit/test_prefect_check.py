@@ -199,6 +199,7 @@ def test_every_event_that_a_task_or_the_watch_names_is_known():
         "steward.snapshot.{report.verdict.lower()}": ("verified", "refuted", "unknown"),
         "steward.ai.costs.{stated.verdict.lower()}": ("verified", "refuted", "unknown"),
         "steward.ai.budget.{decision.kind}": ("alert", "stop"),
+        "steward.rollout.{'certified' if report.certified else 'rolled-back'}": ("certified", "rolled-back"),
     }
     assert all(any(f'f"{template}"' in text for text in texts) for template in made)
     ends = {template.partition("{")[0] + end for template, words in made.items() for end in words}
