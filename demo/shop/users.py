@@ -104,11 +104,11 @@ def clicks(session: Session, think_seconds: float) -> Iterator[Click]:
 class Users:
     """All of them. Raises NotLoopback where they would go elsewhere."""
 
-    def __init__(self, told: Load) -> None:
+    def __init__(self, told: Load, counts: Counts | None = None) -> None:
         self._told, self._at = told, address(told.url)
         self._under_way: set[asyncio.Task[None]] = set()
         self._sent_home = asyncio.Event()
-        self.counts = Counts()
+        self.counts = counts or Counts()
 
     async def come(self) -> None:
         """Until the last that is due has left. Cancelled, nobody asks any more; what was asked is waited for and counted."""
@@ -161,9 +161,9 @@ class Users:
 
 
 @contextmanager
-def coming(told: Load) -> Generator[Counts]:
-    """Users in a thread of their own while the block lasts; sent home at its end."""
-    users = Users(told)
+def coming(told: Load, counts: Counts | None = None) -> Generator[Counts]:
+    """Users in a thread of their own while the block lasts; sent home at its end. *counts*: who counts otherwise."""
+    users = Users(told, counts)
     loop = uvloop.new_event_loop()
     task = loop.create_task(users.come())
     thread = threading.Thread(target=_until_done, args=(loop, task), name="users", daemon=True)
