@@ -11,6 +11,7 @@ from typing_extensions import override
 from services.flags.application import Api
 from services.flags.board import Board
 from services.flags.metrics import Metrics
+from services.flags.rollout_acts import RolloutActs
 from services.flags.rollouts import RolloutPages
 from services.flags.tokens import Tokens
 from steward.settings import Settings
@@ -31,8 +32,9 @@ class Http(uvicorn.Server):
 def http_server(settings: Settings, board: Board, tokens: Tokens, metrics: Metrics, port: int) -> Http:
     """On loopback: a load balancer that speaks TLS stands before it."""
     api, pages = Api(settings, board, tokens, metrics), RolloutPages(settings, tokens)
+    acts = RolloutActs(settings, tokens, pages)
     configuration = uvicorn.Config(
-        api.application(pages.routes()),
+        api.application([*pages.routes(), *acts.routes()]),
         host="127.0.0.1",
         port=port,
         # gRPC's own loop is asyncio's.

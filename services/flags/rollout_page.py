@@ -15,7 +15,18 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from services.flags.rollout_words import TONES, decided, duration, headline, moment, per_cent, state, tone, waits_for
+from services.flags.rollout_words import (
+    TONES,
+    decided,
+    duration,
+    headline,
+    moment,
+    per_cent,
+    state,
+    tone,
+    waits_for,
+    word_wanted,
+)
 from steward.clients.rollouts_shown import ShownPage, ShownRelease, ShownRollout, ShownStage
 from steward.rollout.glance import Glance, MetricGlance, e_value, metrics_of
 from steward.rollout.picture import NARROW, WIDE, draw_arms
@@ -28,12 +39,13 @@ _ENDED = frozenset({"certified", "rolled_back"})
 _EXPOSES = frozenset({"exposing", "baking"})
 
 
-def list_page(rollouts: Iterable[ShownRollout], releases: Iterable[ShownRelease], who: str) -> str:
-    """All that there are, and what is proved where."""
+def list_page(rollouts: Iterable[ShownRollout], releases: Iterable[ShownRelease], who: str, seal: str = "") -> str:
+    """All that there are, and what is proved where. *seal*: what forms carry; empty: there are none."""
     return _render(
         "list.html.j2",
         refresh_seconds=REFRESH_SECONDS,
         who=who,
+        seal=seal,
         rollouts=[_line(each) for each in rollouts],
         releases=[
             {
@@ -49,14 +61,16 @@ def list_page(rollouts: Iterable[ShownRollout], releases: Iterable[ShownRelease]
     )
 
 
-def rollout_page(page: ShownPage, who: str) -> str:
-    """One of them, whole."""
+def rollout_page(page: ShownPage, who: str, seal: str = "") -> str:
+    """One of them, whole. *seal*: what forms carry; empty: there are none."""
     rollout, last = page.rollout, page.glances[-1] if page.glances else None
     metrics = metrics_of(page.glances)
     return _render(
         "rollout.html.j2",
         refresh_seconds=0 if rollout.state in _ENDED else REFRESH_SECONDS,
         who=who,
+        seal=seal,
+        acts=list(_acts(page, last)) if seal else [],
         now=moment(rollout.now, seconds=True),
         rollout=_line(rollout),
         planned=list(_planned(page)),
@@ -90,13 +104,13 @@ def rollout_page(page: ShownPage, who: str) -> str:
 def login_page(following: str, said: str, session_seconds: float) -> str:
     """Asks for a token. *following*: the rollout that was asked for, by its number; empty: all."""
     hours = round(session_seconds / 3600)
-    return _render("login.html.j2", refresh_seconds=0, next=following, said=said, hours=hours)
+    return _render("login.html.j2", seal="", refresh_seconds=0, next=following, said=said, hours=hours)
 
 
 def trouble_page(heading: str, said: str, hint: str, *, passes: bool) -> str:
     """Why there is no page. *passes*: it is asked for again by itself."""
     refresh = REFRESH_SECONDS if passes else 0
-    return _render("trouble.html.j2", refresh_seconds=refresh, heading=heading, said=said, hint=hint)
+    return _render("trouble.html.j2", seal="", refresh_seconds=refresh, heading=heading, said=said, hint=hint)
 
 
 @cache
@@ -192,6 +206,26 @@ def _verdict(page: ShownPage, last: Glance | None) -> dict[str, Any]:
         "waits": waits_for(page, last),
         "reasons": list(_reasons(rollout, last)),
     }
+
+
+def _acts(page: ShownPage, last: Glance | None) -> Iterator[dict[str, str]]:
+    """What whoever may write can do about it."""
+    rollout = page.rollout
+    if wanted := word_wanted(page, last):
+        said = (
+            "It is proved: let it go on" if wanted == "approve" else "Let it go on without proof: the evidence says so"
+        )
+        yield {"path": f"{rollout.id}/{wanted}", "css": "", "label": wanted.capitalize(), "said": said, "leave": ""}
+    is_in_force = rollout.state == "certified" and not rollout.revoked_at
+    if rollout.state in {"preparing", *_EXPOSES} or is_in_force:
+        said = "Nobody has it then, and it is revoked" if is_in_force else "Nobody has it then, and the rollout is over"
+        yield {
+            "path": f"{rollout.environment}/roll-back",
+            "css": "danger",
+            "label": "Roll back now",
+            "said": f"{said}; the version before answers users again",
+            "leave": rollout.release,
+        }
 
 
 def _reasons(rollout: ShownRollout, last: Glance | None) -> Iterator[str]:

@@ -59,18 +59,25 @@ def _exposing(rollout: ShownRollout, last: Glance | None) -> str:
     return f"{who}; {decided(last.decision)}"
 
 
-def waits_for(page: ShownPage, last: Glance | None) -> str:
-    """Whom it waits for; empty: for nobody."""
+def word_wanted(page: ShownPage, last: Glance | None) -> str:
+    """The word of a person that it waits for, `approve` or `override`; empty: it waits for none."""
     rollout = page.rollout
     if rollout.state not in {"exposing", "baking"} or rollout.lease_left <= 0 or last is None:
         return ""
     said = {each.decision for each in page.decisions if each.step == rollout.step}
     if last.too_little and "override" not in said:
+        return "override"
+    asks = last.decision == "GO" and not last.baking and last.exposure in (rollout.plan.get("approvals") or [])
+    return "approve" if asks and "approve" not in said else ""
+
+
+def waits_for(page: ShownPage, last: Glance | None) -> str:
+    """Whom it waits for; empty: for nobody."""
+    wanted = word_wanted(page, last)
+    if wanted == "override" and last:
         missing = f"{last.users_missing:,} users are missing" if last.users_missing else "too few users come"
         return f"It waits for a person: {missing} for a proof before the deadline, and only an override lets it go on."
-    if last.decision == "GO" and last.exposure in (rollout.plan.get("approvals") or []) and "approve" not in said:
-        return "It waits for a person: this step is proved, and its plan wants an approval."
-    return ""
+    return "It waits for a person: this step is proved, and its plan wants an approval." if wanted else ""
 
 
 def decided(decision: str) -> str:
