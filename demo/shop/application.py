@@ -22,7 +22,7 @@ from starlette.routing import Route
 from demo.shop import catalogue
 from demo.shop.fates import errs, waits_seconds
 from demo.shop.pool import DatabaseAway, Pool
-from demo.shop.releases import OFF, ON, Release
+from demo.shop.releases import OFF, ON, SEARCH, Release
 from steward.flags.application import (
     OutcomeCollector,
     OutcomeMiddleware,
@@ -33,7 +33,6 @@ from steward.flags.application import (
     is_ready,
 )
 
-FLAG = "new-search"
 _LONGEST_USER = 100
 _PATHS = ("/search", "/products", "/basket")
 
@@ -88,20 +87,21 @@ class Shop:
 
     async def _search(self, request: Request) -> Response:
         user, text = _user(request), request.query_params.get("q", "")[:100]
-        variant = self._variant()
+        search = self._variant(SEARCH)
+        variant = search if self.release.flag == SEARCH else self._variant(self.release.flag)
         request.state.variant = variant
         dials = self.release.dials(variant)
-        find = catalogue.search_by_words if variant == ON else catalogue.search_by_letters
+        find = catalogue.search_by_words if search == ON else catalogue.search_by_letters
         await asyncio.sleep(waits_seconds(dials, user, self.release.seed))
         if errs(dials, user, self.release.seed):
             raise SearchFailed(user)
         return JSONResponse(await find(self.pool, text), headers=self._headers(variant))
 
-    def _variant(self) -> str:
+    def _variant(self, flag: str) -> str:
         """Of the request's user, whom the library knows."""
         if self.flags is None:
             return OFF
-        return ON if self.flags.get_boolean_value(FLAG, default_value=False) else OFF
+        return ON if self.flags.get_boolean_value(flag, default_value=False) else OFF
 
     async def _product(self, request: Request) -> Response:
         found = await catalogue.product(self.pool, request.path_params["number"])

@@ -19,6 +19,18 @@ _QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
 @dataclass(frozen=True)
+class Arm:
+    """Searches in which users got one variant of one release."""
+
+    users: int
+    failed_users: int
+    answers: int
+    first_at: float
+    last_at: float
+    """Unix seconds, as the answers came."""
+
+
+@dataclass(frozen=True)
 class Report:
     """All of it, at one moment."""
 
@@ -33,6 +45,8 @@ class Report:
     users_by_variant: Mapping[str, int]
     failed_users_by_variant: Mapping[str, int]
     """Users for whom a search in which they got the variant failed, be it once or often."""
+    arms: Mapping[str, Arm]
+    """By `release variant`."""
     requests_by_release: Mapping[str, int]
     """By `colour release`."""
     milliseconds: Mapping[str, Mapping[str, float]]
@@ -50,6 +64,22 @@ class Report:
         return {**asdict(self), "failed": self.failed}
 
 
+class _Arm:
+    def __init__(self) -> None:
+        self._users, self._failed = set[str](), set[str]()
+        self._answers, self._first_at, self._last_at = 0, time.time(), 0.0
+
+    def add(self, user: str, *, failed: bool) -> None:
+        self._users.add(user)
+        if failed:
+            self._failed.add(user)
+        self._answers += 1
+        self._last_at = time.time()
+
+    def told(self) -> Arm:
+        return Arm(len(self._users), len(self._failed), self._answers, self._first_at, self._last_at)
+
+
 class Counts:
     """One thread counts; any may ask."""
 
@@ -61,6 +91,7 @@ class Counts:
         self._users: set[str] = set()
         self._exposed: dict[str, set[str]] = {}
         self._failed: dict[str, set[str]] = {}
+        self._arms: dict[str, _Arm] = {}
         self._times: dict[str, array[float]] = {}
         self._seen_at: dict[str, array[float]] = {}
         self._late = 0.0
@@ -90,6 +121,8 @@ class Counts:
                 self._seen_at.setdefault(variant, array("d")).append(time.time())
                 if failed:
                     self._failed.setdefault(variant, set()).add(user)
+                arm = f"{answer.headers.get('x-release', '-')} {variant}"
+                self._arms.setdefault(arm, _Arm()).add(user, failed=failed)
 
     def failed(self, kind: str) -> None:
         """No answer came."""
@@ -136,6 +169,7 @@ class Counts:
                 users=len(self._users),
                 users_by_variant={name: len(users) for name, users in sorted(self._exposed.items())},
                 failed_users_by_variant={name: len(self._failed.get(name, ())) for name in sorted(self._exposed)},
+                arms={name: arm.told() for name, arm in sorted(self._arms.items())},
                 requests_by_release=dict(self._releases),
                 milliseconds={path: _quantiles(times) for path, times in sorted(self._times.items())},
                 late_seconds=round(self._late, 3),

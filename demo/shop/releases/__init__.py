@@ -1,4 +1,4 @@
-"""Releases of the shop, each a file: what it does to the users who get the new search, and to the others."""
+"""Releases of the shop, each a file: what it does to the users who get what is new in it, and to the others."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from steward.errors import BadInput
 
 FOLDER = Path(__file__).parent
 ON, OFF = "on", "off"
+SEARCH = "new-search"
 
 _NAME = re.compile("[a-z0-9][a-z0-9.-]{0,63}")
 
@@ -38,13 +39,15 @@ class Release(_Frozen):
     description: str
     starts: bool = True
     healthy: bool = True
+    flag: str = SEARCH
+    """Behind which it exposes what is new in it: `on` and `off` below are this flag's."""
     seed: int = 0
     """Whose users err and wait. The same in two releases: the same users."""
     off: Dials
     on: Dials
 
     def dials(self, variant: str) -> Dials:
-        """Of *variant*; the old search's for whatever the shop does not know."""
+        """Of *variant*; the off one's for whatever the shop does not know."""
         return self.on if variant == ON else self.off
 
 
