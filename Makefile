@@ -11,7 +11,7 @@ RIVALS := .venv-rivals
 SDK := deployments/flags/agreement
 N ?=
 
-.PHONY: help setup demo demo-keys demo-costs up deploy down status test test-unit lint format clean lock bench-snapshot drill-snapshot drill-clean-runs bench-operations drill-operations drill-keys drill-gateway drill-provider-keys drill-costs drill-rollout bench-keys bench-gateway bench-fieldcrypt bench-costs fuzz-fieldcrypt
+.PHONY: help setup demo demo-keys demo-costs demo-rollout up deploy down status test test-unit lint format clean lock bench-snapshot drill-snapshot drill-clean-runs bench-operations drill-operations drill-keys drill-gateway drill-provider-keys drill-costs drill-rollout bench-keys bench-gateway bench-fieldcrypt bench-costs fuzz-fieldcrypt
 
 help:  ## what there is to do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -44,6 +44,10 @@ demo-keys: setup  ## 100,000 customers of 200 tenants, their users, one rotation
 demo-costs: setup  ## a month of AI costs, explained to the cent against the invoices; leaves the platform running
 	@$(BIN)/python -m replica up --only postgres redis-1 keyvault s3 providers gateway prefect worker watch
 	$(BIN)/python -m demo costs
+
+demo-rollout: setup  ## a good release goes to everybody step by step, a bad one is taken back, under live users; leaves the platform running
+	@$(BIN)/python -m replica up --only postgres s3 keyvault prefect worker watch haproxy prometheus flags shop
+	$(BIN)/python -m demo rollout
 
 up: setup  ## start the replica, or repair what is down
 	@$(BIN)/python -m replica up
@@ -155,5 +159,5 @@ lock:  ## resolve the locks anew (maintainers; needs uv)
 	@compile="uv pip compile --quiet --generate-hashes --no-annotate --no-header --python-version 3.11"
 	$$compile --all-extras pyproject.toml -o requirements.lock
 	$$compile --extra flows --extra watch --extra gateway -c requirements.lock pyproject.toml -o requirements-image.lock
-	echo hatchling | $$compile -c requirements.lock - -o requirements-build.lock
+	printf 'hatchling\nnodejs-wheel-binaries\n' | $$compile -c requirements.lock - -o requirements-build.lock
 	$$compile -c requirements.lock bench/rivals/requirements.in -o bench/rivals/requirements.lock
