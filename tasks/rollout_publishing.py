@@ -51,6 +51,9 @@ def conclude_rollout(request: RolloutRequest, ending: Ending) -> RolloutReport:
         preconditions=ending.preconditions,
         analysis=tuple(analyse(totals, rollout.plan, rollout.variant, off)),
         withdrawn_seconds=rollout.withdrawn_seconds,
+        withdrawn_at=rollout.withdrawn_at,
+        withdrawn_by=rollout.who,
+        closed_at=rollout.ended_at,
         begun_at=rollout.begun_at,
         exposed_at=rollout.exposed_at,
         ended_at=datetime.now(UTC),
@@ -112,19 +115,41 @@ def rollout_statement(report: RolloutReport) -> Statement:
 
 
 def _figures(report: RolloutReport) -> dict[str, JsonValue]:
-    seconds = report.withdrawn_seconds
+    """What an auditor asks for first: what went where and why, how it ended, by whom and when; then what it rests on."""
+    request, ending, seconds = report.request, report.ending, report.withdrawn_seconds
     return {
         "rollout": report.rollout,
-        "release": report.request.release,
-        "flag": report.request.flag,
-        "certified": report.certified,
+        "release": request.release,
+        "colour": report.colour,
+        "flag": request.flag,
+        "variant": report.preconditions.variant,
         "previous_release": report.previous_release,
-        "plan": report.request.plan.model_dump(mode="json"),
-        "steps": [each.model_dump(mode="json") for each in report.ending.steps],
+        "previous_colour": report.previous_colour,
+        "because": request.because,
+        "deployment": request.deployment,
+        "certified": report.certified,
+        "cause": str(ending.cause) if ending.cause else None,
+        "why": ending.why,
+        "withdrawn_by": report.withdrawn_by,
+        "withdrawn_milliseconds": None if seconds is None else round(1000 * seconds),
+        "times": _times(report),
+        "plan": request.plan.model_dump(mode="json"),
+        "steps": [each.model_dump(mode="json") for each in ending.steps],
         "decisions": [each.model_dump(mode="json") for each in report.said],
         "variants": [each.model_dump(mode="json") for each in report.analysis],
+        "gates_asked_for": [str(each) for each in request.gates.gates],
         "gates": [each.model_dump(mode="json") for each in report.preconditions.gates.findings],
         "agreement": report.preconditions.agreement,
         "slow_ms": report.preconditions.slow_ms,
-        "withdrawn_milliseconds": None if seconds is None else round(1000 * seconds),
     }
+
+
+def _times(report: RolloutReport) -> dict[str, JsonValue]:
+    """By the database's clock; None: it did not come to that."""
+    told = {
+        "began": report.begun_at,
+        "exposed": report.exposed_at,
+        "withdrawn": report.withdrawn_at,
+        "closed": report.closed_at,
+    }
+    return {name: at.isoformat() if at else None for name, at in told.items()}

@@ -20,6 +20,7 @@ def _lines(report: RolloutReport) -> Iterator[str]:
     yield ""
     yield f"**{report.verdict}**. Flag `{request.flag}`, rollout {report.rollout}, on {report.colour}; before it "
     yield f"{report.previous_release or 'an unnamed release'} on {report.previous_colour}."
+    yield from _when(report)
     yield from _listed(report.findings)
     yield from ("", "## Steps", "", "| exposed | came to | looks | took | why |", "| --- | --- | --- | --- | --- |")
     yield from (_step(each) for each in report.ending.steps)
@@ -41,6 +42,7 @@ def _lines(report: RolloutReport) -> Iterator[str]:
     yield from (f"- gate {each.gate}: {each.verdict}, {each.says}" for each in report.preconditions.gates.findings)
     if not report.preconditions.gates.findings:
         yield "- no quality gate was asked for"
+    yield f"- bad is {report.request.plan.bad_ratio:g} times as many as among the others, unless a metric says otherwise"
 
 
 def _ended(report: RolloutReport) -> str:
@@ -48,6 +50,20 @@ def _ended(report: RolloutReport) -> str:
         return "certified, everybody has it"
     seconds = report.withdrawn_seconds
     return "rolled back" + (f" in {seconds:.1f} s" if seconds is not None else "")
+
+
+def _when(report: RolloutReport) -> Iterator[str]:
+    """A line each, UTC."""
+    told = (
+        ("began", report.begun_at),
+        ("first users", report.exposed_at),
+        (f"taken back by {report.withdrawn_by}", report.withdrawn_at),
+        ("certified" if report.certified else "traffic back", report.closed_at),
+    )
+    yield ""
+    yield ", ".join(f"{what} {at:%Y-%m-%d %H:%M:%S}" for what, at in told if at) + " UTC."
+    if report.request.because:
+        yield f"Because: {_cell(report.request.because)}"
 
 
 def _listed(findings: Iterable[str]) -> Iterator[str]:

@@ -14,8 +14,9 @@ from steward.rollout.request import RolloutRequest
 from steward.verdicts import NotVerified, Verdict
 
 CLAIM = (
-    "every step of exposure was passed on proof: of each metric of the plan the exposed users were shown to be as well as the "
-    "others, by a test that is valid at every look; guards held, and the bake ended, before the release was certified"
+    "before it was certified every step of exposure was passed on proof: while there were others to compare with, the exposed users "
+    "were shown, for each metric of the plan, not to meet it as many times as often as the plan calls bad, by a test that is valid at every "
+    "look; once all were exposed, no metric was shown to be beyond its SLO; guards held, and the bake ended"
 )
 
 
@@ -96,7 +97,13 @@ class RolloutReport(_Frozen):
     """From when it was taken back to the traffic's being where it was; None: it was not taken back."""
     begun_at: AwareDatetime
     exposed_at: AwareDatetime | None
+    """Somebody, for the first time."""
+    withdrawn_at: AwareDatetime | None = None
+    withdrawn_by: str | None = None
+    closed_at: AwareDatetime | None = None
+    """Certified, or the traffic is back; by the database's clock, as the times before it."""
     ended_at: AwareDatetime
+    """The run's work."""
     code: dict[str, str | bool | None] = {}
     host: str = "unknown"
 
