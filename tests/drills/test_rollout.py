@@ -9,6 +9,7 @@ record says. `failures`: anything else, such as requests that no outage explains
 """
 
 import os
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -16,12 +17,12 @@ import pytest
 
 from steward.rollout.state import State
 from tests.drills.__main__ import LAST_LINE
+from tests.drills.operations.stage import until
 from tests.drills.rollout import matrix, table
 from tests.drills.rollout.cases import drawn
 from tests.drills.rollout.conducting import conduct
 from tests.drills.rollout.judgement import FAULTS, Judgement
 from tests.drills.rollout.stage import PATIENCE_SECONDS, staged
-from tests.drills.operations.stage import until
 
 pytestmark = pytest.mark.without_search
 
@@ -69,7 +70,7 @@ def line(judgement):
     attempts = story.last.attempt if story.last else 0
     seconds = exposed_seconds(judgement)
     return (
-        f"\n{story.case}: {judgement.outcome} in {story.samples[-1].at - story.began_at:.0f} s, {attempts} attempts, {end[:160]}; "
+        f"\n{story.case}: {judgement.outcome} in {story.last.at - story.began_at if story.last else 0:.0f} s, {attempts} attempts, {end[:160]}; "
         f"looks {sum(map(len, story.ticks.values()))}, at most exposed {most}, after the blow {seconds}, users {dict(story.failures)}"
     )
 
@@ -94,7 +95,7 @@ def test_users_are_back_in_time_or_the_rollout_went_on(stage, told, case, record
     judgement.judge()
     told.add(judgement)
     record_property(LAST_LINE, told.summary)
-    print(line(judgement))
+    sys.stdout.write(line(judgement))
     repeat = f"python -m tests.drills rollout --cases {CASES} --seed {SEED} --only {case.number}"
     assert not judgement.told, "\n".join([repeat, *judgement.told, f"ended {judgement.outcome}: {judgement.rollout}"])
 

@@ -62,6 +62,7 @@ def plan_of(case):
 def conduct(stage: Stage, case: Case) -> Story:
     """Everything of it."""
     ground.lay(stage.settings)
+    until(stage.observers.see_nobody, PATIENCE_SECONDS, "SDK without anybody exposed")
     stage.arm(case.place)
     began, failed = time.time(), Counter(stage.users.report().failures)
     run = stage.begin(ground.request(case.place.release, plan=plan_of(case)))
@@ -73,12 +74,13 @@ def conduct(stage: Stage, case: Case) -> Story:
         until(lambda: stage.held() or story.has_ended, PATIENCE_SECONDS, lambda: f"{case}: {record.last}")
         if pid := stage.held():
             strike(stage, story, pid)
+    finally:
+        stage.let_go()
+        # Whatever went wrong here: the next case must not meet this one's rollout.
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not story.has_ended and time.monotonic() < deadline:
             time.sleep(0.1)
         time.sleep(_SETTLE_SECONDS)
-    finally:
-        stage.let_go()
         record.stop()
     story.ticks = stage.observers.ticks(began)
     story.failures = Counter(stage.users.report().failures) - failed
@@ -99,7 +101,7 @@ def strike(stage, story, pid):
         # Back as soon as whoever keeps it can, or only once somebody comes.
         faults.kill(state, server, alone=case.victim == "worker", restart=case.away == "short" and server != "worker")
     elif server:
-        frozen += processes.tree(Keeper(state).pid_of(server))
+        frozen += processes.tree(Keeper(state).process(server).pid)
         processes.send(frozen, signal.SIGSTOP)
     stage.let_go()
     time.sleep(max(0.0, story.struck_at + AWAY_SECONDS[case.away] - time.time()))

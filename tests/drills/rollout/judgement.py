@@ -61,7 +61,9 @@ class Judgement:
     @property
     def is_withdrawn(self):
         """It did not go to the end that its release deserves."""
-        return self.rollout.state is not State.CERTIFIED and not (harms(self.case) and self._verdict() is Verdict.REFUTED)
+        return self.rollout.state is not State.CERTIFIED and not (
+            harms(self.case) and self._verdict() is Verdict.REFUTED
+        )
 
     def _verdict(self):
         last = self.story.last
@@ -143,16 +145,15 @@ class Judgement:
     def _never_more_than_recorded(self):
         for name, ticks in self.story.ticks.items():
             for tick in ticks:
-                allowed = max((self._exposure(each) for each in self.versions if each.at.timestamp() <= tick.at + 0.05), default=0)
+                allowed = max(
+                    (exposure_of(each) for each in self.versions if each.at.timestamp() <= tick.at + 0.05), default=0
+                )
                 most = USERS * allowed // 100
                 if "1" in tick.got[most:]:
-                    self.fault("failures", f"{name}: {tick.got.count('1')} of {USERS} exposed where {allowed} % are recorded")
+                    self.fault(
+                        "failures", f"{name}: {tick.got.count('1')} of {USERS} exposed where {allowed} % are recorded"
+                    )
                     break
-
-    @staticmethod
-    def _exposure(version):
-        flag = version.flag
-        return 0 if flag.killed or flag.split is None else int(flag.split.exposure_percent)
 
     def _not_back_and_forth(self):
         """Nobody who was taken off is exposed again."""
@@ -169,12 +170,15 @@ class Judgement:
         looks = query(
             self.stage.settings,
             "SELECT step, decision, extract(epoch FROM at)::float8, (judgement ->> 'baking')::boolean"
-            f" FROM steward.rollout_judgements WHERE rollout = {self.rollout.id} ORDER BY id",  # noqa: S608  a number
+            " FROM steward.rollout_judgements WHERE rollout = %s ORDER BY id",
+            self.rollout.id,
         )
-        steps = [each for each in self.versions if self._exposure(each)]
+        steps = [each for each in self.versions if exposure_of(each)]
         for version in steps:
             left = self._left_by(version)
-            found = [each[1] for each in looks if (each[0], each[3]) == left and each[2] <= version.at.timestamp() + 0.01]
+            found = [
+                each[1] for each in looks if (each[0], each[3]) == left and each[2] <= version.at.timestamp() + 0.01
+            ]
             if left and (not found or found[-1] != "GO"):
                 self.fault("promotions_without_proof", f"{version.why}, after {found[-1:] or 'no look'} at step {left}")
         if harms(self.case) and len(steps) > 1:
@@ -228,7 +232,8 @@ class Judgement:
         owners = query(
             self.stage.settings,
             "SELECT a.owner FROM steward.operation_attempts a JOIN steward.operations o ON o.id = a.operation_id"
-            f" WHERE o.period = '{self.story.period}'",  # noqa: S608  the drill's own
+            " WHERE o.period = %s",
+            self.story.period,
         )
         left = gone(self.stage, self.story, {int(owner.split(":")[1]) for (owner,) in owners})
         self.expect("left_over", "processes", left, [])
@@ -244,3 +249,9 @@ class Judgement:
         failed = {kind: count for kind, count in self.story.failures.items() if kind not in _DIALLED}
         if failed and self.case.victim not in _OUTAGES:
             self.fault("failures", f"users' requests failed: {failed}", sum(failed.values()))
+
+
+def exposure_of(version):
+    """Per cent, as that version of the flag has it."""
+    flag = version.flag
+    return 0 if flag.killed or flag.split is None else int(flag.split.exposure_percent)

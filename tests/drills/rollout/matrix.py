@@ -10,7 +10,13 @@ from steward.rollout.readings import MISSING, ArmCounts, Reading, Sample
 BEGUN = 1_000.0
 STALE = "stale"
 #: By what they are called: a figure in place of one that is well.
-TROUBLES = {"missing": MISSING, "not a number": Sample(value=math.nan, at=0), STALE: Sample(value=0, at=0), "zero traffic": None}
+TROUBLES = {
+    "missing": MISSING,
+    "not a number": Sample(value=math.nan, at=0),
+    STALE: Sample(value=0, at=0),
+    "zero traffic": None,
+}
+SPLIT = "users split otherwise than planned"
 
 
 class Cell(NamedTuple):
@@ -29,11 +35,13 @@ def cells(plan):
         arms = ("on", "off") if exposure < plan.steps[-1] else ("on",)
         figures = [f"{arm} {what}" for arm in arms for what in ("users", *(each.name for each in plan.metrics))]
         guards = [f"guard {each.name}" for each in plan.guards]
-        for trouble in TROUBLES:
-            named = [f"{arm} users" for arm in (*arms, "all")] if TROUBLES[trouble] is None else [*figures, *guards]
+        for trouble, value in TROUBLES.items():
+            named = [f"{arm} users" for arm in (*arms, "all")] if value is None else [*figures, *guards]
             # Where all are to be exposed nobody waits for others.
-            yield from (Cell(trouble, each, exposure, baking) for each in named if (each, len(arms)) != ("all users", 1))
-        yield Cell("users split otherwise than planned", "all users", exposure, baking)
+            yield from (
+                Cell(trouble, each, exposure, baking) for each in named if (each, len(arms)) != ("all users", 1)
+            )
+        yield Cell(SPLIT, "all users", exposure, baking)
 
 
 def promotes(cell, plan):
@@ -43,10 +51,16 @@ def promotes(cell, plan):
     return any(judge(damaged(cell, plan, at), plan, at).decision is Decision.GO for at in (now, late))
 
 
+def renews(cell, plan):
+    """Whether users would stay exposed on it."""
+    now = BEGUN + max(plan.minimum_seconds, plan.bake_seconds) + 60
+    return judge(damaged(cell, plan, now), plan, now).may_renew
+
+
 def damaged(cell, plan, now):
     """A reading that would go on but for the one trouble."""
     reading = well(cell, plan, now)
-    if cell.trouble == "users split otherwise than planned":
+    if cell.trouble == SPLIT:
         more = {"on": 3, "off": 1} if cell.exposure < plan.steps[-1] else {"on": 1, "off": 3}
         return reading.model_copy(update={arm: _arm(plan, 20_000 * times, now) for arm, times in more.items()})
     where, _, what = cell.figure.partition(" ")

@@ -23,7 +23,7 @@ def main(flag, users, out):
         while True:
             # Its time is from before: what it says was so then, or later.
             at = time.time()
-            got = "".join(str(int(client.get_boolean_value(flag, False, each))) for each in asked)  # noqa: FBT003  as OpenFeature has it
+            got = "".join(str(int(client.get_boolean_value(flag, False, each))) for each in asked)
             lines.write(f"{at:.3f} {got}\n")
             following = max(following + EVERY_SECONDS, time.monotonic())
             time.sleep(max(0.0, following - time.monotonic()))

@@ -51,6 +51,10 @@ class Observers:
         """By SDK, those since then."""
         return {name: _since(path, since) for name, path in self.files.items()}
 
+    def see_nobody(self):
+        """Whether both have looked of late, and nobody was exposed."""
+        return all(ticks and "1" not in ticks[-1].got for ticks in self.ticks(time.time() - 1).values())
+
 
 def _since(path, since):
     # From the end: a drill of hours has long files.

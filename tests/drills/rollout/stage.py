@@ -12,6 +12,7 @@ from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.states import Scheduled
 
 from demo.shop.users import Load, coming
+from flows.production_rollout import production_rollout
 from replica import inventory, start, stop
 from replica.servers import SERVERS
 from replica.servers.worker import POOL
@@ -21,7 +22,6 @@ from steward.clients.rollouts_reading import read_baseline
 from steward.rollout.preconditions import NotReady
 from steward.settings import load
 from tests.drills.operations.stage import until
-from flows.production_rollout import production_rollout
 from tests.drills.rollout.seeing import ROOT, observing
 from tests.flows import rollout_ground as ground
 from tests.flows.prefect_server import recording_in

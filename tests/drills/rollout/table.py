@@ -55,7 +55,10 @@ def _by_victim(rows):
 
 
 def _cases(rows):
-    lines = ["| # | victim | how | away | where | outcome | attempts | exposed for, after it | wrong |", "|---:|---|---|---|---|---|---:|---:|---|"]
+    lines = [
+        "| # | victim | how | away | where | outcome | attempts | exposed for, after it | wrong |",
+        "|---:|---|---|---|---|---|---:|---:|---|",
+    ]
     for case, outcome, attempts, seconds, wrong in rows:
         exposed = "" if seconds is None else f"{seconds:.1f} s"
         lines.append(
