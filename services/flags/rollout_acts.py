@@ -9,7 +9,8 @@ import asyncio
 import logging
 import threading
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -33,6 +34,7 @@ from steward.clients.rollouts_words import say_of
 from steward.errors import BadInput, StewardError
 from steward.rollout.record import NoRollout, Saying
 from steward.rollout.returning import By, Returned
+from steward.rollout.state import State
 from steward.settings import Settings
 
 #: Whoever asks for the way back is answered by then: with what was done, or where to see it.
@@ -68,8 +70,8 @@ class RolloutActs:
 
     def __init__(self, settings: Settings, tokens: Tokens, pages: RolloutPages) -> None:
         self._settings, self._tokens, self._sessions = settings, tokens, pages.sessions
-        # A task that nothing holds may be collected while it runs.
-        self._at_work = set[asyncio.Task[Returned]]()
+        self._at_work = dict[asyncio.Task[Returned], str]()
+        self._failed = dict[str, str]()
 
     def routes(self) -> list[Route]:
         """For the server's application."""
@@ -88,7 +90,7 @@ class RolloutActs:
             raise Refused(404, f"there is no environment {environment[:100]!r}", hint="they are those of [balancers]")
         by = By(who=who, why=wish.because, via=_via(is_form=is_form))
         task = asyncio.create_task(_apart(lambda: roll_back(self._settings, environment, by, wish.leave)))
-        self._at_work.add(task)
+        self._at_work[task] = environment
         task.add_done_callback(self._over)
         done, _ = await asyncio.wait({task}, timeout=_ANSWER_SECONDS)
         returned = task.result() if done else None
@@ -101,7 +103,7 @@ class RolloutActs:
         return _json({"done": True, **returned.model_dump(mode="json", exclude={"ended_here"})})
 
     async def standing(self, request: Request) -> Response:
-        """What is under way there, and the way back that was gone last."""
+        """Whether something is on its way back there, what was gone last, and why what this server was asked for failed."""
         environment: str = request.path_params["environment"]
         if self._sessions.caller(request) is None:
             raise Refused(401, "this needs a token of [flags.tokens]", headers={"WWW-Authenticate": "Bearer"})
@@ -113,7 +115,10 @@ class RolloutActs:
             told = {"id", "release", "state", "exposure", "who", "why", "withdrawn_at", "ended_at"}
             return {
                 "environment": environment,
-                "done": not (back and back.ended_at is None) and not (rollout and rollout.state == "withdrawing"),
+                "under_way": environment in self._at_work.values()
+                or bool(back and back.ended_at is None)
+                or bool(rollout and rollout.state is State.WITHDRAWING),
+                "failed": self._failed.get(environment),
                 "rollout": rollout.model_dump(mode="json", include=told) if rollout else None,
                 "roll_back": back.model_dump(mode="json") if back else None,
             }
@@ -155,11 +160,13 @@ class RolloutActs:
             raise Refused(422, "the form needs a reason", hint="go back, say why, and send it again") from None
 
     def _over(self, task: asyncio.Task[Returned]) -> None:
-        self._at_work.discard(task)
+        environment = self._at_work.pop(task)
+        self._failed.pop(environment, None)
         if task.cancelled():
             return
         if error := task.exception():
-            _log.error("a way back is not done yet: %s", error)
+            self._failed[environment] = error.message if isinstance(error, StewardError) else type(error).__name__
+            _log.error("the way back of %s is not done: %s", environment, error)
         elif task.result().ended_here:
             returned = task.result()
             threading.Thread(target=lambda: tell_of_return(self._settings, returned), daemon=True).start()
@@ -195,12 +202,12 @@ async def _apart(work: Callable[[], Returned]) -> Returned:
     loop, outcome = asyncio.get_running_loop(), Future[Returned]()
 
     def run() -> None:
-        try:
-            returned = work()
-        except BaseException as error:  # noqa: BLE001  whoever waits is told
-            outcome.set_exception(error)
-        else:
-            outcome.set_result(returned)
+        # Nobody waits any more where the server is ending.
+        with suppress(InvalidStateError):
+            try:
+                outcome.set_result(work())
+            except Exception as error:  # noqa: BLE001  whoever waits is told
+                outcome.set_exception(error)
 
     threading.Thread(target=run, name="roll back", daemon=True).start()
     return await asyncio.wrap_future(outcome, loop=loop)

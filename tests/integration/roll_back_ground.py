@@ -9,6 +9,9 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from replica import inventory, start, stop
+from replica.server import Place
+from replica.servers import SERVERS
 from steward.clients import rollouts
 from steward.clients.answering import ask_who_answers
 from steward.clients.application_host import ApplicationHost, open_application_host
@@ -19,8 +22,8 @@ from steward.clients.rollouts_releases import note_certified, note_placed
 from steward.rollout.plan import Plan
 from steward.rollout.record import Rollout
 from steward.rollout.returning import By
-from steward.settings import Settings
-from tests.integration.flags_ground import new_flag, stored
+from steward.settings import Settings, load
+from tests.integration.flags_ground import flags_database, new_flag, stored
 
 BEFORE, AFTER = "blue", "green"
 WAIT_SECONDS = 60
@@ -37,6 +40,11 @@ class Ground:
     host: ApplicationHost
     balancer: LoadBalancer
 
+    def begin(self) -> None:
+        """`steady` is up, and `good` has the traffic."""
+        self.runs(**{BEFORE: "steady", AFTER: "good"})
+        self.live(AFTER)
+
     def runs(self, **releases: str) -> None:
         """Put releases on colours, and wait until users could be sent there."""
         for colour, release in releases.items():
@@ -49,7 +57,7 @@ class Ground:
         self.balancer.direct(colour)
 
     def begun(self, release: str, colour: str = AFTER) -> Rollout:
-        """A rollout of *release* that exposes a quarter of the users, by a flag of its own."""
+        """A rollout of *release* that exposes users, by a flag of its own."""
         flag, other = new_flag(), AFTER if colour == BEFORE else BEFORE
         stored(self.settings, flag)
         with connect(self.settings) as db:
@@ -67,7 +75,7 @@ class Ground:
             )
             note_placed(db, rollout)
             db.execute(
-                "UPDATE steward.rollouts SET state = 'exposing', step = 1, exposure = 25 WHERE id = %s", [rollout.id]
+                "UPDATE steward.rollouts SET state = 'exposing', step = 1, exposure = 5 WHERE id = %s", [rollout.id]
             )
             return rollouts.read(db, rollout.id)
 
@@ -99,6 +107,17 @@ def certify(db, rollout: Rollout) -> None:
         [rollout.id],
     )
     note_certified(db, rollout, None)
+
+
+@contextmanager
+def serving(replica: Place) -> Generator[Settings]:
+    """The shop and its load balancer, and a database that has no rollouts yet."""
+    start.up(replica.state, SERVERS, ["shop", "haproxy"])
+    try:
+        with flags_database(load(inventory.settings_file(replica))) as fresh:
+            yield fresh
+    finally:
+        stop.down(replica.state, SERVERS, ["shop", "haproxy"])
 
 
 @contextmanager

@@ -12,8 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import tomli_w
 
-from replica import inventory, start, stop
-from replica.servers import SERVERS
 from services.watch.guardian import Guardian
 from services.watch.situation import Situation
 from steward.__main__ import main
@@ -25,27 +23,22 @@ from steward.clients.rollouts_return import NotLive, roll_back
 from steward.operations.ledger import Ledger
 from steward.rollout.record import RolloutUnderWay
 from steward.rollout.returning import By, NoWayBack
-from steward.settings import load
-from tests.integration.flags_ground import flags_database
-from tests.integration.roll_back_ground import AFTER, BEFORE, MARA, certify, eventually, ground
+from tests.integration.roll_back_ground import AFTER, BEFORE, MARA, certify, eventually, ground, serving
 
 pytestmark = pytest.mark.without_search
 
 
 @pytest.fixture(scope="module")
 def database(replica):
-    place = start.up(replica.state, SERVERS, ["shop", "haproxy"])
-    with flags_database(load(inventory.settings_file(replica))) as fresh:
+    with serving(replica) as fresh:
         yield fresh
-    stop.down(place.state, SERVERS, ["shop", "haproxy"])
 
 
 @pytest.fixture
 def here(database):
     """`steady` is certified on blue, `good` is up on green and has the traffic."""
     with ground(database) as found:
-        found.runs(**{BEFORE: "steady", AFTER: "good"})
-        found.live(AFTER)
+        found.begin()
         yield found
 
 
