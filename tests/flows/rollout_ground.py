@@ -24,6 +24,7 @@ FLAG, ENVIRONMENT, LIVE = "new-search", "production", "steady"
 #: What stands on the ground of the rollout: who listens, and who serves.
 SERVERS = ("shop", "haproxy", "prometheus")
 SLOW = Metric(name="slow", tolerance=1, bad_ratio=20, slo=0.3)
+ERROR = Metric(name="error", slo=0.03)
 HEALTH = Guard(name="health", must=Must.AT_LEAST, bound=1)
 
 
