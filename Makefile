@@ -9,9 +9,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 RIVALS := .venv-rivals
 SDK := deployments/flags/agreement
+BENCH_SDK := bench/rollout/node
 N ?=
 
-.PHONY: help setup demo demo-keys demo-costs demo-rollout up deploy down status test test-unit lint format clean lock bench-snapshot drill-snapshot drill-clean-runs bench-operations drill-operations drill-keys drill-gateway drill-provider-keys drill-costs drill-rollout bench-keys bench-gateway bench-fieldcrypt bench-costs fuzz-fieldcrypt
+.PHONY: help setup demo demo-keys demo-costs demo-rollout up deploy down status test test-unit lint format clean lock bench-snapshot drill-snapshot drill-clean-runs bench-operations drill-operations drill-keys drill-gateway drill-provider-keys drill-costs drill-rollout bench-keys bench-gateway bench-fieldcrypt bench-costs bench-rollout fuzz-fieldcrypt
 
 help:  ## what there is to do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -139,6 +140,14 @@ bench-fieldcrypt: setup $(RIVALS)/.made  ## what encrypting a field costs beside
 
 bench-costs: setup  ## how much of a bill's difference gets its true cause, of 10 million attempts; last line JSON
 	@$(BIN)/python -m bench.costs
+
+bench-rollout: setup $(BENCH_SDK)/node_modules/.made  ## toggles, roll back, the judge's errors, switch-overs (N= requests); last line JSON
+	@$(BIN)/python -m bench.rollout $(if $(N),--requests $(N))
+
+# Node's SDK with flagd's provider, which only the bench runs.
+$(BENCH_SDK)/node_modules/.made: $(BENCH_SDK)/package.json $(BENCH_SDK)/package-lock.json
+	@npm ci --prefix $(BENCH_SDK) --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+	touch $@
 
 # Other libraries for benches: never in .venv, never among the product's dependencies.
 $(RIVALS)/.made: bench/rivals/requirements.lock
