@@ -32,10 +32,10 @@ def _lines(report: RolloutReport) -> Iterator[str]:
             "Intervals hold at 95 %, all together, whenever one looks.",
             "",
         )
-        yield "| exposed | metric | variant | users | met it | difference of shares |"
+        yield "| exposed | metric | variant | users | met it | the exposed against the others |"
         yield "| --- | --- | --- | --- | --- | --- |"
         for analysed in report.analysis:
-            yield from _compared(analysed)
+            yield from _compared(analysed, report.preconditions.variant)
     yield from ("", "## Before it began", "")
     yield f"- {report.preconditions.agreement}"
     yield f"- slow is slower than {report.preconditions.slow_ms:.0f} ms: the p95 before anybody was exposed"
@@ -82,13 +82,13 @@ def _step(outcome: StepOutcome) -> str:
     )
 
 
-def _compared(analysed: StepAnalysis) -> Iterator[str]:
+def _compared(analysed: StepAnalysis, exposed: str) -> Iterator[str]:
+    """The exposed ones first, and in their line how they differ."""
     for metric, comparison in analysed.compared.items():
-        for number, (variant, users) in enumerate(sorted(analysed.variants.items())):
-            difference = _interval(comparison) if not number else ""
-            yield (
-                f"| {analysed.exposure} % | {metric} | {variant} | {users.users:,} | {users.outcomes[metric]:,} | {difference} |"
-            )
+        for variant, users in sorted(analysed.variants.items(), key=lambda each: (each[0] != exposed, each[0])):
+            met, difference = users.outcomes[metric], _interval(comparison) if variant == exposed else ""
+            share = f" ({100 * met / users.users:.2f} %)" if users.users else ""
+            yield f"| {analysed.exposure} % | {metric} | {variant} | {users.users:,} | {met:,}{share} | {difference} |"
 
 
 def _interval(comparison: Comparison) -> str:

@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from steward.rollout.analysis import StepAnalysis, VariantUsers
 from steward.rollout.gates import GatesNeeded, GatesReport
+from steward.rollout.intervals import Arm, compare_arms
 from steward.rollout.page import render_rollout
 from steward.rollout.plan import Plan
 from steward.rollout.preconditions import Preconditions
@@ -157,3 +159,18 @@ def test_the_page_says_how_it_ended_and_when(made, lines):
 def test_no_reason_breaks_the_pages_table():
     (row,) = [line for line in render_rollout(taken_back()).splitlines() if line.startswith("| 5 % ")]
     assert row.count("|") - row.count("\\|") == 6
+
+
+def test_the_difference_stands_in_the_line_of_those_who_were_exposed():
+    users = {"off": VariantUsers(users=950, outcomes={"error": 9}), "on": VariantUsers(users=50, outcomes={"error": 5})}
+    compared = {"error": compare_arms(Arm(50, 5), Arm(950, 9))}
+    analysed = StepAnalysis(step=1, exposure=5, variants=users, compared=compared)
+    rows = [
+        line for line in render_rollout(report(outcome(), analysis=(analysed,))).splitlines() if "| error |" in line
+    ]
+    assert [row.split("|")[3:6] for row in rows] == [
+        [" on ", " 50 ", " 5 (10.00 %) "],
+        [" off ", " 950 ", " 9 (0.95 %) "],
+    ]
+    assert "+9.05 points" in rows[0]
+    assert "points" not in rows[1]
