@@ -23,8 +23,9 @@ PLAN = Plan(
     look_seconds=2,
     # One user in a hundred errs, so two times as many are told from as many by twenty thousand of them: an hour, here.
     bad_ratio=5,
-    # Once all are exposed nobody is left to compare with, and what else the machine does makes everybody slow.
-    metrics=(Metric(name="error", slo=0.03), Metric(name="slow", slo=0.5)),
+    # Once all are exposed nobody is left to compare with, and whatever else the machine does makes everybody slow: that is
+    # left to the guard below.
+    metrics=(Metric(name="error", slo=0.03), Metric(name="slow", slo=0.8)),
     # The shop's own failures, one search in a hundred, are more than the shipped guard lets be.
     guards=(
         Guard(name="availability", must=Must.AT_LEAST, bound=0.95),
