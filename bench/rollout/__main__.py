@@ -30,7 +30,7 @@ last line of standard output is JSON:
     rollback_p90_seconds, ..._p50, ..._max  the real flow, with live users: from the commit that exposed 5 % until nobody was any more;
                                             `rollbacks` of them; goal of p90: < 90
     rollback_users_per_second               whom the judge had in these
-    rollbacks_otherwise                     not counted: rolled back, and not by the test of errors
+    rollbacks_otherwise                     of these, ended by something else than the test of errors: they count as 300 s
     rollback_answers_after                  answers with the new search after the commit that took it off, the most of any
 """
 

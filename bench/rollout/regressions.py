@@ -38,7 +38,8 @@ from steward.settings import Settings
 _AVAILABILITY = 0.9
 #: The baseline is of users who were there before.
 _BEFORE_SECONDS = 15.0
-#: Longer ones count as that long. Three times what nine of ten replays take.
+#: What is not rolled back by then, or by something else than the test of errors, counts as that long: whatever ended it, the test
+#: had not. Three times what nine of ten replays take.
 LONGEST_SECONDS = 300.0
 _GONE_SECONDS = 2.0
 FLOW = """
@@ -64,11 +65,14 @@ class Rollback:
     """One repetition."""
 
     seconds: float
-    """From the commit that exposed 5 % to the later of: the commit that took them off, the last answer to an exposed user."""
+    """From the commit that exposed 5 % to the later of: the commit that took them off, the last answer to an exposed user.
+
+    LONGEST_SECONDS where the test of errors did not end it.
+    """
     answers_after: int
     """With the new search, after the commit that took it off."""
     by_the_test: bool
-    """Harm was shown by the metric of errors; otherwise a guard, a deadline or a lease was first."""
+    """Harm was shown by the metric of errors; otherwise a guard, a lease, or this bench's patience ended first."""
     users_per_second: float
     """Who were counted in the step."""
 
@@ -88,17 +92,13 @@ def measure(settings: Settings, *, repetitions: int, within_seconds: float, rate
             f"  rollback {len(found)}: {each.seconds:.1f} s, {each.users_per_second:.0f} users/s, {each.answers_after} answers after it"
             + ("" if each.by_the_test else "; NOT by the test of errors")
         )
-    tested = [each.seconds for each in found if each.by_the_test]
-    if not tested:
-        raise NotRolledBack(
-            "no rollback was by the test of errors", hint="the machine is too slow for this rate of users"
-        )
+    seconds = [each.seconds for each in found]
     return {
-        "rollback_p90_seconds": round(quantile(tested, 0.9), 1),
-        "rollback_p50_seconds": round(quantile(tested, 0.5), 1),
-        "rollback_max_seconds": round(max(tested), 1),
-        "rollbacks": len(tested),
-        "rollbacks_otherwise": len(found) - len(tested),
+        "rollback_p90_seconds": round(quantile(seconds, 0.9), 1),
+        "rollback_p50_seconds": round(quantile(seconds, 0.5), 1),
+        "rollback_max_seconds": round(max(seconds), 1),
+        "rollbacks": len(found),
+        "rollbacks_otherwise": sum(not each.by_the_test for each in found),
         "rollback_users_per_second": round(quantile([each.users_per_second for each in found], 0.5), 1),
         "rollback_answers_after": max(each.answers_after for each in found),
     }
@@ -164,10 +164,11 @@ def _told(counts: Counts, report: RolloutReport, rollout: Rollout) -> Rollback:
         raise NotRolledBack(f"{rollout} ended {report.verdict}: {'; '.join(report.findings)[:1000]}")
     since, taken_off = rollout.exposed_at.timestamp(), rollout.withdrawn_at.timestamp()
     last, step = max(taken_off, counts.last_seen("on") or 0.0), report.ending.steps[-1]
+    by_the_test = report.ending.cause is Cause.HARM and _shown(step)
     return Rollback(
-        seconds=last - since,
+        seconds=last - since if by_the_test else LONGEST_SECONDS,
         answers_after=counts.answers_since("on", taken_off),
-        by_the_test=report.ending.cause is Cause.HARM and _shown(step),
+        by_the_test=by_the_test,
         users_per_second=_users(step) / (step.ended_at - step.begun_at).total_seconds(),
     )
 
