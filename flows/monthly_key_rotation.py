@@ -39,6 +39,7 @@ from tasks.key_rotation import (
 from tasks.key_statements import keep_report, publish_rotation, record_rotation
 from tasks.key_sweeps import await_last_transactions, await_transactions, prove_rotation, reencrypt
 from tasks.keys_at_hand import keys_at_hand
+from tasks.lineage import run_asked_for
 
 MONTHLY = RotationRequest()
 INCOMING, CURRENT = "incoming", "current"
@@ -48,7 +49,7 @@ def _period(request: RotationRequest) -> str:
     """The month for which it was scheduled: one rotation a month. Asked for otherwise, each run is one of its own."""
     if request.reason is Reason.SCHEDULED and request.of_all:
         return f"{flow_run.get_scheduled_start_time().astimezone(UTC):%Y-%m}"
-    return str(flow_run.get_id())
+    return run_asked_for()
 
 
 @flow(name="monthly-key-rotation", flow_run_name="rotate keys: {request.reason}", persist_result=False)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from prefect import flow
 from prefect.logging import get_run_logger
-from prefect.runtime import flow_run
 
 from steward.notices.notice import Happened
 from steward.operations.claims import Terms
@@ -22,6 +21,7 @@ from steward.rollout.report import Ending, RolloutNotVerified, RolloutReport
 from steward.rollout.request import RolloutRequest
 from steward.verdicts import Verdict
 from tasks.durable import durable, recorded
+from tasks.lineage import run_asked_for
 from tasks.rollout_ending import certify, keep_previous, take_back
 from tasks.rollout_preparing import (
     begin_rollout,
@@ -37,8 +37,8 @@ from tasks.rollout_telling import Announcements
 
 
 def _period(request: RolloutRequest) -> str:
-    """Each run is a rollout of its own: the same release may be tried again."""
-    return f"{request.release}/{flow_run.get_id()}"
+    """Each run that was asked for is a rollout of its own: the same release may be tried again."""
+    return f"{request.release}/{run_asked_for()}"
 
 
 @flow(name="production-rollout", flow_run_name="roll out {request.release}", persist_result=False)

@@ -39,7 +39,7 @@ from steward.operations.ledger import Ledger
 from steward.operations.steps import Doubt, Kind, Step, run_step
 from steward.settings import VARIABLE, load
 from steward.verdicts import NotVerified, Verdict
-from tasks.lineage import is_unwanted, tell_parent
+from tasks.lineage import asked_for, is_unwanted, tell_parent
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -192,7 +192,7 @@ def durable(
             bound = signature.bind(*args, **kwargs)
             bound.apply_defaults()
             name, flow_run = _flow_run()
-            occurrence = _tagged_period(flow_run) or (period(**bound.arguments) if period else str(flow_run.id))
+            occurrence = _tagged_period(flow_run) or (period(**bound.arguments) if period else asked_for(flow_run))
             identity = Identity(
                 name,
                 subject.format(**bound.arguments),

@@ -1,15 +1,18 @@
-"""How a child's run and its parent's operation know each other: by a tag on the way down, by a label on the way up."""
+"""How a run is known for what it is: its parent's child, by a tag on the way down and a label on the way up; or another's replacement."""
 
 from __future__ import annotations
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
+from prefect.context import FlowRunContext
 
 from steward.operations.claims import Operation
 from steward.operations.following import operation_id_of_run, wants_children
 from steward.operations.ledger import Ledger
 
 _PARENT_TAG = "parent:"
+#: The watch tags so whatever it makes in place of a run that did not begin.
+INSTEAD_TAG = "instead-of:"
 _OPERATION_LABEL = "steward.operation"
 
 
@@ -50,3 +53,23 @@ def _parent(flow_run: FlowRun) -> tuple[int, int] | None:
         return None
     number, _, round_ = tagged.partition(".")
     return int(number), int(round_)
+
+
+def run_asked_for() -> str:
+    """The id of this run, or of the one in whose place the watch made it: what was asked for once happens once.
+
+    A run whose process is slow to begin may have been replaced, and begins after all.
+    """
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        message = "there is a run to ask for only in a flow"
+        raise TypeError(message)
+    return asked_for(context.flow_run)
+
+
+def asked_for(flow_run: FlowRun) -> str:
+    """As `run_asked_for`, of *flow_run*. A subflow inherits its parent's tags, and is nobody's replacement."""
+    if flow_run.parent_task_run_id and not flow_run.deployment_id:
+        return str(flow_run.id)
+    told = (tag.removeprefix(INSTEAD_TAG) for tag in flow_run.tags if tag.startswith(INSTEAD_TAG))
+    return next(told, str(flow_run.id))

@@ -12,7 +12,7 @@ from prefect.client.schemas.objects import StateType
 from services.watch.journal import Reminder, say
 from services.watch.runs import DeploymentGone, PrefectAway, RunRefused, Runs, as_seen, connected, event_of
 from services.watch.situation import Every, Situation
-from services.watch.tidying import OPERATION_TAG, Tidying
+from services.watch.tidying import OPERATION_TAG, PERIOD_TAG, Tidying
 from steward.errors import StewardError
 from steward.operations import abandoned
 from steward.operations.alarms import mark_sent, unsent_alarms
@@ -23,8 +23,6 @@ POLL_SECONDS = 1.0
 _SCAN_EVERY_SECONDS = 5.0
 _TIDY_EVERY_SECONDS = 15.0
 _REMIND_SECONDS = 24 * 3600.0
-#: tasks.durable.PERIOD_TAG, which this package may not import without importing flows' dependencies.
-PERIOD_TAG = "period:"
 _FOR_EVER = timedelta(days=365).total_seconds()
 
 

@@ -17,6 +17,10 @@ from steward.operations.schedule import known_periods
 #: A run's process has this long to tell Prefect its end itself.
 TIDY_AFTER_SECONDS = 60.0
 OPERATION_TAG = "operation:"
+#: tasks.durable.PERIOD_TAG: it says which operation it is, whatever run carries it.
+PERIOD_TAG = "period:"
+#: tasks.lineage.INSTEAD_TAG, which this package may not import without importing flows' dependencies.
+INSTEAD_TAG = "instead-of:"
 # How Prefect shows a run whose attempt ended so. One that waits is shown as it is.
 _SHOWN = {
     "done": "COMPLETED",
@@ -82,7 +86,7 @@ class Tidying:
                 key=f"steward/pending/{run.id}",
                 name=run.name,
                 parameters=run.parameters,
-                tags=run.tags,
+                tags=_tags_instead_of(run),
                 # A period that comes from the scheduled time stays the same.
                 at=run.expected_start_time,
             )
@@ -128,3 +132,9 @@ class Tidying:
                     period = expectation.period_of(tick)
                     runs.end(run_id, "CANCELLED", f"{period} was missed and is skipped", name="Skipped")
                     say("dropped", operation=expectation, period=period, run=run_id, because="its period is skipped")
+
+
+def _tags_instead_of(run: FlowRun) -> list[str]:
+    """Where each run is an operation of its own, the orphan is one with its replacement: it may yet begin."""
+    named = any(tag.startswith((INSTEAD_TAG, PERIOD_TAG)) for tag in run.tags)
+    return run.tags if named else [*run.tags, f"{INSTEAD_TAG}{run.id}"]

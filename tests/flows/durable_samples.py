@@ -54,6 +54,13 @@ def verified(log: str, subject: str) -> dict[str, str]:
     return Made(verdict=Verdict.VERIFIED, thing=make(log, "a"))
 
 
+@flow(name="each-run", persist_result=False)
+@durable(subject="{subject}", terms=Terms(wait_seconds=0.5))
+def each_run(log: str, subject: str) -> dict[str, str]:
+    """Is an operation of its own each time that it is asked for."""
+    return Made(verdict=Verdict.VERIFIED, thing=make(log, "a"))
+
+
 class Made(dict[str, str]):
     """A result with a verdict."""
 

@@ -1,6 +1,7 @@
 """Durable flows in this process, on a real Prefect server and ledger: what each way to run a step or a flow comes to."""
 
 import pytest
+from prefect import tags
 from prefect.client.orchestration import get_client
 from prefect.exceptions import CancelledRun
 
@@ -34,6 +35,15 @@ def test_a_run_of_a_verified_period_gives_the_recorded_result_and_does_nothing(b
     assert "is done VERIFIED since" in again.message
     assert samples.verified(effects.path, subject) == first == {"verdict": "VERIFIED", "thing": "A"}
     assert list(effects) == ["made a"]
+
+
+def test_a_run_and_what_was_made_in_its_place_do_once_what_was_asked_for_once(book, effects, subject):
+    with tags("instead-of:1d0c8a2e"):
+        samples.each_run(effects.path, subject)
+        again = samples.each_run(effects.path, subject, return_state=True)
+    assert again.name == "AlreadyDone"
+    samples.each_run(effects.path, subject)
+    assert list(effects) == ["made a"] * 2
 
 
 def test_a_run_that_finds_another_at_work_is_skipped_and_does_nothing(book, effects, subject):

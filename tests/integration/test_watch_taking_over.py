@@ -20,6 +20,7 @@ from steward.operations.claims import Identity, Run, Terms, claim
 from steward.operations.ledger import Ledger
 from steward.settings import load
 from steward.verdicts import Verdict
+from tasks.lineage import asked_for
 from tests.flows.prefect_server import recording_in
 from tests.integration.fresh_database import changed, fresh_database
 from tests.watching.ground import (
@@ -243,6 +244,29 @@ def test_a_pending_orphan_is_replaced_once_with_its_parameters_tags_and_time(ser
     [new] = [run for run in server.of(idle) if str(run.id) not in {*before, orphan}]
     assert (new.parameters, new.tags) == ({"name": "orphan"}, ["period:once"])
     assert new.expected_start_time == server.client.read_flow_run(uuid.UUID(orphan)).expected_start_time
+
+
+def test_what_was_asked_for_once_is_known_as_that_however_often_its_run_is_replaced(server, database, book, idle):
+    watch = InProcess(changed(database, "operations", pending_seconds=0.1))
+    asked = server.made(idle, Pending())
+
+    def replaced(run_id):
+        """The new one, made to be PENDING as the old one was."""
+        before = {str(run.id) for run in server.of(idle)}
+
+        def is_ended():
+            watch.reap(server.runs)
+            return server.state_of(run_id).is_crashed()
+
+        until(is_ended, 10, "end of the orphan")
+        [new] = [run for run in server.of(idle) if str(run.id) not in before]
+        server.client.set_flow_run_state(new.id, Pending(), force=True)
+        return new
+
+    first = replaced(asked)
+    second = replaced(str(first.id))
+    assert [asked_for(run) for run in (first, second)] == [asked, asked]
+    assert second.tags == [f"instead-of:{asked}"]
 
 
 def test_a_young_pending_run_is_left_alone(server, book, watch, idle):
