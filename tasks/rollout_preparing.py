@@ -13,6 +13,7 @@ from steward.clients import roll_backs, rollouts
 from steward.clients.application_host import Placed, open_application_host
 from steward.clients.colours import Colour, Warmth
 from steward.clients.flag_store import StoredFlag, flag_history, read_flag
+from steward.clients.flags_served import require_served
 from steward.clients.haproxy import open_balancer
 from steward.clients.haproxy_errors import NotDrained
 from steward.clients.postgres import connect
@@ -46,6 +47,7 @@ def check_preconditions(request: RolloutRequest) -> Preconditions:
     settings = load()
     stored, gates = _recorded(settings, request)
     require_gates(gates)
+    require_served(settings)
     idle, live = _colours(settings, request.environment)
     with open_application_host(settings, request.environment) as host:
         runs = host.colour(live).release

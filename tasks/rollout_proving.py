@@ -6,6 +6,8 @@ import time
 from datetime import UTC, datetime
 
 from steward.clients import rollouts_exposure
+from steward.clients.flags_served import FlagsServed, stored_revision
+from steward.clients.postgres import connect
 from steward.clients.prometheus import Prometheus, open_prometheus
 from steward.clients.rollouts_reading import read_step
 from steward.clients.rollouts_said import count_looks, keep_judgement, last_judgement, said, say
@@ -17,6 +19,7 @@ from steward.rollout.readings import Override
 from steward.rollout.record import Rollout, Said
 from steward.rollout.report import StepOutcome
 from steward.rollout.state import State
+from steward.rollout.telling import Telling
 from steward.settings import load
 from tasks.durable import step
 from tasks.rollout_questions import Questions
@@ -54,16 +57,20 @@ class _Looking:
         self._settings = load()
         self._rollout = read_rollout(rollout_id)
         self._kept_at = self._renewed_at = 0.0
+        self._served = FlagsServed(self._settings)
+        self._telling = self._told_so_far()
+        self._is_told = False
 
     def to_the_end(self) -> StepOutcome:
         """Raises `steward.rollout.errors` where the rollout was withdrawn meanwhile, and Unavailable without a database."""
         plan = self._rollout.plan
-        with open_prometheus(self._settings) as prometheus, Questions(self._rollout) as questions:
+        with open_prometheus(self._settings) as prometheus, Questions(self._rollout) as questions, self._served:
             while True:
                 began = time.monotonic()
                 judgement, told = self._look(prometheus)
                 standing = stands(judgement, plan, told, step=self._rollout.step)
-                if standing.ends:
+                # Nobody is shown more before it is known that SDKs have what is shown now.
+                if standing.ends and (self._is_told or not standing.passed):
                     return self._outcome(judgement, standing)
                 for answer in questions.ask(standing.asks):
                     self._say(answer)
@@ -73,12 +80,31 @@ class _Looking:
     def _look(self, prometheus: Prometheus) -> tuple[Judgement, list[Said]]:
         with acting(self._rollout.id) as (db, now):
             before, told = last_judgement(db, now.id), said(db, now.id)
+            # A transaction after that of the renewal: only when that was committed, the revision has it.
+            self._telling.renewed(stored_revision(db), int(now.lease_until.timestamp()))
         if now.has_lapsed:
             raise LeaseExpired(_lapsed(now, before))
+        self._hear(now)
         reading = read_step(self._settings, prometheus, now, _override(told, now))
         judgement = judge(reading, now.plan, time.time(), before)
         self._keep(judgement, before)
         return judgement, told
+
+    def _told_so_far(self) -> Telling:
+        """Of an attempt that begins: whether the last lease is served, nobody has said yet; the one before it was."""
+        with connect(self._settings) as db:
+            revision = stored_revision(db)
+        until, plan = int(self._rollout.lease_until.timestamp()), self._rollout.plan
+        return Telling(until - plan.renew_seconds - min(plan.look_seconds, plan.renew_seconds), revision, until)
+
+    def _hear(self, now: Rollout) -> None:
+        """Whether SDKs are told of the last lease. Raises LeaseExpired where for a whole one they were not."""
+        self._is_told = self._telling.is_served(self._served.revision())
+        if not self._is_told and self._telling.is_over(time.time()):
+            raise LeaseExpired(
+                f"no flag server told SDKs of the lease of {now} in time: its users are off already, and are not to come back",
+                hint="is services/flags up, and does it reach the database? See its /healthz",
+            )
 
     def _keep(self, judgement: Judgement, before: Judgement | None) -> None:
         """What was seen, and a whole lease for what is fresh and shows no harm."""
@@ -88,7 +114,7 @@ class _Looking:
             judgement.step,
             judgement.baking,
         )
-        renews = judgement.may_renew and at - self._renewed_at >= plan.renew_seconds
+        renews = judgement.may_renew and self._is_told and at - self._renewed_at >= plan.renew_seconds
         keeps = is_news or at - self._kept_at >= plan.look_seconds
         if not renews and not keeps:
             return

@@ -1,0 +1,60 @@
+"""Up to which change of the store SDKs are told: what no flag server passes on, a lease say, is not so for any user."""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import Self
+
+import httpx
+
+from steward.clients.postgres import Connection
+from steward.rollout.preconditions import NotReady
+from steward.settings import Settings
+
+# Beside a lease of seconds: one that takes longer is asked again at the next look.
+_TIMEOUT = httpx.Timeout(0.5)
+_REVISION = re.compile(r"ok: revision (\d+) of ")
+
+
+def stored_revision(db: Connection) -> int:
+    """Of the store. It grows with each transaction that changes a flag, be it a lease alone, and only when that is committed."""
+    row = db.execute("SELECT number FROM flags.revision").fetchone()
+    return int(row[0]) if row else 0
+
+
+class FlagsServed:
+    """Asks the flag server of the settings. Use it in `with`."""
+
+    def __init__(self, settings: Settings) -> None:
+        url = settings.flags.url if settings.flags else ""
+        self._client = httpx.Client(base_url=url, timeout=_TIMEOUT, trust_env=False) if url else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._client:
+            self._client.close()
+
+    def revision(self) -> int | None:
+        """That is served to SDKs now; None: nobody says so."""
+        if self._client is None:
+            return None
+        try:
+            answer = self._client.get("/healthz")
+        except httpx.HTTPError:
+            return None
+        found = _REVISION.match(answer.text) if answer.status_code == HTTPStatus.OK else None
+        return int(found[1]) if found else None
+
+
+def require_served(settings: Settings) -> None:
+    """That a flag server answers. Raises NotReady."""
+    with FlagsServed(settings) as served:
+        if served.revision() is None:
+            where = settings.flags.url if settings.flags else "no [flags] of the settings"
+            raise NotReady(
+                f"no flag server says what it serves: {where}",
+                hint="start services/flags, or let [flags] name it: users are exposed by what it tells SDKs, and by nothing else",
+            )
