@@ -24,6 +24,7 @@ from steward.clients.rollouts_withdrawal import withdraw
 from steward.errors import StewardError
 from steward.rollout.record import GUARDIAN, Rollout
 from steward.rollout.returning import RollBack
+from steward.rollout.state import State
 
 #: Beyond the lease, so much later at most the withdrawal begins.
 EVERY_SECONDS = 1.0
@@ -72,7 +73,7 @@ class Guardian:
             return to_withdraw(self._db), left_undone(self._db, _LEFT_SECONDS)
 
     def _withdraw(self, rollout: Rollout) -> None:
-        why = f"the lease was over at {rollout.lease_until:%H:%M:%S %Z}, and nobody had renewed it"
+        why = _why(rollout)
         try:
             withdraw(self._settings, rollout.id, GUARDIAN, why)
         except Exception as error:  # noqa: BLE001  as above
@@ -105,3 +106,9 @@ class Guardian:
             with suppress(psycopg.Error):
                 self._db.close()
             self._db = None
+
+
+def _why(rollout: Rollout) -> str:
+    if rollout.state is State.WITHDRAWING:
+        return f"{rollout.who} had begun to: {rollout.why}"
+    return f"the lease was over at {rollout.lease_until:%H:%M:%S %Z}, and nobody had renewed it"
