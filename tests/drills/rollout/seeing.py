@@ -70,6 +70,8 @@ def _since(path, since):
 def observing(replica, settings, flag, folder):
     """Both of them, while the block lasts."""
     observers, users = Observers(folder), json.dumps(users_of(flag))
+    for path in observers.files.values():
+        path.touch()
     python = [sys.executable, "-m", "tests.drills.rollout.observer", flag, users, str(observers.files["python"])]
     node = ["node", str(Path(__file__).with_name("observer.mjs")), str(MODULES), settings.flags.sync]
     node += [str(settings.flags.ca_file), flag, users, str(observers.files["node"])]
