@@ -39,8 +39,9 @@ def roll_back_now(request: RollBackRequest) -> RollBackReport:
     """
     # What was kept stands, whatever the steps before it would come to now.
     report = recorded(conclude_roll_back) or go_back_and_show(request)
-    record_roll_back(report)
+    # First: whoever clicked at night wants to see who answers, also while nobody can store evidence.
     publish_roll_back(report)
+    record_roll_back(report)
     if report.verdict is not Verdict.VERIFIED:
         raise RollBackNotVerified(report)
     return report

@@ -133,11 +133,20 @@ def _lines(report: RollBackReport) -> Iterator[str]:
     yield from ("", "| shown | |", "| --- | --- |")
     answers = ", ".join(f"{release}: {times}" for release, times in sorted(proof.by.items())) or "none"
     yield f"| answers to {proof.requests} requests through the load balancer | {_cell(answers)} |"
-    yield f"| flag {returned.flag or 'unknown'} | {'off' if proof.is_off else 'NOT OFF' if proof.is_off is False else 'unknown'}"
+    is_off = {True: "off", False: "NOT OFF", None: "unknown"}[proof.is_off]
+    yield f"| flag {returned.flag or 'unknown'} | {is_off} |"
     yield f"| its history | {_cell(proof.flag_said)} |"
     yield f"| rollout | {returned.rollout or 'none'} |"
-    yield f"| how | {'the rollout was under way, and is withdrawn' if returned.roll_back is None else f'after its end, roll back {returned.roll_back}; it is revoked'} |"
-    yield from ("", "A release that was revoked is never returned to; a new rollout of it may be begun.")
+    yield f"| how | {_how(returned)} |"
+
+
+def _how(returned: Returned) -> str:
+    if returned.roll_back is None:
+        return "the rollout was under way, and is withdrawn"
+    return (
+        f"after its end, roll back {returned.roll_back}; {returned.left} is revoked: a new rollout of it may be begun, "
+        "and nothing returns to it before that is certified"
+    )
 
 
 def _cell(text: str) -> str:

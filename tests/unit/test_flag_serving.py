@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -130,3 +132,10 @@ def test_a_token_that_is_changed_counts_without_a_restart_and_one_that_cannot_be
     assert tokens.find("Bearer token-of-bob").name == "bob"
     with pytest.raises(Refused, match="needs a token"):
         tokens.find("Bearer token-of-ada")
+
+
+def test_the_server_takes_a_rollout_back_without_scipy():
+    """It is installed with `flags` alone, and has to be back within a second."""
+    told = "import sys, services.flags.answering; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", told], check=True, capture_output=True, text=True)
+    assert not {"scipy", "numpy", "prefect"} & set(done.stdout.split())
