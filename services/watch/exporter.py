@@ -54,7 +54,7 @@ class LedgerCollector(Collector):
         yield _gauge("steward_watch_prefect_up", "Whether Prefect's server answers", int(not at.prefect))
         yield _gauge("steward_watch_settled", "Whether expired leases are acted upon", int(at.is_settled))
         acts = CounterMetricFamily("steward_watch_acts", "What this watch has done since it began", labels=["act"])
-        for act in ("resumed", "failed", "cancelled", "freed", "tidied", "swept", "withdrawn"):
+        for act in ("resumed", "failed", "cancelled", "freed", "tidied", "swept", "withdrawn", "returned"):
             acts.add_metric([act], at.acts[act])
         yield acts
 
