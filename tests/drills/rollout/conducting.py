@@ -3,6 +3,7 @@
 import signal
 import time
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -11,6 +12,7 @@ import psutil
 from replica import faults, processes
 from replica.supervision import Keeper
 from tests.drills.operations.stage import until
+from tests.drills.rollout.blinding import blinded
 from tests.drills.rollout.cases import AWAY_SECONDS, BAD, Case
 from tests.drills.rollout.seeing import Record, Sample, Tick
 from tests.drills.rollout.stage import PATIENCE_SECONDS, Stage
@@ -54,7 +56,7 @@ def plan_of(case):
         renew_seconds=1,
         look_seconds=1,
         bake_seconds=3,
-        deadline_seconds=90,
+        deadline_seconds=25 if case.victim == "data" else 90,
         blind_seconds=30,
     )
 
@@ -72,19 +74,30 @@ def conduct(stage: Stage, case: Case) -> Story:
     story = Story(case, run, period, began, samples=record.samples)
     try:
         until(lambda: stage.held() or story.has_ended, PATIENCE_SECONDS, lambda: f"{case}: {record.last}")
-        if pid := stage.held():
-            strike(stage, story, pid)
+        with ExitStack() as blind:
+            if (pid := stage.held()) and case.victim == "data":
+                rollout = record.last.rollout
+                blind.enter_context(blinded(stage, case.kind, rollout, "green"))
+                stage.let_go()
+                wait_for_end(story)
+            elif pid:
+                strike(stage, story, pid)
     finally:
         stage.let_go()
         # Whatever went wrong here: the next case must not meet this one's rollout.
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not story.has_ended and time.monotonic() < deadline:
-            time.sleep(0.1)
+        wait_for_end(story)
         time.sleep(_SETTLE_SECONDS)
         record.stop()
     story.ticks = stage.observers.ticks(began)
     story.failures = Counter(stage.users.report().failures) - failed
     return story
+
+
+def wait_for_end(story):
+    """Or for as long as anything may take."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not story.has_ended and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
 def strike(stage, story, pid):

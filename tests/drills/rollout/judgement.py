@@ -181,7 +181,7 @@ class Judgement:
             ]
             if left and (not found or found[-1] != "GO"):
                 self.fault("promotions_without_proof", f"{version.why}, after {found[-1:] or 'no look'} at step {left}")
-        if harms(self.case) and len(steps) > 1:
+        if (harms(self.case) or self.case.victim == "data") and len(steps) > 1:
             self.fault("promotions_without_proof", f"{self.case.place.release} got to {steps[-1].why}")
 
     def _left_by(self, version):
@@ -243,6 +243,9 @@ class Judgement:
         if self.rollout is not None and self.rollout.state is State.ROLLED_BACK:
             ends = [each.lease_until for each in self.story.samples if each.exposure]
             after = min(max(ends, default=0.0), self.rollout.ended_at.timestamp()) + GRACE_SECONDS
+            if self.case.victim in _OUTAGES:
+                # What was asked before is answered once the database, or the load balancer, goes on.
+                after = max(after, self.story.back_at + GRACE_SECONDS)
             late = self.stage.users.answers_since("on", max(after, self.story.began_at))
             if late:
                 self.fault("late_exposures", f"users got {late} answers of the release after that", late)

@@ -4,7 +4,7 @@ import contextlib
 import json
 import time
 import tomllib
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import tomli_w
 from prefect.client.orchestration import get_client
@@ -37,10 +37,27 @@ PATIENCE_SECONDS = 180
 class Stage:
     """What a case needs to begin, to be met and to be judged."""
 
-    def __init__(self, replica, settings, gate, observers, users) -> None:
-        self.replica, self.settings, self.gate = replica, settings, gate
-        self.observers, self.users = observers, users
+    def __init__(self, replica, settings, gate, observers) -> None:
+        self.replica, self.settings, self.gate, self.observers = replica, settings, gate, observers
+        self.users, self._coming = None, ExitStack()
         self.deployment_id = None
+
+    def call_users(self):
+        """They come all the while; who they are tells their number of calls, for nobody is to come twice as another."""
+        url = self.settings.balancer(ground.ENVIRONMENT).url
+        load = Load(url=url, rate=RATE, seconds=86_400, think_seconds=0.2, seed=time.time_ns() % 1_000_000)
+        self.users = self._coming.enter_context(coming(load))
+
+    def send_users_home(self):
+        self._coming.close()
+
+    @contextmanager
+    def without_users(self):
+        self.send_users_home()
+        try:
+            yield
+        finally:
+            self.call_users()
 
     def deploy(self, settings_file):
         with get_client(sync_client=True) as client:
@@ -103,20 +120,17 @@ def staged(replica, folder):
     settings_file.write_text(tomli_w.dumps(written))
     settings = load(settings_file)
     ground.lay(settings)
-    load_ = Load(url=settings.balancer(ground.ENVIRONMENT).url, rate=RATE, seconds=86_400, think_seconds=0.2)
-    with (
-        recording_in(replica),
-        observing(replica, settings, ground.FLAG, folder) as observers,
-        coming(load_) as users,
-    ):
-        stage = Stage(replica, settings, gate, observers, users)
+    with recording_in(replica), observing(replica, settings, ground.FLAG, folder) as observers:
+        stage = Stage(replica, settings, gate, observers)
+        stage.call_users()
         stage.deploy(settings_file)
-        until(lambda: has_baseline(settings), PATIENCE_SECONDS, "baseline")
         try:
+            until(lambda: has_baseline(settings), PATIENCE_SECONDS, "baseline")
             yield stage
         finally:
             stage.mend()
             stage.undeploy()
+            stage.send_users_home()
     with open_application_host(settings, ground.ENVIRONMENT) as host:
         for colour in ("blue", "green"):
             host.empty(colour)
