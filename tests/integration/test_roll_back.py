@@ -20,9 +20,12 @@ from steward.clients.application_host import ReleaseDidNotStart
 from steward.clients.postgres import connect
 from steward.clients.rollouts_releases import revoke
 from steward.clients.rollouts_return import NotLive, roll_back
+from steward.clients.rollouts_telling import tell_of_return
 from steward.operations.ledger import Ledger
 from steward.rollout.record import RolloutUnderWay
 from steward.rollout.returning import By, NoWayBack
+from steward.settings import Notices
+from tests.integration.notices_ground import listening
 from tests.integration.roll_back_ground import AFTER, BEFORE, MARA, certify, eventually, ground, serving
 
 pytestmark = pytest.mark.without_search
@@ -254,6 +257,22 @@ def settings_file(here, tmp_path):
     file = tmp_path / "settings.toml"
     file.write_text(tomli_w.dumps(here.settings.model_dump(mode="json", exclude_none=True)))
     return str(file)
+
+
+def test_whoever_ended_it_tells_stakeholders_and_nobody_else_does(here, tmp_path):
+    here.certified("steady", BEFORE)
+    rollout = here.certified("good")
+    first, second = back(here), back(here)
+    with listening(tmp_path) as heard:
+        settings = here.settings.model_copy(update={"notices": Notices.model_validate(heard.table)})
+        assert tell_of_return(settings, second) == []
+        told = {each.target: each.error for each in tell_of_return(settings, first)}
+    assert set(told.values()) == {""}
+    (said,) = heard.received.slack
+    assert "good" in said
+    assert "mara: users see errors" in said
+    (mail,) = heard.received.mails
+    assert f"rollout-{rollout.id}." in mail["message-id"]
 
 
 def test_by_command_somebody_sees_what_there_is_and_goes_back(here, capsys, settings_file):
