@@ -22,6 +22,7 @@ from steward.errors import StewardError
 from steward.rollout.record import Release, Rollout, Said, Saying
 from steward.rollout.returning import By, RollBack
 from steward.rollout.state import ENDED
+from steward.rollout.words import word_wanted
 from steward.settings import Settings
 
 _TIME = "%Y-%m-%d %H:%M:%S"
@@ -52,7 +53,7 @@ def show_rollout(settings: Settings, chosen: argparse.Namespace) -> list[str]:
         f"  flag {rollout.flag}, on {rollout.colour}; before it {before}",
         *([f"  last look: {last.decision} at {last.label}", *(f"    {each}" for each in last.reasons)] if last else []),
         *(_said(each) for each in told),
-        *_may_be_said(rollout),
+        *_may_be_said(rollout, word_wanted(rollout, last, told)),
     ]
 
 
@@ -128,7 +129,9 @@ def _said(said: Said) -> str:
     return f"  {said.at:{_TIME}}  {said.who} said {said.decision} at step {said.step} ({said.via}): {said.why}"
 
 
-def _may_be_said(rollout: Rollout) -> Iterator[str]:
+def _may_be_said(rollout: Rollout, wanted: Saying | None) -> Iterator[str]:
+    if wanted:
+        yield f"  IT WAITS FOR A PERSON: python -m steward rollout {wanted} {rollout.id} --because …, or the form of its run in Prefect"
     if rollout.state not in ENDED:
         yield f"  to take it back: python -m steward rollout roll-back {rollout.environment} --because …"
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
+
 from steward.errors import BadInput
 from steward.rollout.decision import Decision
 from steward.rollout.glance import Glance
-from steward.rollout.record import Rollout, Saying
+from steward.rollout.record import Rollout, Said, Saying
 from steward.rollout.state import ENDED, State
 
 
@@ -30,6 +33,17 @@ def require_asked(rollout: Rollout, last: Glance | None, saying: Saying) -> None
             f"{rollout} at {rollout.exposure} % is {of_step.decision}, and not for too few users: {_first(of_step)}",
             hint="an override is for what cannot be proved in time; harm and missing data are not overridden",
         )
+
+
+def word_wanted(rollout: Rollout, last: Glance | None, told: Iterable[Said]) -> Saying | None:
+    """The word that it waits for now, and has not got yet."""
+    had = {each.decision for each in told if each.step == rollout.step}
+    wanted: tuple[Saying, ...] = ("approve", "override")
+    for saying in wanted:
+        with suppress(NotAsked):
+            require_asked(rollout, last, saying)
+            return None if saying in had else saying
+    return None
 
 
 def _require_approval(rollout: Rollout, last: Glance) -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from steward.rollout.glance import Glance
 from steward.rollout.plan import Plan
-from steward.rollout.record import Rollout
-from steward.rollout.words import NotAsked, require_asked
+from steward.rollout.record import Rollout, Said
+from steward.rollout.words import NotAsked, require_asked, word_wanted
 
 AT = datetime(2026, 11, 26, tzinfo=UTC)
 
@@ -81,3 +81,25 @@ def test_harm_is_not_overridden_and_what_the_plan_does_not_ask_is_not_approved()
         require_asked(rollout(plan=Plan()), glance(), "approve")
     with pytest.raises(NotAsked, match="asks nobody after the bake"):
         require_asked(rollout(state="baking"), glance(baking=True), "approve")
+
+
+@pytest.mark.parametrize(
+    ("row", "last", "told", "wanted"),
+    [
+        ({}, glance(), [], "approve"),
+        ({}, glance("HOLD", too_little=True), [], "override"),
+        ({}, glance("HOLD"), [], None),
+        ({}, None, [], None),
+        ({}, glance(), ["approve"], None),
+        ({"state": "rolled_back"}, glance(), [], None),
+    ],
+)
+def test_the_word_that_is_waited_for_is_named_until_it_was_said(row, last, told, wanted):
+    said = [Said(step=1, decision=each, who="ada", why="well", via="command", at=AT) for each in told]
+    assert word_wanted(rollout(**row), last, said) == wanted
+
+
+def test_a_word_on_an_earlier_step_is_none_on_this_one():
+    said = Said(step=1, decision="approve", who="ada", why="well", via="command", at=AT)
+    now = rollout(step=2, exposure=25, plan=Plan(approvals=(25,)))
+    assert word_wanted(now, glance(step=2, exposure=25), [said]) == "approve"
