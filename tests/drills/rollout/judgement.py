@@ -1,6 +1,5 @@
 """What became of a rollout, by what SDKs and users got and by what is on record; not by what its run says of itself."""
 
-import itertools
 from collections import Counter
 
 from steward.clients.flag_store import flag_history
@@ -13,17 +12,15 @@ from steward.evidence.statements import parse_statement
 from steward.evidence.store import list_statements
 from steward.rollout.state import State
 from steward.verdicts import Verdict
+from tests.drills.rollout.cases import AWAY_SECONDS
 from tests.drills.rollout.conducting import gone, harms
+from tests.drills.rollout.exposure import GRACE_SECONDS, beyond, bound, flips, late, renewed
 from tests.drills.rollout.seeing import USERS
 from tests.flows import rollout_ground as ground
 from tests.keyring_ground import query
 
 #: Of the last line: whatever is no zero is a fault.
 FAULTS = ("late_exposures", "flips", "promotions_without_proof", "left_over", "failures")
-#: After the lease, for the clocks of machines and the second to which it is cut.
-GRACE_SECONDS = 1.0
-#: A sample of the record is as old as that at most.
-_SAMPLED_SECONDS = 0.5
 #: Where an outage makes users' requests fail, that is no fault of a rollout.
 _OUTAGES = {"haproxy", "postgres"}
 _DIALLED = {"500"}
@@ -81,6 +78,7 @@ class Judgement:
             self._exposed_in_time()
             self._never_more_than_recorded()
             self._not_back_and_forth()
+            self._not_blindly()
             self._on_proof_alone()
             self._flag_and_traffic()
             self._evidence()
@@ -114,56 +112,43 @@ class Judgement:
 
     def _exposed_in_time(self):
         """At each moment, everybody who is exposed is so under a lease; and a dead controller's is over in time."""
-        samples = [each for each in self.story.samples if each.exposure]
-        kept = next((each.at for each in self.story.samples if each.state == State.CERTIFIED), float("inf"))
         for name, ticks in self.story.ticks.items():
-            late = [tick for tick in ticks if "1" in tick.got and tick.at > self._bound(samples, kept, tick.at)]
-            if late:
-                worst = max(tick.at - self._bound(samples, kept, tick.at) for tick in late)
-                self.fault("late_exposures", f"{name}: {len(late)} looks, {worst:.2f} s after lease + 1 s", len(late))
+            if found := late(ticks, self._bound):
+                self.fault(
+                    "late_exposures", f"{name}: {len(found)} looks, to {max(found):.2f} s after lease + 1 s", len(found)
+                )
 
-    def _bound(self, samples, kept, at):
-        """Until when users may be exposed, as it is known at *at*."""
-        if at >= kept - _SAMPLED_SECONDS:
-            return float("inf")
-        known = [each.lease_until for each in samples if each.at <= at + _SAMPLED_SECONDS]
-        end = max(known, default=0.0) + GRACE_SECONDS
-        if self.is_withdrawn and self._controller_died and self.rollout.epoch == self._epoch_when_struck():
-            # Whatever the record says: from the death on there was nobody to renew it.
-            end = min(end, self.story.struck_at + self.case.lease_seconds + GRACE_SECONDS)
-        return end
+    def _bound(self, at):
+        died_at = self.story.struck_at if self.is_withdrawn and self._controller_died else None
+        return bound(self.story.samples, at, died_at, self.case.lease_seconds)
 
     @property
     def _controller_died(self):
-        struck = self.story.struck_at
-        return struck and self.case.is_long and self.case.victim in {"flow", "host", "postgres"}
-
-    def _epoch_when_struck(self):
+        """And nobody has taken the rollout up."""
         before = [each.epoch for each in self.story.samples if each.at <= self.story.struck_at and each.epoch]
-        return before[-1] if before else self.rollout.epoch
+        went_on = bool(before) and self.rollout.epoch != before[-1]
+        struck = bool(self.story.struck_at) and self.case.is_long and self.case.victim in {"flow", "host", "postgres"}
+        return struck and not went_on
 
     def _never_more_than_recorded(self):
+        exposures = [(each.at.timestamp(), exposure_of(each)) for each in self.versions]
         for name, ticks in self.story.ticks.items():
-            for tick in ticks:
-                allowed = max(
-                    (exposure_of(each) for each in self.versions if each.at.timestamp() <= tick.at + 0.05), default=0
-                )
-                most = USERS * allowed // 100
-                if "1" in tick.got[most:]:
-                    self.fault(
-                        "failures", f"{name}: {tick.got.count('1')} of {USERS} exposed where {allowed} % are recorded"
-                    )
-                    break
+            if found := beyond(ticks, exposures):
+                self.fault("failures", f"{name}: {found[0]} is more than {exposures}")
 
     def _not_back_and_forth(self):
         """Nobody who was taken off is exposed again."""
         for name, ticks in self.story.ticks.items():
-            flipped = 0
-            for user in range(USERS):
-                course = "".join(digit for digit, _ in itertools.groupby(tick.got[user] for tick in ticks))
-                flipped += course.strip("0").count("0")
-            if flipped:
-                self.fault("flips", f"{name}: {flipped} times a user came back", flipped)
+            if times := flips(ticks):
+                self.fault("flips", f"{name}: {times} times a user came back", times)
+
+    def _not_blindly(self):
+        """Where figures, or what serves flags, are away, no lease is renewed."""
+        story, case = self.story, self.case
+        if case.victim not in {"prometheus", "flags"} or not case.is_long or not story.struck_at:
+            return
+        if times := renewed(story.samples, story.struck_at, story.struck_at + AWAY_SECONDS[case.away]):
+            self.fault("failures", f"the lease was renewed {times} times without {case.victim}")
 
     def _on_proof_alone(self):
         """Each step that was left has a GO before it was; and a release that does harm gets no further than the first."""
@@ -246,9 +231,9 @@ class Judgement:
             if self.case.victim in _OUTAGES:
                 # What was asked before is answered once the database, or the load balancer, goes on.
                 after = max(after, self.story.back_at + GRACE_SECONDS)
-            late = self.stage.users.answers_since("on", max(after, self.story.began_at))
-            if late:
-                self.fault("late_exposures", f"users got {late} answers of the release after that", late)
+            answers = self.stage.users.answers_since("on", max(after, self.story.began_at))
+            if answers:
+                self.fault("late_exposures", f"users got {answers} answers of the release after that", answers)
         failed = {kind: count for kind, count in self.story.failures.items() if kind not in _DIALLED}
         if failed and self.case.victim not in _OUTAGES:
             self.fault("failures", f"users' requests failed: {failed}", sum(failed.values()))
