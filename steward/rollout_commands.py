@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import logging
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 from steward.clients import roll_backs, rollouts
 from steward.clients.application_host import open_application_host
@@ -20,11 +22,13 @@ from steward.clients.rollouts_telling import tell_of_return
 from steward.clients.rollouts_words import say_of
 from steward.errors import StewardError
 from steward.rollout.record import Release, Rollout, Said, Saying
-from steward.rollout.returning import By, RollBack
+from steward.rollout.returning import By, Returned, RollBack
 from steward.rollout.state import ENDED
 from steward.rollout.words import word_wanted
 from steward.settings import Settings
 
+_log = logging.getLogger(__name__)
+_PATIENCE_SECONDS, _PAUSE_SECONDS = 60.0, 2.0
 _TIME = "%Y-%m-%d %H:%M:%S"
 
 
@@ -68,8 +72,8 @@ def override(settings: Settings, chosen: argparse.Namespace) -> list[str]:
 
 
 def return_now(settings: Settings, chosen: argparse.Namespace) -> list[str]:
-    """Done when it returns."""
-    returned = roll_back(settings, chosen.environment, _by(chosen), chosen.leave)
+    """Done when it returns. What waiting may cure is tried again for a minute, and said meanwhile."""
+    returned = _patiently(lambda: roll_back(settings, chosen.environment, _by(chosen), chosen.leave))
     lines = [str(returned), f"flag {returned.flag} is off for everybody" if returned.flag else "no flag of it is known"]
     if returned.joined:
         lines.append("it was under way, or done, when you asked; to leave what is live now as well: --leave RELEASE")
@@ -90,6 +94,19 @@ def direct(settings: Settings, chosen: argparse.Namespace) -> list[str]:
     else:
         told = []
     return [*(f"{each}, {runs.get(each.name) or 'release unknown'}" for each in balancer.servers()), *told]
+
+
+def _patiently(work: Callable[[], Returned]) -> Returned:
+    until = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            return work()
+        except StewardError as error:
+            if not error.transient or time.monotonic() > until:
+                raise
+            # Without a configuration, warnings go to standard error.
+            _log.warning("not yet: %s", error.message)
+            time.sleep(_PAUSE_SECONDS)
 
 
 def _say(settings: Settings, chosen: argparse.Namespace, saying: Saying) -> list[str]:

@@ -30,6 +30,8 @@ from steward.rollout.state import State
 EVERY_SECONDS = 1.0
 #: So long whoever began a way back is left to end it. Both at once would do no harm, and a release be asked for twice.
 _LEFT_SECONDS = 10.0
+#: After a try that failed, for each may start a release that does not come up.
+_REST_SECONDS = 10.0
 _REMIND_SECONDS = 3600.0
 
 
@@ -42,6 +44,7 @@ class Guardian:
         self._reminder = Reminder(_REMIND_SECONDS)
         self._db: Connection | None = None
         self._returning: threading.Thread | None = None
+        self._rest_until = 0.0
 
     def run(self) -> None:
         """Round after round until the watch is told to stop; at once over where the settings tell of no load balancer."""
@@ -60,10 +63,8 @@ class Guardian:
             self._remind("rollouts", "rollouts are not known", error)
         for rollout in due:
             self._withdraw(rollout)
-        if undone and not (self._returning and self._returning.is_alive()):
-            # Beside: a release that has to be started first takes a minute, and leases go on ending.
-            self._returning = threading.Thread(target=self._return, args=(undone,), name="returning", daemon=True)
-            self._returning.start()
+        if undone:
+            self._return_beside(undone)
         self._at.rounds["rollouts"] = time.monotonic()
 
     def _due(self) -> tuple[list[Rollout], list[RollBack]]:
@@ -83,12 +84,20 @@ class Guardian:
         self._at.acts["withdrawn"] += 1
         say("withdrawn", rollout=rollout.id, release=rollout.release, environment=rollout.environment, because=why)
 
+    def _return_beside(self, undone: list[RollBack]) -> None:
+        """In a thread: a release that has to be started first takes a minute, and leases go on ending."""
+        if (self._returning and self._returning.is_alive()) or time.monotonic() < self._rest_until:
+            return
+        self._returning = threading.Thread(target=self._return, args=(undone,), name="returning", daemon=True)
+        self._returning.start()
+
     def _return(self, undone: list[RollBack]) -> None:
         for begun in undone:
             try:
                 returned = finish(self._settings, begun)
             except Exception as error:  # noqa: BLE001  as above
                 self._remind(f"roll back {begun.id}", f"{begun} is not done yet", error)
+                self._rest_until = time.monotonic() + _REST_SECONDS
                 continue
             self._reminder.forget(f"roll back {begun.id}")
             if returned.ended_here:

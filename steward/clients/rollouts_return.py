@@ -11,7 +11,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from steward.clients import roll_backs, rollouts
-from steward.clients.application_host import ApplicationHost, open_application_host
+from steward.clients.answering import ask_who_answers
+from steward.clients.application_host import ApplicationHost, HostAway, open_application_host
 from steward.clients.flag_errors import NoSuchFlag
 from steward.clients.flag_store import kill_flag
 from steward.clients.haproxy import Admin, LoadBalancer, open_balancer
@@ -39,6 +40,7 @@ from steward.settings import Settings
 
 #: A release starts in some seconds, and then HAProxy looks twice a second.
 _UP_SECONDS = 60.0
+_ASKED = 10
 
 
 class NotLive(BadInput):
@@ -80,8 +82,7 @@ def begin(settings: Settings, environment: str, by: By, leave: str = "") -> Roll
 
     Raises NotReady, NotLive, NoWayBack, RolloutUnderWay.
     """
-    with open_application_host(settings, environment) as host:
-        live = live_of(look(open_balancer(settings, environment), host)).release or ""
+    live = _live(settings, environment)
     if leave and leave != live:
         raise NotLive(
             f"{leave} does not have the traffic of {environment}: {live} has it", hint="name none to leave what is live"
@@ -99,6 +100,18 @@ def begin(settings: Settings, environment: str, by: By, leave: str = "") -> Roll
             with suppress(NoSuchFlag):
                 kill_flag(db, put_up_by.flag, who=named(put_up_by), why=f"rolled back by {by.who}: {by.why}"[:2000])
     return begun
+
+
+def _live(settings: Settings, environment: str) -> str:
+    """The release that has the traffic; where the host is away, the one that answers users: they can be taken off it."""
+    try:
+        with open_application_host(settings, environment) as host:
+            return live_of(look(open_balancer(settings, environment), host)).release or ""
+    except HostAway:
+        answers = ask_who_answers(settings, environment, _ASKED)
+        if len(answers.by) != 1:
+            raise
+        return next(iter(answers.by))
 
 
 def finish(settings: Settings, begun: RollBack, *, joined: bool = False) -> Returned:

@@ -16,7 +16,7 @@ from services.watch.guardian import Guardian
 from services.watch.situation import Situation
 from steward.__main__ import main
 from steward.clients import roll_backs, rollouts, rollouts_return
-from steward.clients.application_host import ReleaseDidNotStart
+from steward.clients.application_host import HostAway, ReleaseDidNotStart
 from steward.clients.postgres import connect
 from steward.clients.rollouts_releases import revoke
 from steward.clients.rollouts_return import NotLive, roll_back
@@ -115,6 +115,19 @@ def test_a_live_version_that_is_ill_is_left_all_the_same(here):
     here.certified("sickly")
     eventually(lambda: not here.balancer.server(AFTER).healthy)
     assert back(here).left == "sickly"
+    assert here.answer() == {"steady": 20}
+
+
+def test_a_host_that_is_away_keeps_nobody_on_the_release_and_the_traffic_follows_when_it_is_there(here):
+    here.certified("steady", BEFORE)
+    rollout = here.certified("good")
+    away = here.settings.application_host(here.environment).model_copy(update={"url": "http://127.0.0.1:9"})
+    settings = here.settings.model_copy(update={"application_hosts": {here.environment: away}})
+    with pytest.raises(HostAway):
+        roll_back(settings, here.environment, MARA)
+    assert here.is_off(rollout)
+    assert here.answer(5) == {"good": 5}
+    assert back(here).joined
     assert here.answer() == {"steady": 20}
 
 
