@@ -41,7 +41,7 @@ def test_every_release_that_was_built_can_be_read_and_no_other_file_can():
     for name in releases.names():
         assert releases.read(name).description
     for name in ("nope", "../shop/releases/good", "good.toml", "", "Good"):
-        with pytest.raises(NoSuchRelease, match="HINT: known: erring.*, good"):
+        with pytest.raises(NoSuchRelease, match=r"HINT: known: .*erring.*, good"):
             releases.read(name)
 
 
