@@ -75,6 +75,8 @@ class Rollback:
     """Harm was shown by the metric of errors; otherwise a guard, a lease, or this bench's patience ended first."""
     users_per_second: float
     """Who were counted in the step."""
+    why: str
+    """As the run says it."""
 
 
 def plan() -> Plan:
@@ -90,7 +92,7 @@ def measure(settings: Settings, *, repetitions: int, within_seconds: float, rate
         found.append(each)
         progress(
             f"  rollback {len(found)}: {each.seconds:.1f} s, {each.users_per_second:.0f} users/s, {each.answers_after} answers after it"
-            + ("" if each.by_the_test else "; NOT by the test of errors")
+            + ("" if each.by_the_test else f"; NOT by the test of errors: {each.why}")
         )
     seconds = [each.seconds for each in found]
     return {
@@ -170,6 +172,7 @@ def _told(counts: Counts, report: RolloutReport, rollout: Rollout) -> Rollback:
         answers_after=counts.answers_since("on", taken_off),
         by_the_test=by_the_test,
         users_per_second=_users(step) / (step.ended_at - step.begun_at).total_seconds(),
+        why=next(iter(report.findings), "")[:300],
     )
 
 
