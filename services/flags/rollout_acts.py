@@ -230,6 +230,9 @@ def _via(*, is_form: bool) -> str:
 
 
 def _is_form(request: Request) -> bool:
+    """From a page. Whoever shows a token is a program, whatever it calls its JSON: curl calls it a form."""
+    if request.headers.get("authorization"):
+        return False
     return request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
 
 
