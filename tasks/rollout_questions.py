@@ -1,11 +1,16 @@
 """A question to a person while the run stays at work: users are exposed meanwhile, so it goes on judging and renewing.
 
 The run is shown as Paused, with the form. Prefect is where it is asked, not where it is decided: the same may be said by
-the API or by a command, and a server that is away keeps nobody from answering there.
+the API or by a command, and a server that is away keeps nobody from answering there. It is talked to beside the looks, which
+never wait for it: users would be off by then.
 """
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from contextvars import copy_context
 from datetime import UTC, datetime
 from typing import Self
 from uuid import UUID, uuid4
@@ -16,6 +21,7 @@ from prefect.exceptions import PrefectHTTPStatusError
 from prefect.input import RunInput
 from prefect.input.run_input import Keyset, keyset_from_paused_state
 from prefect.logging import get_run_logger
+from prefect.settings import PREFECT_API_REQUEST_TIMEOUT, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Paused, Running
 from pydantic import Field, ValidationError
 
@@ -24,6 +30,13 @@ from steward.rollout.passing import Asks
 from steward.rollout.record import Rollout, Said, Saying
 from tasks.prefect_away import PrefectAway, prefect_client
 from tasks.rollout_telling import Announcements
+
+#: Of one request. Nothing is repeated at once: the next look does.
+_PATIENCE_SECONDS = 5.0
+#: At a step's end, for the run to be shown at work again.
+_CLOSING_SECONDS = 2.0
+# One thread: what is said is said in order, by the question of the step before, too.
+_talking = ThreadPoolExecutor(1, thread_name_prefix="questions")
 
 
 class Word(RunInput):
@@ -41,6 +54,7 @@ class Questions:
         self._rollout = rollout
         self._announce = Announcements(rollout)
         self._open: _Form | None = None
+        self._answers: Future[list[Said]] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -57,12 +71,17 @@ class Questions:
                 return []
             self._open = _Form(asks, self._rollout)
             self._announce(_HAPPENED[asks])
-        return self._open.answers()
+        if self._answers is None:
+            self._answers = _talking.submit(copy_context().run, self._open.answers)
+        if not self._answers.done():
+            return []
+        found, self._answers = self._answers.result(), None
+        return found
 
     def _close(self) -> None:
         if self._open is not None:
-            self._open.close()
-            self._open = None
+            wait([_talking.submit(copy_context().run, self._open.close)], _CLOSING_SECONDS)
+            self._open = self._answers = None
 
 
 _HAPPENED = {Asks.APPROVAL: Happened.APPROVAL_ASKED, Asks.OVERRIDE: Happened.OVERRIDE_ASKED}
@@ -87,7 +106,7 @@ class _Form:
         if self._run is None:
             return []
         try:
-            with prefect_client() as client:
+            with _impatient() as client:
                 if self._keys is None:
                     self._show(client, self._run)
                     return []
@@ -101,7 +120,7 @@ class _Form:
         if self._keys is None or self._run is None:
             return
         try:
-            with prefect_client() as client:
+            with _impatient() as client:
                 if _is_paused(client, self._run):
                     client.set_flow_run_state(self._run, Running(), force=True)
         except PrefectAway as away:
@@ -132,6 +151,16 @@ class _Form:
         decision: Saying = _SAYING[self.asks] if word.go_on else "roll_back"
         at = datetime.now(UTC)
         return [Said(step=self._rollout.step, decision=decision, who=word.by, why=word.why, via="prefect", at=at)]
+
+
+@contextmanager
+def _impatient() -> Generator[SyncPrefectClient]:
+    """Raises PrefectAway within seconds, also where the server is frozen."""
+    with (
+        temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0, PREFECT_API_REQUEST_TIMEOUT: _PATIENCE_SECONDS}),
+        prefect_client() as client,
+    ):
+        yield client
 
 
 def _is_paused(client: SyncPrefectClient, run: UUID) -> bool:
