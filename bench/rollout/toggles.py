@@ -136,4 +136,4 @@ def _commands(flags: Flags, sdks: int) -> Iterator[tuple[list[str], Path | None]
         if first < end:
             which = [FLAG, str(first), str(end - first)]
             yield [sys.executable, "-m", "bench.rollout.sdks", *which], None
-            yield [shutil.which("node") or "node", "--disable-warning=DEP0123", "sdks.mjs", *which, *there], NODE
+            yield [shutil.which("node") or "node", "--no-deprecation", "sdks.mjs", *which, *there], NODE
