@@ -30,7 +30,7 @@ KINDS = (("kill", "short"), ("stop", "long"), ("kill", "long"), ("stop", "short"
 #: Shorter than a lease, and longer.
 AWAY_SECONDS = {"short": 1.5, "long": 9.0}
 LEASE_SECONDS, PATIENT_SECONDS = 5.0, 45.0
-GOOD, BAD = "good", "slow"
+GOOD, BAD = "good", "broken"
 
 
 class Place(NamedTuple):

@@ -50,7 +50,9 @@ class Story:
 
 def plan_of(case):
     """Decided within seconds, and under the lease of the case."""
+    more = {"metrics": (ground.ERROR,)} if harms(case) else {}
     return ground.plan(
+        **more,
         steps=(25, 100),
         lease_seconds=case.lease_seconds,
         renew_seconds=1,

@@ -16,7 +16,7 @@ Judged from outside: one SDK in Python and one in Node, each asking for 40 users
 got; the record. In every case nobody may be exposed later than lease + 1 s after the last renewal, come back after having
 been taken off, or be exposed beyond the recorded step; and at the end flag, traffic and evidence are to be as the record says.
 
-- **resumed**: it went to the end that its release deserves: `good` certified, `slow` rolled back for its harm;
+- **resumed**: it went to the end that its release deserves: `good` certified, `broken` (half of its users err) rolled back for its harm;
 - **withdrawn**: users and traffic were given back, and the record says by whom and why;
 - **refused**: it was not on record yet, and nothing was touched.
 
