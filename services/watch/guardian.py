@@ -14,7 +14,8 @@ from contextlib import suppress
 import psycopg
 
 from services.watch.journal import Reminder, say
-from services.watch.situation import Situation
+from services.watch.situation import Every, Situation
+from steward.clients.flag_outcomes import forget_ended
 from steward.clients.postgres import Connection, open_connection, worded
 from steward.clients.roll_backs import left_undone
 from steward.clients.rollouts import to_withdraw
@@ -33,6 +34,8 @@ _LEFT_SECONDS = 10.0
 #: After a try that failed, for each may start a release that does not come up.
 _REST_SECONDS = 10.0
 _REMIND_SECONDS = 3600.0
+#: Who met what is kept by single users for as long as somebody may still count; their numbers stay for good.
+_FORGET_SECONDS, _FORGET_AFTER_DAYS = 3600.0, 1.0
 
 
 class Guardian:
@@ -45,6 +48,7 @@ class Guardian:
         self._db: Connection | None = None
         self._returning: threading.Thread | None = None
         self._rest_until = 0.0
+        self._forgets = Every(_FORGET_SECONDS)
 
     def run(self) -> None:
         """Round after round until the watch is told to stop; at once over where the settings tell of no load balancer."""
@@ -71,6 +75,8 @@ class Guardian:
         if self._db is None:
             self._db = open_connection(self._settings, autocommit=True, application_name="steward-guardian")
         with worded(self._settings):
+            if self._forgets and (users := forget_ended(self._db, _FORGET_AFTER_DAYS)):
+                say("forgotten", users=users, because="their rollouts have ended")
             return to_withdraw(self._db), left_undone(self._db, _LEFT_SECONDS)
 
     def _withdraw(self, rollout: Rollout) -> None:

@@ -72,12 +72,12 @@ def heartbeats(connection: Connection) -> dict[str, datetime]:
     return dict(connection.execute("SELECT instance, at FROM flags.heartbeats ORDER BY instance").fetchall())
 
 
-def forget_users(connection: Connection, flag: str, rollout: str) -> int:
-    """Delete the rows of single users, and return how many there were; the totals stay.
+def forget_ended(connection: Connection, after_days: float) -> int:
+    """Delete the rows of single users of all rollouts that ended so long ago; how many there were. The totals stay.
 
-    Of a rollout that has ended, and under which no application counts any more: it would count anew.
+    Under which no application counts any more: it would count anew.
     """
-    return connection.execute(_FORGET, {"flag": flag, "rollout": rollout}).rowcount
+    return connection.execute(_FORGET_ENDED, {"after": f"{after_days} days"}).rowcount
 
 
 _RECORD: LiteralString = """
@@ -90,4 +90,7 @@ SELECT flag, rollout, step, variant, kind, users FROM flags.totals
  ORDER BY flag, rollout, step, variant, kind
 """
 
-_FORGET: LiteralString = "DELETE FROM flags.outcomes WHERE flag = %(flag)s AND rollout = %(rollout)s"
+_FORGET_ENDED: LiteralString = """
+DELETE FROM flags.outcomes o USING steward.rollouts r
+ WHERE o.flag = r.flag AND o.rollout = r.id::text AND r.ended_at < clock_timestamp() - %(after)s::interval
+"""

@@ -12,7 +12,7 @@ from psycopg import errors as pg
 
 from replica import inventory
 from steward.clients.flag_errors import OutcomesRefused
-from steward.clients.flag_outcomes import MOST, Outcome, Total, forget_users, heartbeats, read_totals, record
+from steward.clients.flag_outcomes import MOST, Outcome, Total, forget_ended, heartbeats, read_totals, record
 from steward.clients.postgres import connect
 from steward.migrations.apply import migrate
 from steward.settings import load
@@ -186,13 +186,25 @@ def test_an_application_may_count_and_nothing_else(database, statement):
             connection.execute(statement)
 
 
-def test_single_users_can_be_forgotten_and_their_number_stays(database, rollout):
-    with as_application(database) as connection:
-        record(connection, "shop-1", [outcome(rollout, user) for user in range(20)])
+ENDED = """
+INSERT INTO steward.rollouts (operation_id, environment, release, flag, variant, plan, epoch, lease, lease_until, colour,
+                              previous_colour, state, ended_at)
+SELECT coalesce(max(operation_id), 0) + 1, 'production', 'v2', 'search', 'on', '{}', 1, '60 s', clock_timestamp(), 'green', 'blue',
+       'certified', clock_timestamp() - %s::interval
+  FROM steward.rollouts RETURNING id::text
+"""
+
+
+def test_single_users_of_a_rollout_that_ended_are_forgotten_and_their_number_stays(database):
     with connect(database) as connection:
-        assert forget_users(connection, "search", rollout) == 20
-        assert [each.users for each in read_totals(connection, "search", rollout)] == [20]
-        assert forget_users(connection, "search", rollout) == 0
+        old, new = (connection.execute(ENDED, [ago]).fetchone()[0] for ago in ("25 h", "23 h"))
+    with as_application(database) as connection:
+        for rollout in (old, new):
+            record(connection, "shop-1", [outcome(rollout, user) for user in range(20)])
+    with connect(database) as connection:
+        assert forget_ended(connection, 1) == 20
+        assert [[each.users for each in read_totals(connection, "search", each)] for each in (old, new)] == [[20], [20]]
+        assert forget_ended(connection, 1) == 0
 
 
 def test_an_applications_user_who_was_made_later_gets_its_rights_by_the_next_migration(database):

@@ -27,7 +27,8 @@ def test_what_was_seen_lies_within(variant, other):
 def test_the_other_way_round_it_is_turned_over(variant, other):
     there, back = compare_arms(variant, other), compare_arms(other, variant)
     assert there.difference.low == pytest.approx(-back.difference.high, abs=1e-6)
-    if there.ratio.low > 1e-6 and back.ratio.high is not None:
+    # Nearer to nothing, a thousandth of it is less than shares are computed to.
+    if there.ratio.low > 1e-4 and back.ratio.high is not None:
         assert back.ratio.high == pytest.approx(1 / there.ratio.low, rel=1e-4)
 
 
