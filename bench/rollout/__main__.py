@@ -18,7 +18,7 @@ last line of standard output is JSON:
     ..._upper_percent                       what these may be at most, by an exact bound at 95 %
     rollback_replayed_p90_seconds, ..._p50  replays of a release that errs 5 times as often, 100 users a second, 5 % of them exposed:
                                             until harm was shown; goal of p90: < 90
-    rollback_replayed_within_90_percent     how many of these took less: looks come every 5 s, and so do quantiles
+    rollback_replayed_within_90_percent     how many of these took less: looks come every 2 s, and so do quantiles
     naive_...                               a z-test (bench/rollout/naive.py) on the same counts, at the usual 5 %, and at the plan's own alpha
     left_the_canary                         of `canary_users`, who had the new variant at 5, 25 or 50 % and not at the step after it, in
                                             Python or in Node; goal: 0

@@ -125,7 +125,7 @@ class Plan(_Form):
     stale_seconds: float = Field(
         default=20, gt=0, le=600, title="Stale after", description="a figure older than this is not known"
     )
-    look_seconds: float = Field(default=5, gt=0, le=60, title="Look every", description="seconds between two looks")
+    look_seconds: float = Field(default=2, gt=0, le=60, title="Look every", description="seconds between two looks")
     metrics: tuple[Metric, ...] = Field(
         default_factory=_metrics, min_length=1, max_length=10, title="Metrics", description="every one must be proved"
     )

@@ -6,7 +6,8 @@ from steward.rollout.readings import ArmCounts, Override, Reading, Sample
 BEGUN, NOW = 1_000.0, 1_300.0
 ERRORS = Metric(name="error", slo=0.01)
 PLAN = Plan()
-ERRORS_ONLY = Plan(metrics=(ERRORS,))
+# Looked at as rarely as when it was first measured.
+ERRORS_ONLY = Plan(metrics=(ERRORS,), look_seconds=5)
 WELL = {"availability": 1.0, "search_p95_ms": 40.0, "health": 1.0}
 #: Alike: 1% of users err, 5% are slow, in either arm.
 GOOD = {"on": (1500, 15, 75), "off": (28_500, 285, 1425)}
