@@ -26,7 +26,12 @@ _DATABASES = ("steward", "keyring", "prefect", "customers", "shop")
 #: Users who own nothing, and the database that each may enter. What more they may there its owner grants them: the
 #: keyring and the counting of outcomes to applications by `python -m steward migrate`, the sample application to whoever
 #: re-encrypts its fields, the sample shop to its processes.
-_GUESTS = {"keyring_reader": "keyring", "customers_rotator": "customers", "flags_application": "steward", "shop_reader": "shop"}
+_GUESTS = {
+    "keyring_reader": "keyring",
+    "customers_rotator": "customers",
+    "flags_application": "steward",
+    "shop_reader": "shop",
+}
 _CONFIGURATION = """\
 listen_addresses = '127.0.0.1'
 port = {port}
