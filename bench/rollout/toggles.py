@@ -7,7 +7,6 @@ check, its transaction and the notification are in it; it ends in each SDK when 
 from __future__ import annotations
 
 import random
-import shutil
 import sys
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ from bench.rollout.listening import NotToldOf, Told, listening
 from steward.clients.flag_store import change_flag
 from steward.clients.postgres import connect
 from steward.flags.model import Flag, Split
+from steward.flags.node import node_program
 from steward.settings import Flags, Settings, read_secret
 
 NODE = Path(__file__).parent / "node"
@@ -136,4 +136,4 @@ def _commands(flags: Flags, sdks: int) -> Iterator[tuple[list[str], Path | None]
         if first < end:
             which = [FLAG, str(first), str(end - first)]
             yield [sys.executable, "-m", "bench.rollout.sdks", *which], None
-            yield [shutil.which("node") or "node", "--no-deprecation", "sdks.mjs", *which, *there], NODE
+            yield [node_program(), "--no-deprecation", "sdks.mjs", *which, *there], NODE

