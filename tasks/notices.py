@@ -25,11 +25,7 @@ def tell(notice: Notice) -> list[Told]:
     In the body of a durable flow, forward or turned back. A target that is away is an answer, with its reason; raised is
     only what the ledger raises, as by every step.
     """
-    told = [each.result() for each in announce(notice)]
-    for each in told:
-        if not each.ok:
-            get_run_logger().warning("%s was not told that it is %s: %s", each.target, notice.happened, each.error)
-    return told
+    return [each.result() for each in announce(notice)]
 
 
 def announce(notice: Notice) -> list[PrefectFuture[Told]]:
@@ -50,7 +46,7 @@ def announce(notice: Notice) -> list[PrefectFuture[Told]]:
 )
 def tell_target(target: str, notice: Notice) -> Told:
     """One target, once: a second try looks at GitHub first, sends a mail under the same id, and says so to a webhook."""
-    return run_step(
+    told = run_step(
         Step(
             name="tell",
             key=f"{target} {notice.key}",
@@ -61,6 +57,9 @@ def tell_target(target: str, notice: Notice) -> Told:
             decode=Told.model_validate,
         )
     )
+    if not told.ok:
+        get_run_logger().warning("%s was not told that it is %s: %s", target, notice.happened, told.error)
+    return told
 
 
 def _tell(target: str, notice: Notice) -> Told:

@@ -60,8 +60,8 @@ class Questions:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # Whoever is being told still is: nobody waits for a receiver while users are exposed.
         self._close()
-        self._announce.finish()
 
     def ask(self, asks: Asks | None) -> list[Said]:
         """What was answered since the last look, one decision at most. Another question closes the one before."""

@@ -65,15 +65,18 @@ def read_step(
     users = _alive(_latest(prometheus, f"steward_flag_users{{{at}}}"), rollout)
     recorded = _latest(prometheus, f'steward_flag_recorded_timestamp_seconds{{colour="{rollout.colour}"}}')
     told_at = _told_at(_alive(recorded, rollout))
+    begun_at = rollout.step_begun_at.timestamp()
+    # Processes that tell of everything since then, and not of this step, have met nobody in it.
+    is_known = bool(users) or (told_at is not None and told_at > begun_at)
     on = [each for each in users if each.labels.get("variant") == rollout.variant]
     off = [each for each in users if each.labels.get("variant") != rollout.variant]
     return Reading(
         step=rollout.step,
         exposure=rollout.exposure,
-        begun_at=rollout.step_begun_at.timestamp(),
+        begun_at=begun_at,
         baking=rollout.state is State.BAKING,
-        on=_arm(on, told_at, rollout, is_known=bool(users)),
-        off=_arm(off, told_at, rollout, is_known=bool(users)),
+        on=_arm(on, told_at, rollout, is_known=is_known),
+        off=_arm(off, told_at, rollout, is_known=is_known),
         guards={each.name: _guard(settings, prometheus, rollout, each.name) for each in rollout.plan.guards},
         override=override,
     )
