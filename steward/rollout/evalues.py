@@ -19,6 +19,7 @@ LogE = npt.NDArray[np.float64]
 
 LEAST = -690.0
 """e⁻⁶⁹⁰: below it the cut-off Beta underflows. The true value is higher (about one over the counts), so nothing is overstated."""
+_LEAST_WHOLE = np.finfo(float).tiny
 _SPLIT_STRENGTH = 100.0
 """How near the planned split a mismatch is looked for: as if 100 users had been seen to split as planned."""
 MISMATCH_AT = 1000.0
@@ -68,8 +69,9 @@ def _ln_likelihood(hits: Counts, of: Counts, share: float) -> Any:
 
 
 def _ln(value: Any) -> Any:
+    """What is too small to have all its digits is taken for nothing, which understates it."""
     with np.errstate(divide="ignore"):
-        return np.log(value)
+        return np.log(np.where(np.asarray(value) < _LEAST_WHOLE, 0.0, value))
 
 
 def _floored(value: Any) -> LogE:

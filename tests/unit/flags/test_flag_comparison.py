@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from steward.errors import is_transient
-from steward.flags import Flag
+from steward.flags import Flag, node
 from steward.flags.agreement import Agreement, agreement, compared, rehearsal, require_agreement, sample
 from steward.flags.buckets import Subject, variant_of
 from steward.flags.errors import AgreementTimedOut, AgreementUnknown, FlagDocumentRefused, SdksDisagree
@@ -68,6 +68,7 @@ def test_an_sdk_that_is_not_installed_leaves_agreement_unknown_and_says_how_to_i
 
 
 def test_a_machine_without_node_leaves_agreement_unknown(tmp_path, monkeypatch):
+    monkeypatch.setattr(node, "find_spec", lambda _name: None)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(AgreementUnknown, match="no Node"):
         agreement([FLAG], PEOPLE, node_that(tmp_path, ""))
