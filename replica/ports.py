@@ -13,7 +13,7 @@ import time
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import psutil
 
@@ -22,7 +22,7 @@ from steward.errors import BadInput
 
 # Below Linux's range for outgoing connections (32768 and up): no client's socket can sit on a chosen port later.
 _LOWEST, _HIGHEST = 20_000, 32_000
-#: A replica listens on what it chose within seconds; one that starts late at night, with other things to do, in minutes.
+#: Of a port that nobody keeps in a file: it is listened on within seconds, on a busy machine in minutes.
 _CLAIM_SECONDS = 600.0
 
 
@@ -38,44 +38,64 @@ def is_free(port: int) -> bool:
     return True
 
 
-def choose(names: Iterable[str], known: dict[str, int]) -> dict[str, int]:
-    """*known* completed with a free port for each of *names* that lacks one, which no replica has chosen lately either."""
+def choose(names: Iterable[str], known: dict[str, int], keeper: Path | None = None) -> dict[str, int]:
+    """*known* completed with a free port for each of *names* that lacks one, and which no replica has chosen either.
+
+    *keeper*: the file that will have them. They stay its own for as long as it has them, whether anybody listens or not: a server
+    that is started for one test comes long after its replica. Without one, for some minutes.
+    """
     missing = [name for name in names if name not in known]
     if not missing:
         return dict(known)
     with _claims() as claimed:
-        taken = {*known.values(), *map(int, claimed)}
+        taken = {*known.values(), *claimed}
         candidates = (port for port in random.sample(range(_LOWEST, _HIGHEST), _HIGHEST - _LOWEST) if port not in taken)
         found = {name: next(port for port in candidates if is_free(port)) for name in missing}
-        claimed.update({str(port): time.time() for port in found.values()})
+        claimed.update({port: _Claim(time.time(), str(keeper or "")) for port in found.values()})
     return {**known, **found}
 
 
+class _Claim(NamedTuple):
+    """Who chose a port, and when."""
+
+    at: float
+    keeper: str
+    """The file that has it; empty: none."""
+
+    def stands(self, port: int) -> bool:
+        """Whether nobody else may have it."""
+        if time.time() - _CLAIM_SECONDS < self.at:
+            return True
+        with contextlib.suppress(OSError, BadInput):
+            return bool(self.keeper) and port in _read(Path(self.keeper)).values()
+        return False
+
+
 @contextmanager
-def _claims() -> Generator[dict[str, float]]:
-    """Ports that this user's replicas have chosen and may not listen on yet, by when; one process at a time has them."""
+def _claims() -> Generator[dict[int, _Claim]]:
+    """Ports that this user's replicas have chosen and may not listen on yet; one process at a time has them."""
     path = Path(tempfile.gettempdir()) / f"steward-ports-{os.geteuid()}.json"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "r+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        claimed = {port: at for port, at in _claimed(file.read()).items() if time.time() - _CLAIM_SECONDS < at}
+        claimed = {port: claim for port, claim in _claimed(file.read()).items() if claim.stands(port)}
         yield claimed
         file.seek(0)
         file.truncate()
         json.dump(claimed, file)
 
 
-def _claimed(text: str) -> dict[str, float]:
+def _claimed(text: str) -> dict[int, _Claim]:
     """What a process that was killed while it wrote has left counts as nothing."""
     with contextlib.suppress(ValueError, AttributeError, TypeError):
-        return {str(int(port)): float(at) for port, at in json.loads(text).items()}
+        return {int(port): _Claim(float(at), str(keeper)) for port, (at, keeper) in json.loads(text).items()}
     return {}
 
 
 def persisted(path: Path, names: Iterable[str]) -> dict[str, int]:
     """The ports kept in *path*, completed for *names* and written back when that added any."""
     known = _read(path)
-    chosen = choose(names, known)
+    chosen = choose(names, known, path.absolute())
     if chosen != known:
         beside = path.with_suffix(".new")
         beside.write_text(json.dumps(chosen, indent=1, sort_keys=True) + "\n")

@@ -42,6 +42,21 @@ def test_what_another_replica_has_chosen_and_does_not_listen_on_yet_is_not_chose
     assert len(ports.choose(names, {})) == 7
 
 
+def test_what_a_replica_keeps_is_its_own_until_its_folder_is_gone(monkeypatch, tmp_path):
+    monkeypatch.setattr(ports.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(ports, "_LOWEST", 31_990)
+    monkeypatch.setattr(ports, "_CLAIM_SECONDS", 0.0)
+    (tmp_path / "one").mkdir()
+    names = [f"server.{number}" for number in range(5)]
+    kept = set(ports.persisted(tmp_path / "one" / "ports.json", names).values())
+
+    other = set(ports.choose(names, {}).values())
+
+    assert not kept & other
+    ports.forget(tmp_path / "one")
+    assert len(ports.choose([f"server.{number}" for number in range(10)], {})) == 10
+
+
 def test_what_a_killed_process_left_of_the_claims_is_no_hindrance(monkeypatch, tmp_path):
     monkeypatch.setattr(ports.tempfile, "gettempdir", lambda: str(tmp_path))
     (tmp_path / f"steward-ports-{os.geteuid()}.json").write_text('{"2000')
