@@ -144,7 +144,7 @@ class Server(Protocol):
         return place.folder(self.name)
 
     def settings(self, place: Place) -> Mapping[str, Any]:
-        """This server's part of `<state>/settings.toml` (steward/settings.py), merged with the others' parts.
+        """This server's part of `<state>/settings.toml` (steward/settings/), merged with the others' parts.
 
         Uses `client_port` and `secret_ref`. For example es-1 gives
         `{"search": {"production": {"hosts": […], "ca_file": …, "users": …, "role_files": […]}}}`.

@@ -1,0 +1,61 @@
+"""Where the servers are and how to reach their secrets: one frozen model, built at the edge and passed inward.
+
+`STEWARD_SETTINGS` names one TOML file of endpoints and secret *references*. The replica writes such a file for its
+own servers; production writes one for its own. No other code differs between the two.
+
+Each table of the file has its model in the module of its concern; `whole` puts them together, `loading` reads them.
+"""
+
+from steward.settings.addresses import LOOPBACK
+from steward.settings.base import VARIABLE, Credentials
+from steward.settings.costs import Costs
+from steward.settings.evidence import Evidence, ObjectStore
+from steward.settings.flags import FlagApplication, Flags, FlagToken
+from steward.settings.gateway import Gateway, Provider
+from steward.settings.keys import Application, Audit, Keyring
+from steward.settings.loading import load
+from steward.settings.notices import GitHubTarget, MailTarget, Notices, NoticeTarget, SlackTarget
+from steward.settings.operations import Operations
+from steward.settings.postgres import Postgres
+from steward.settings.redis import Redis
+from steward.settings.references import FileRef, SecretRef, read_secret
+from steward.settings.rollout import ApplicationHost, Balancer, GuardQuery, Prometheus
+from steward.settings.search import SearchCluster
+from steward.settings.vault import Vault
+from steward.settings.whole import Settings
+
+__all__ = [
+    "LOOPBACK",
+    "VARIABLE",
+    "Application",
+    "ApplicationHost",
+    "Audit",
+    "Balancer",
+    "Costs",
+    "Credentials",
+    "Evidence",
+    "FileRef",
+    "FlagApplication",
+    "FlagToken",
+    "Flags",
+    "Gateway",
+    "GitHubTarget",
+    "GuardQuery",
+    "Keyring",
+    "MailTarget",
+    "NoticeTarget",
+    "Notices",
+    "ObjectStore",
+    "Operations",
+    "Postgres",
+    "Prometheus",
+    "Provider",
+    "Redis",
+    "SearchCluster",
+    "SecretRef",
+    "Settings",
+    "SlackTarget",
+    "Vault",
+    "load",
+    "read_secret",
+]
