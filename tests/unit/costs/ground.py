@@ -302,3 +302,12 @@ def dollars(day) -> dict[Cause, Fraction]:
 def adds_up(day) -> bool:
     """Ledger, shares and what is left come to the bill, to the last digit."""
     return Fraction(day.ledger) + sum(dollars(day).values()) + Fraction(day.unexplained) == Fraction(day.billed)
+
+
+def explained(ground):
+    """Its causes; nothing is left, and everything adds up."""
+    day = ground.day()
+    assert day.unexplained == 0
+    assert day.left == ()
+    assert adds_up(day)
+    return dollars(day)
