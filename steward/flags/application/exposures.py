@@ -17,7 +17,7 @@ _USER_BYTES = 16
 
 
 class Kind(StrEnum):
-    """What happened to a user for the first time in a step."""
+    """What happened to a user for the first time in a step, and is counted in every application."""
 
     EXPOSED = "exposed"
     ERROR = "error"
@@ -46,7 +46,8 @@ class Outcome(NamedTuple):
     """A user's first of its kind in a step, under the variant that the user was first exposed to in it."""
 
     at: Step
-    kind: Kind
+    kind: str
+    """A `Kind`, or one that the application has named."""
     user: bytes
     variant: str
 

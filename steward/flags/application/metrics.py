@@ -29,6 +29,7 @@ class OutcomeCollector(Collector):
         # Before the totals: those may be newer than it says, never older.
         recorded_at = self._writer.recorded_at
         yield self._users()
+        yield self._kinds()
         yield _gauge(
             "steward_flag_recorded_timestamp_seconds",
             "Everything that this instance noted up to then is in the totals",
@@ -45,11 +46,20 @@ class OutcomeCollector(Collector):
         counted = {(total.at, total.variant, total.kind): total.users for total in self._writer.totals}
         # Nobody erred is a count, too, of everybody who was exposed.
         for at, variant in dict.fromkeys((at, variant) for at, variant, _ in counted):
-            for kind in Kind:
-                if kind is not Kind.SLOW or self._outcomes.asks_for_slowness(at):
-                    labels = (at.flag, at.rollout, str(at.step), variant, str(kind))
+            for kind in self._outcomes.kinds:
+                if kind != Kind.SLOW or self._outcomes.asks_for_slowness(at):
+                    labels = (at.flag, at.rollout, str(at.step), variant, kind)
                     users.add_metric(labels, counted.get((at, variant, kind), 0))
         return users
+
+    def _kinds(self) -> Metric:
+        """Told whether or not a rollout is under way: before one begins it is seen whether its metrics are counted."""
+        kinds = GaugeMetricFamily(
+            "steward_flag_kinds", "Kinds of outcome that this instance counts, each 1", labels=["kind"]
+        )
+        for kind in self._outcomes.kinds:
+            kinds.add_metric([kind], 1)
+        return kinds
 
 
 class RequestMetrics:

@@ -12,7 +12,7 @@ from typing import Any, LiteralString, NamedTuple, Protocol
 
 import psycopg
 
-from steward.flags.application.exposures import Kind, Outcome, Step
+from steward.flags.application.exposures import Outcome, Step
 
 #: A server that hangs goes on acknowledging what it is sent: so whoever waits for it is cut off here.
 _ANSWER_SECONDS = 5.0
@@ -126,8 +126,8 @@ def _as_json(outcomes: Sequence[Outcome]) -> str:
 
 def _row(outcome: Outcome) -> dict[str, str | int]:
     flag, rollout, step = outcome.at
-    kind, user = str(Kind(outcome.kind)), outcome.user.hex()
-    return {"flag": flag, "rollout": rollout, "step": step, "variant": outcome.variant, "kind": kind, "user": user}
+    named = {"flag": flag, "rollout": rollout, "step": step, "variant": outcome.variant}
+    return {**named, "kind": str(outcome.kind), "user": outcome.user.hex()}
 
 
 def _kind(error: psycopg.Error) -> str:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from steward.flags.application import OutcomeCollector, Outcomes, Writer
+from steward.flags.application import OutcomeCollector, Outcomes, UnusableKinds, Writer
 from steward.flags.application.exposures import Kind, exposure, pseudonym
 from steward.flags.application.store import OutcomesRefused, StoreAway, Total
 from tests.unit.flags.strategies import BRIEF
@@ -197,6 +197,55 @@ def test_prometheus_is_told_zero_where_nobody_erred_and_nothing_where_nobody_loo
     writer.write()
     assert (users("error", "off"), users("slow", "off"), users("slow", "on")) == (1, 0, 0)
     assert registry.get_sample_value("steward_flag_recorded_timestamp_seconds") == writer.recorded_at
+
+
+@pytest.mark.parametrize(
+    ("kinds", "seen"),
+    [
+        ("ordered", "one text"),
+        (["Ordered"], "no names"),
+        (["o" * 41], "no names"),
+        ([7], "no names"),
+        (["error"], "counted by themselves"),
+        ([f"kind_{number}" for number in range(11)], "11 kinds"),
+    ],
+)
+def test_an_application_that_names_what_nothing_can_count_does_not_start(kinds, seen):
+    with pytest.raises(UnusableKinds, match=seen) as refused:
+        Outcomes(b"salt", kinds=kinds)
+    assert refused.value.hint
+
+
+def test_what_an_application_names_counts_as_exactly_as_errors_and_zero_where_nobody_met_it(kept):
+    outcomes = Outcomes(b"salt", kinds=["ordered", "rated"])
+    writer, registry = Writer(outcomes, kept), CollectorRegistry()
+    registry.register(OutcomeCollector(outcomes, writer))
+    told = registry.get_sample_value
+    assert [told("steward_flag_kinds", {"kind": kind}) for kind in (*Kind, "ordered", "rated")] == [1] * 5
+    assert told("steward_flag_kinds", {"kind": "basket"}) is None
+    for user in ("ada", "bob", "ada"):
+        seen = exposed(outcomes, user, "off")
+        for _ in range(2):
+            outcomes.met("ordered", [seen])
+    outcomes.met("ordered", [exposed(outcomes, "ada", "on")])
+    outcomes.ended([exposed(outcomes, "ada")], failed=True, seconds=0)
+    writer.write()
+    users = {
+        kind: told("steward_flag_users", {"flag": FLAG, "rollout": "r-1", "step": "1", "variant": "off", "kind": kind})
+        for kind in outcomes.kinds
+    }
+    assert users == {"exposed": 2, "error": 1, "slow": 0, "ordered": 2, "rated": 0}
+
+
+def test_as_many_kinds_as_a_plan_has_metrics_are_told_apart():
+    kinds = [f"kind_{number}" for number in range(10)]
+    outcomes = Outcomes(b"salt", kinds=kinds)
+    for variant in ("on", "off", "third"):
+        seen = exposed(outcomes, variant, variant)
+        for kind in (*kinds, *kinds):
+            outcomes.met(kind, [seen])
+    expected = [(kind, variant) for variant in ("on", "off", "third") for kind in ("exposed", *kinds)]
+    assert waiting(outcomes) == expected
 
 
 _ANY = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=300) | st.lists(st.integers())

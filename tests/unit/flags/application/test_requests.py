@@ -11,7 +11,7 @@ from openfeature.provider.in_memory_provider import InMemoryFlag, InMemoryProvid
 from openfeature.provider.no_op_provider import NoOpProvider
 from prometheus_client import CollectorRegistry
 
-from steward.flags.application import ExposureHook, OutcomeMiddleware, Outcomes, RequestMetrics
+from steward.flags.application import ExposureHook, OutcomeMiddleware, Outcomes, RequestMetrics, UnknownKind
 from steward.flags.application.exposures import pseudonym
 
 SALT, DOMAIN = b"salt", "test-requests"
@@ -133,6 +133,46 @@ def test_nothing_that_the_library_is_handed_or_does_fails_a_request(client, outc
     with_user = EvaluationContext("ada")
     assert client.get_boolean_value("search", False, with_user) is True, "an error of a hook would give the default"
     assert outcomes.broken == 3
+
+
+def test_a_handler_says_in_one_word_that_its_user_did_what_he_came_for(client):
+    outcomes = Outcomes(SALT, kinds=["ordered"])
+    client.add_hooks([ExposureHook(outcomes)])
+
+    async def app(scope, receive, send):
+        outcomes.met("ordered")
+        client.get_boolean_value("search", default_value=False)
+        outcomes.met("ordered")
+        await asyncio.to_thread(outcomes.met, "ordered")
+        client.get_boolean_value("basket", default_value=False)
+        await answering(200, client=client)(scope, receive, send)
+
+    ask(app, outcomes)
+    assert noted(outcomes) == [BOTH_EXPOSED[0], ("search", "ordered", "on"), BOTH_EXPOSED[1]]
+    outcomes.met("ordered")
+    assert noted(outcomes) == [], "outside a request it is nobody's"
+    assert outcomes.broken == 0
+
+
+@pytest.mark.parametrize(("kind", "exposures"), [("orderd", None), ([], None), ("error", 7)])
+def test_what_cannot_be_counted_fails_requests_while_it_is_developed_alone(client, kind, exposures, caplog):
+    outcomes = Outcomes(SALT, kinds=["ordered"], strict=False)
+
+    async def app(scope, receive, send):
+        for _ in range(2):
+            outcomes.met(kind, exposures)
+        await answering(200, client=client)(scope, receive, send)
+
+    ask(app, outcomes)
+    assert outcomes.broken == 2
+    with pytest.raises((UnknownKind, TypeError)):
+        Outcomes(SALT, kinds=["ordered"], strict=True).met(kind, exposures)
+    if kind == "orderd":
+        (told,) = caplog.messages
+        assert told.splitlines() == [
+            "outcomes of kind 'orderd' are not counted; known: exposed, error, slow, ordered",
+            "HINT: name it where the application starts: Outcomes(salt, kinds=['orderd'])",
+        ]
 
 
 def test_requests_are_counted_by_release_and_by_how_they_ended(client, outcomes):
