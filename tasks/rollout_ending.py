@@ -15,6 +15,7 @@ from steward.operations.holding import guard
 from steward.operations.steps import Kind
 from steward.rollout.progress import SoFar
 from steward.rollout.record import FLOW, Rollout
+from steward.rollout.state import State
 from steward.settings import load
 from tasks.durable import step
 from tasks.rollouts import acting, read_rollout
@@ -25,6 +26,9 @@ _DRAIN_SECONDS = 30.0
 @step("certify")
 def certify(rollout_id: int, on_whose_word: str | None) -> None:
     """Everybody keeps it, under no lease, and it may be returned to. *on_whose_word*: where a step was not proved."""
+    if read_rollout(rollout_id).state is State.CERTIFIED:
+        # A try that died after its commit did it; what has ended can be held by nobody.
+        return
     with acting(rollout_id) as (db, rollout):
         now = rollouts_exposure.keep_for_good(db, rollout)
         note_certified(db, now, on_whose_word)

@@ -2,7 +2,8 @@
 
 Users whose exposure's lease is over are back already, told so by the flag itself. The guardian writes that down, kills the
 flag for good and gives the traffic back; and it finishes what somebody else began to take back and did not end: a rollout, or
-a release whose rollout had ended.
+a release whose rollout had ended. Last, and as often as it takes, it asks for another run where the one that was to state and
+tell a rollout's end was cancelled or given up.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from steward.clients.roll_backs import left_undone
 from steward.clients.rollouts import to_withdraw
 from steward.clients.rollouts_return import finish
 from steward.clients.rollouts_telling import tell_of_return
+from steward.clients.rollouts_unstated import ASKED_BY, Unstated, unstated
 from steward.clients.rollouts_withdrawal import withdraw
-from steward.errors import StewardError
+from steward.errors import BadInput, StewardError
+from steward.operations.decisions import reopen
 from steward.rollout.record import GUARDIAN, Rollout
 from steward.rollout.returning import RollBack
 from steward.rollout.state import State
@@ -34,6 +37,8 @@ _LEFT_SECONDS = 10.0
 #: After a try that failed, for each may start a release that does not come up.
 _REST_SECONDS = 10.0
 _REMIND_SECONDS = 3600.0
+#: A run that is to state an end takes some seconds to begin.
+_UNSTATED_SECONDS = 5.0
 #: Who met what is kept by single users for as long as somebody may still count; their numbers stay for good.
 _FORGET_SECONDS, _FORGET_AFTER_DAYS = 3600.0, 1.0
 
@@ -48,7 +53,7 @@ class Guardian:
         self._db: Connection | None = None
         self._returning: threading.Thread | None = None
         self._rest_until = 0.0
-        self._forgets = Every(_FORGET_SECONDS)
+        self._forgets, self._asks = Every(_FORGET_SECONDS), Every(_UNSTATED_SECONDS)
 
     def run(self) -> None:
         """Round after round until the watch is told to stop; at once over where the settings tell of no load balancer."""
@@ -69,6 +74,8 @@ class Guardian:
             self._withdraw(rollout)
         if undone:
             self._return_beside(undone)
+        if self._asks:
+            self._ask()
         self._at.rounds["rollouts"] = time.monotonic()
 
     def _due(self) -> tuple[list[Rollout], list[RollBack]]:
@@ -110,6 +117,31 @@ class Guardian:
                 self._at.acts["returned"] += 1
                 say("returned", roll_back=begun.id, release=begun.to_release, environment=begun.environment)
                 tell_of_return(self._settings, returned)
+
+    def _ask(self) -> None:
+        """For the attempt that finds a rollout ended, says so in evidence, and tells whoever is to be told."""
+        if self._db is None:
+            return
+        try:
+            with worded(self._settings):
+                found = unstated(self._db)
+            for each in found:
+                self._reopen(each)
+            self._reminder.forget("unstated")
+        except Exception as error:  # noqa: BLE001  as above
+            self._close()
+            self._remind("unstated", "ends that nobody stated are not asked for", error)
+
+    def _reopen(self, ended: Unstated) -> None:
+        try:
+            reopen(
+                self._at.ledger, ended.operation, anew=False, why=f"nobody has stated it: {ended.told}", who=ASKED_BY
+            )
+        except BadInput:
+            # A person, or another watch, was faster.
+            return
+        self._at.acts["asked"] += 1
+        say("asked", rollout=ended.rollout, operation=ended.operation, because=f"nobody has stated it: {ended.told}")
 
     def _remind(self, subject: str, event: str, error: Exception) -> None:
         told = error.message if isinstance(error, StewardError) else f"{type(error).__name__}: {error}"

@@ -16,6 +16,7 @@ from steward.clients import roll_backs
 from steward.clients.postgres import Connection
 from steward.rollout import state
 from steward.rollout.decision import Decision
+from steward.rollout.errors import RolloutEnded
 from steward.rollout.plan import Plan
 from steward.rollout.record import NoRollout, Rollout, RolloutUnderWay
 from steward.rollout.state import Claim, Passed, Standing, State
@@ -41,10 +42,12 @@ def begin(
 ) -> Rollout:
     """Enter the rollout of *release* on the first of *colours*, the second having the traffic; or find it entered.
 
-    Raises RolloutUnderWay, also where the environment is on its way back to another release.
+    Raises RolloutUnderWay, also where the environment is on its way back to another release; RolloutEnded where the operation
+    was begun anew, for an operation has one rollout.
     """
     roll_backs.hold(db, environment)
     if entered := _rows(db, "WHERE operation_id = %(operation_id)s", {"operation_id": operation_id}):
+        _refuse_anew(db, entered[0], epoch)
         return entered[0]
     roll_backs.refuse_beside(db, environment)
     values = {
@@ -78,6 +81,19 @@ def refuse_beside(other: Rollout | None) -> None:
             f"{other} is under way since {other.begun_at:%Y-%m-%d %H:%M %Z}: {other.state} at {other.exposure} %",
             hint=f"wait for its end, or roll it back: python -m steward rollout roll-back {other.environment}",
         )
+
+
+def _refuse_anew(db: Connection, entered: Rollout, epoch: int) -> None:
+    """That *epoch* goes on with what its own round has begun: another round began with the first step again."""
+    if not db.execute(_IS_ANEW, {"was": entered.epoch, "now": epoch}).fetchone():
+        return
+    if entered.ended_at is None:
+        refuse_beside(entered)
+    told = f"{entered.state}, {entered.who}: {entered.why}" if entered.who else entered.state
+    raise RolloutEnded(
+        f"rollout {entered.id} of this operation has ended ({told}); nothing was touched",
+        hint="start a new run of production-rollout: each is a rollout of its own",
+    )
 
 
 def read(db: Connection, rollout_id: int) -> Rollout:
@@ -197,6 +213,11 @@ INSERT INTO steward.rollouts (operation_id, epoch, environment, release, flag, v
 VALUES (%(operation_id)s, %(epoch)s, %(environment)s, %(release)s, %(flag)s, %(variant)s, %(plan)s, %(lease)s,
         clock_timestamp() + %(preparing)s::interval, %(colour)s, %(previous_colour)s, %(previous_release)s)
 ON CONFLICT (operation_id) DO NOTHING
+"""
+
+_IS_ANEW = """
+SELECT 1 FROM steward.operation_attempts was, steward.operation_attempts now
+ WHERE was.token = %(was)s AND now.token = %(now)s AND was.operation_id = now.operation_id AND was.round < now.round
 """
 
 _RULED = ("state", "step", "exposure", "epoch", "lease_until", "who", "why")

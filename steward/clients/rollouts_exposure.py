@@ -10,7 +10,15 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from steward.clients import flag_errors, rollouts
-from steward.clients.flag_store import FlagVersion, StoredFlag, change_flag, kill_flag, read_flag, renew_lease
+from steward.clients.flag_store import (
+    FlagVersion,
+    StoredFlag,
+    change_flag,
+    flag_history,
+    kill_flag,
+    read_flag,
+    renew_lease,
+)
 from steward.clients.postgres import Connection
 from steward.flags.model import Flag
 from steward.rollout.errors import LeaseExpired, NewerAttempt
@@ -25,11 +33,13 @@ _ROLLOUT = "rollout "
 def take_flag(db: Connection, rollout: Rollout) -> Rollout:
     """The flag is this rollout's, and off for everybody: from here its users are counted, and nobody is exposed.
 
-    A flag that a rollout left killed comes to life by it; one that a person killed was refused before.
+    A flag that a rollout left killed comes to life by it; one that a person killed does not, also where they did so while
+    the release was put up.
     """
     now = rollouts.renew(db, rollout)
     stored = read_flag(db, now.flag)
-    # Only what is not killed may be taken a second time: this is what an earlier attempt has done.
+    # What an earlier attempt has taken is alive and exposes nobody: it passes, unless a person killed it since.
+    require_free(stored, flag_history(db, now.flag)[0])
     flag = stored.flag.changed(killed=False, lease_until=None).exposing(0, now.variant)
     _change(db, now, stored, flag.changed(metadata=_metadata(now, stored.flag)), "takes the flag")
     return now
@@ -108,9 +118,10 @@ def _ours(db: Connection, rollout: Rollout) -> StoredFlag:
     """The flag as this rollout left it. Raises FlagTaken where a person, or another, has changed it since."""
     stored = read_flag(db, rollout.flag)
     if stored.flag.killed:
+        newest = flag_history(db, rollout.flag)[0]
         raise FlagTaken(
-            f"flag {rollout.flag} was killed while {rollout} exposed users by it",
-            hint="its history says who did so and why",
+            f"{newest.who} killed flag {rollout.flag} while {rollout} exposed users by it: {newest.why}",
+            hint="ask them; the flag's history has all of it",
         )
     if stored.flag.metadata.get("rollout") != str(rollout.id) or stored.epoch > rollout.epoch:
         raise FlagTaken(f"flag {rollout.flag} is no longer of {rollout}", hint="its history says whose it is")
@@ -119,7 +130,11 @@ def _ours(db: Connection, rollout: Rollout) -> StoredFlag:
 
 def _change(db: Connection, rollout: Rollout, stored: StoredFlag, flag: Flag, why: str) -> None:
     with _as_rollout():
-        change_flag(db, flag, who=named(rollout), why=why, expected_version=stored.version, epoch=rollout.epoch)
+        try:
+            change_flag(db, flag, who=named(rollout), why=why, expected_version=stored.version, epoch=rollout.epoch)
+        except flag_errors.FlagChangedMeanwhile as changed:
+            # Between the reading above and this: the rollout's own attempts wait for its row.
+            raise FlagTaken(changed.message, hint="its history says who changed it, and why") from changed
 
 
 @contextmanager

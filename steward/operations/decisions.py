@@ -56,11 +56,14 @@ def resolve(ledger: Ledger, operation_id: int, step: tuple[str, str], *, happene
     return f"step {_called(row)} of {named(operation)}: {decision}; it {does}. {_goes_on(operation)}"
 
 
-def reopen(ledger: Ledger, operation_id: int, *, anew: bool, why: str) -> str:
-    """Make an operation that ended due again; *anew*: with another round of steps. Raises BadInput."""
+def reopen(ledger: Ledger, operation_id: int, *, anew: bool, why: str, who: str = "") -> str:
+    """Make an operation that ended due again; *anew*: with another round of steps. Raises BadInput.
+
+    *who*: where it is no person.
+    """
     operation = read_operation(ledger, operation_id)
     _refuse_reopening(operation, anew=anew)
-    _decide(ledger, _REOPEN, operation, decision="reopened", why=why, anew=anew)
+    _decide(ledger, _REOPEN, operation, decision="reopened", why=why, who=who, anew=anew)
     how = "from its first step" if anew else "at the step that was in flight"
     return f"{named(operation)} was {operation['state']} and is due, {how}. {_goes_on(operation)}"
 
@@ -137,17 +140,21 @@ def _goes_on(operation: Row) -> str:
     return "The watch starts a new run within seconds, as soon as its resource is free."
 
 
-def _decide(ledger: Ledger, change: LiteralString, operation: Row, *, why: str, **values: Any) -> None:
+def _decide(ledger: Ledger, change: LiteralString, operation: Row, *, why: str, who: str = "", **values: Any) -> None:
     """Make the change and its record in one statement, unless the operation has moved on since it was read."""
     if not why.strip():
         raise BadInput("the reason is empty", hint="say in --because what you found: the next person reads it")
-    record: Row = {"step": "", "key": "", **values, "why": why, "who": f"{getpass.getuser()}@{socket.gethostname()}"}
+    record: Row = {"step": "", "key": "", **values, "why": why, "who": who or _person()}
     keys = {"id": operation["id"], "token": operation["token"], "was": operation["state"]}
     if not ledger.query(change + _RECORD, **record, **keys):
         raise BadInput(
             f"{named(operation)} has changed in this moment; nothing was decided",
             hint=f"see `show {operation['id']}`",
         )
+
+
+def _person() -> str:
+    return f"{getpass.getuser()}@{socket.gethostname()}"
 
 
 def read_result(text: str | None) -> Any:
