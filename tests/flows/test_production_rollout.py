@@ -37,6 +37,7 @@ from steward.evidence.envelopes import verify
 from steward.evidence.signers import load_public_key
 from steward.evidence.statements import parse_statement
 from steward.evidence.store import list_statements
+from steward.operations.decisions import cancel, read_operation
 from steward.operations.errors import Held
 from steward.operations.ledger import Ledger
 from steward.rollout.gates import GatesNeeded
@@ -50,6 +51,7 @@ from tests.flows import rollout_ground as at
 from tests.flows.durable_ground import HEARTBEAT_SECONDS, LEASE_SECONDS, wait_for
 from tests.flows.killed_runs import Death, run_killed
 from tests.flows.prefect_server import recording_in
+from tests.integration.notices_ground import listening
 
 pytestmark = pytest.mark.without_search
 
@@ -258,32 +260,54 @@ def test_what_too_few_users_meet_goes_on_by_a_persons_word_alone_and_the_evidenc
     assert_stated(settings, found)
 
 
-def test_a_run_that_is_killed_for_longer_than_the_lease_finds_its_users_back(place, settings, settings_file):
-    short = at.plan(lease_seconds=3, renew_seconds=1)
-    period = f"good/{uuid.uuid4()}"
-    asked = at.request(plan=short)
-    run_killed(
-        place,
-        settings_file,
-        "flows.production_rollout.production_rollout",
-        asked,
-        Death("before", "prove"),
-        period=period,
-    )
-    guardian = Guardian(Situation(Ledger(settings), []))
-
-    def withdrawn():
-        guardian.round()
-        return at.last_rollout(settings).state is State.ROLLED_BACK
-
-    wait_for(withdrawn, "its withdrawal")
-    assert_nobody_is_exposed(settings)
-    with under_way(place, plan=short, period=period) as report:
+def test_a_flag_that_a_person_kills_while_the_release_is_put_up_stays_killed(place, settings, settings_file):
+    period, flow = f"good/{uuid.uuid4()}", "flows.production_rollout.production_rollout"
+    run_killed(place, settings_file, flow, at.request(), Death("before", "switch_over"), period=period)
+    with connect(settings) as db:
+        kill_flag(db, at.FLAG, who="ada", why="I do not like it")
+    killed = at.flag_now(settings)
+    with under_way(place, period=period) as report:
         found = report.result()
 
+    assert (found.verdict, found.ending.cause, found.exposed_at) == (Verdict.UNKNOWN, Cause.PERSON, None)
+    assert "ada killed flag" in found.ending.why
+    assert "I do not like it" in found.ending.why
+    assert at.flag_now(settings) == killed
+    assert_nobody_is_exposed(settings)
+    assert_stated(settings, found)
+
+
+def test_a_run_that_is_gone_for_longer_than_the_lease_finds_its_users_back_and_people_hear_of_it_although_it_was_cancelled(
+    place, settings, settings_file, tmp_path, monkeypatch
+):
+    short = at.plan(lease_seconds=3, renew_seconds=1)
+    period, flow = f"good/{uuid.uuid4()}", "flows.production_rollout.production_rollout"
+    run_killed(place, settings_file, flow, at.request(plan=short), Death("before", "prove"), period=period)
+    book, number = Ledger(settings), at.last_rollout(settings).operation_id
+    # As the watch does for a run that was cancelled in Prefect; a run outside a deployment is nobody's to start.
+    cancel(book, number, why="its run was cancelled")
+    book.query("UPDATE steward.operations SET deployment_id = gen_random_uuid() WHERE id = %(id)s", id=number)
+    guardian = Guardian(Situation(book, []))
+    guardian._asks = True
+
+    def asked_for():
+        guardian.round()
+        return read_operation(book, number)["state"] == "due"
+
+    wait_for(asked_for, "its being asked for")
+    assert at.last_rollout(settings).state is State.ROLLED_BACK
+    with listening(tmp_path) as heard:
+        told = tmp_path / "settings.toml"
+        told.write_text(tomli_w.dumps({**tomllib.loads(settings_file.read_text()), "notices": heard.table}))
+        monkeypatch.setenv("STEWARD_SETTINGS", str(told))
+        with under_way(place, plan=short, period=period) as report:
+            found = report.result()
     assert (found.verdict, found.ending.cause) == (Verdict.UNKNOWN, Cause.LEASE)
     assert "guardian" in found.ending.why
+    assert found.ending.not_told == ()
+    assert any("withdrawn" in mail["message-id"] for mail in heard.received.mails)
     assert_stated(settings, found)
+    assert_nobody_is_exposed(settings)
 
 
 def test_without_prometheus_nobody_stays_exposed_for_longer_than_the_lease(place, settings):
