@@ -8,9 +8,7 @@ from typing import Protocol
 from pydantic import BaseModel, ConfigDict
 
 from steward.rollout.intervals import Arm, Comparison, compare_arms
-from steward.rollout.plan import EVERYBODY, Plan
-
-EXPOSED = "exposed"
+from steward.rollout.plan import EVERYBODY, EXPOSED, Plan
 
 
 class Total(Protocol):

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from steward.rollout.arrivals import Came, noted
 from steward.rollout.decision import Decision
 from steward.rollout.evalues import MISMATCH_AT, ln_e_above, ln_e_mismatch
 from steward.rollout.guards import Guarded, assess_guards
@@ -57,6 +58,8 @@ class Judgement(Frozen):
     """Unix time of the first of the looks, one after the other, at which something was not readable."""
     peaks: Mapping[str, float] = {}
     """The highest of each count so far."""
+    came: tuple[Came, ...] = ()
+    """When exposed users did, where that matters."""
     deadline_at: float
     """Unix time at which it is rolled back unless it can go on."""
     seconds_to_go: float | None = None
@@ -88,6 +91,7 @@ def judge(reading: Reading, plan: Plan, now: float, before: Judgement | None = N
     before = before if before and _same_test(before, reading) else None
     look = Look(reading, plan, now, before.peaks if before else {})
     troubles = tuple(troubles_of(look))
+    came = _came(look, before.came if before else ())
     guards = assess_guards(reading, plan, now, {each.name: each for each in before.guards} if before else {})
     seen = Judgement(
         decision=Decision.UNKNOWN,
@@ -98,10 +102,13 @@ def judge(reading: Reading, plan: Plan, now: float, before: Judgement | None = N
         begun_anew=reading.begun_anew,
         baking=reading.baking,
         reasons=(),
-        weighed=tuple(weigh(metric, reading, plan, now) for metric in plan.metrics if _sound(troubles, metric.name)),
+        weighed=tuple(
+            weigh(metric, reading, plan, now, came) for metric in plan.metrics if _sound(troubles, metric.name)
+        ),
         guards=guards,
         ln_e_mismatch=_mismatch(look),
         peaks=peaks_of(look),
+        came=came,
         readable=all(each.is_zero for each in troubles) and all(each.value is not None for each in guards),
         deadline_at=reading.begun_at + plan.deadline_seconds + (plan.bake_seconds if reading.baking else 0),
     )
@@ -110,6 +117,13 @@ def judge(reading: Reading, plan: Plan, now: float, before: Judgement | None = N
 
 def _same_test(before: Judgement, reading: Reading) -> bool:
     return (before.step, before.begun_at, before.baking) == (reading.step, reading.begun_at, reading.baking)
+
+
+def _came(look: Look, before: tuple[Came, ...]) -> tuple[Came, ...]:
+    users = look.reading.on.users
+    if look.reading.compares or users.value is None or trouble_with_count(users, EXPOSED, look):
+        return before
+    return noted(before, int(users.value), look.now, look.plan)
 
 
 def _sound(troubles: tuple[Trouble, ...], metric: str) -> bool:

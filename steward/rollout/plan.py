@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from enum import StrEnum
 from itertools import pairwise
-from typing import Self
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 EVERYBODY = 100
 """Per cent: nobody is left to compare with."""
+EXPOSED = "exposed"
+"""The kind of outcome that every user of a step has."""
 _RENEWALS_IN_A_LEASE = 3
 """A lease outlives two renewals that were lost: one lost message withdraws no release."""
 
@@ -45,18 +47,37 @@ class Metric(_Form):
         title="Bad ratio",
         description="empty: the plan's; beyond it a release must not go on",
     )
-    slo: float | None = Field(
-        default=None,
+    slo: float = Field(
         gt=0,
         lt=1,
         title="SLO",
         description="share of users that is still right: tested where nobody errs, and where all are exposed",
+    )
+    within_seconds: float = Field(
+        default=60,
+        ge=0,
+        le=86_400,
+        title="Within",
+        description="better higher: where all are exposed, a user lacks it only so many seconds after he came",
     )
     slo_when_rare: bool = Field(
         default=False,
         title="SLO when rare",
         description="too few err to be compared before the deadline: the SLO is enough; otherwise only a person's override is",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_an_slo(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("slo") is None:
+            name = given.get("name", "?")
+            raise ValueError(
+                _told(
+                    f"metric {name} has no SLO: nothing would look at it once all are exposed, where nobody is left to compare with",
+                    "the share of users that is still right on a usual day: 0.01 is 1%; with better `higher` the least share",
+                )
+            )
+        return given
 
 
 class Must(StrEnum):
@@ -211,6 +232,8 @@ def _tests_at_fault(plan: Plan) -> str | None:
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             return _told(f"{kind} {', '.join(twice)} stands twice", "each name once")
+    if any(each.name == EXPOSED for each in plan.metrics):
+        return _told(f"metric {EXPOSED}: every exposed user is", "name what users may meet")
     for metric in plan.metrics:
         if plan.bad_ratio_of(metric) <= 1 + metric.tolerance:
             return _told(

@@ -138,7 +138,7 @@ def _decided(
     few, share = (on, weight) if metric.better is Better.LOWER else (off, 1 - weight)
     bad = ln_e_above(few, on + off, arm_share(share, 1 + metric.tolerance)) >= limits.bad
     good = ln_e_below(few, on + off, arm_share(share, plan.bad_ratio_of(metric))) >= limits.good
-    if metric.better is Better.LOWER and metric.slo is not None:
+    if metric.better is Better.LOWER:
         good |= (on + off == 0) & (ln_e_flawless(played.on, metric.slo) >= limits.good)
     if is_rare(metric, None, plan):
         good |= _within_slo_where_rare(metric, played, share, plan)
@@ -151,7 +151,7 @@ def _within_slo_where_rare(metric: Metric, played: Played, weight: float, plan: 
     in_all = hits_in_all(weight, arm_share(weight, plan.bad_ratio_of(metric)), needed)
     rare = (on + off > 0) & ((in_all or math.inf) * played.at > plan.deadline_seconds * (on + off))
     leans = ln_e_above(on, on + off, arm_share(weight, 1 + metric.tolerance)) >= LEANS_AT
-    return rare & ~leans & (ln_e_below(on, played.on, metric.slo or 0.0) >= needed)
+    return rare & ~leans & (ln_e_below(on, played.on, metric.slo) >= needed)
 
 
 def _first(true: npt.NDArray[np.bool_], played: Played) -> npt.NDArray[np.float64]:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from steward.rollout.arrivals import Came, came_by
 from steward.rollout.evalues import LogE, arm_share, ln_e_above, ln_e_below, ln_e_flawless
 from steward.rollout.plan import Better, Metric, Plan
 from steward.rollout.readings import Frozen, Reading
@@ -55,6 +56,8 @@ class Weighed(Frozen):
     basis: Basis
     on_users: int
     on_hits: int
+    due_users: int | None = None
+    """Where all are exposed and more is better: exposed users who have had time for it. None: that is no matter."""
     off_users: int
     off_hits: int
     ln_e_bad: float
@@ -117,8 +120,8 @@ def _counts(metric: Metric, on_hits: float, off_hits: float, weight: float) -> _
     return _Counts(off_hits, of, 1 - weight)
 
 
-def weigh(metric: Metric, reading: Reading, plan: Plan, now: float) -> Weighed:
-    """*metric* as *reading* has it, whose counts are sound."""
+def weigh(metric: Metric, reading: Reading, plan: Plan, now: float, came: tuple[Came, ...] = ()) -> Weighed:
+    """*metric* as *reading* has it, whose counts are sound. *came*: when its exposed users did."""
     limits = limits_of(plan, reading.begun_anew)
     on_users, on_hits = _number(reading.on.users.value), _number(reading.on.of(metric.name).value)
     off_users, off_hits = (
@@ -139,7 +142,7 @@ def weigh(metric: Metric, reading: Reading, plan: Plan, now: float) -> Weighed:
     elapsed = max(now - reading.begun_at, 1e-3)
     match seen.basis:
         case Basis.ABSOLUTE:
-            return _absolute(seen, metric, elapsed)
+            return _absolute(seen, metric, elapsed, came_by(came, now - metric.within_seconds))
         case Basis.FLAWLESS:
             return _flawless(seen, metric, elapsed)
         case Basis.RELATIVE | Basis.RARE:
@@ -154,29 +157,30 @@ def _number(value: float | None) -> int:
 def _basis_of(metric: Metric, reading: Reading, hits: int) -> Basis:
     if not reading.compares:
         return Basis.ABSOLUTE
-    flawless = not hits and metric.better is Better.LOWER and metric.slo is not None
+    flawless = not hits and metric.better is Better.LOWER
     return Basis.FLAWLESS if flawless else Basis.RELATIVE
 
 
-def _absolute(seen: Weighed, metric: Metric, elapsed: float) -> Weighed:
-    if metric.slo is None or not seen.on_users:
-        return seen
-    share, hits = metric.slo, seen.on_hits
+def _absolute(seen: Weighed, metric: Metric, elapsed: float, due: int) -> Weighed:
+    share, hits, users = metric.slo, seen.on_hits, seen.on_users
     if metric.better is Better.HIGHER:
-        share, hits = 1 - share, seen.on_users - hits
-    bad = ln_e_above(hits * _AHEAD, seen.on_users * _AHEAD, share)
+        # Of whoever did it, nobody knows when he came: so some who lack it are overlooked, and nobody is taken for one who does.
+        share, hits, users = 1 - share, max(0, due - hits), due
+        seen = seen.model_copy(update={"due_users": due})
+    if not users:
+        return seen
+    bad = ln_e_above(hits * _AHEAD, users * _AHEAD, share)
     return seen.model_copy(
         update={"ln_e_bad": float(bad[0]), "seconds_to_roll_back": _until(bad, seen.ln_bad_needed, elapsed)}
     )
 
 
 def _flawless(seen: Weighed, metric: Metric, elapsed: float) -> Weighed:
-    slo = metric.slo or 0.0
-    needed = math.ceil(seen.ln_good_needed / -math.log1p(-slo))
+    needed = math.ceil(seen.ln_good_needed / -math.log1p(-metric.slo))
     missing = max(0, needed - seen.on_users)
     return seen.model_copy(
         update={
-            "ln_e_good": float(ln_e_flawless(seen.on_users, slo)),
+            "ln_e_good": float(ln_e_flawless(seen.on_users, metric.slo)),
             "users_missing": missing,
             "seconds_in_all": needed * elapsed / seen.on_users if seen.on_users else None,
             "seconds_to_go": missing * elapsed / seen.on_users if seen.on_users else None,
@@ -210,14 +214,14 @@ def is_rare(metric: Metric, seconds_in_all: float | None, plan: Plan) -> bool:
 
     It is asked of the whole step, not of what is left of it: a comparison that stays open is no rarity.
     """
-    may = metric.slo_when_rare and metric.slo is not None and metric.better is Better.LOWER
+    may = metric.slo_when_rare and metric.better is Better.LOWER
     return may and (seconds_in_all is None or seconds_in_all > plan.deadline_seconds)
 
 
 def _within_slo(seen: Weighed, metric: Metric) -> Weighed:
     if seen.leans_to_harm:
         return seen
-    good = float(ln_e_below(seen.on_hits, seen.on_users, metric.slo or 0.0))
+    good = float(ln_e_below(seen.on_hits, seen.on_users, metric.slo))
     return seen.model_copy(update={"basis": Basis.RARE, "ln_e_good": good})
 
 

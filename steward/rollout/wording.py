@@ -33,7 +33,9 @@ def figure(each: Weighed, plan: Plan) -> str:
     """The metric in a sentence."""
     counted = f"{each.metric}: {_share(each.on_hits, each.on_users)} exposed users"
     if each.basis is Basis.ABSOLUTE:
-        return f"{counted}, nobody is left to compare with; {_against_slo(_metric(each, plan))}; {_for_harm(each)}"
+        metric = _metric(each, plan)
+        tested = f"nobody is left to compare with; {_against_slo(metric)}{_of_whom(each, metric)}"
+        return f"{counted}, {tested}; {_for_harm(each)}"
     counted += f", {_share(each.off_hits, each.off_users)} others"
     if each.times is not None:
         counted += f", {each.times:.2g} times as many"
@@ -49,9 +51,13 @@ def _metric(each: Weighed, plan: Plan) -> Metric:
 
 
 def _against_slo(metric: Metric) -> str:
-    if metric.slo is None:
-        return "no SLO to test against"
     return f"tested against {'at most' if metric.better is Better.LOWER else 'at least'} {100 * metric.slo:g}%"
+
+
+def _of_whom(each: Weighed, metric: Metric) -> str:
+    if each.due_users is None:
+        return ""
+    return f" of the {each.due_users:,} who came at least {seconds(metric.within_seconds)} ago"
 
 
 def _for_harm(each: Weighed) -> str:

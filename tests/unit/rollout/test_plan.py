@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from steward.rollout.plan import Better, Guard, Metric, Must, Plan
+from tests.unit.rollout.looks import ERRORS
 
 
 @pytest.mark.parametrize(
@@ -19,15 +20,23 @@ from steward.rollout.plan import Better, Guard, Metric, Must, Plan
         ({"approvals": (30,)}, "approval after [30]", "[5, 25, 50, 100]"),
         ({"minimum_seconds": 3600}, "at least 3600 s", "later deadline"),
         ({"lease_seconds": 20}, "a lease of 20 s renewed every 15 s", "renew every 6.6 s"),
-        ({"metrics": (Metric(name="error"), Metric(name="error"))}, "metric error stands twice", "each name once"),
+        ({"metrics": (ERRORS, ERRORS)}, "metric error stands twice", "each name once"),
+        ({"metrics": ({"name": "ordered"},)}, "metric ordered has no SLO", "the share of users that is still right"),
+        ({"metrics": ({"name": "ordered", "slo": None},)}, "metric ordered has no SLO", "0.01 is 1%"),
+        ({"metrics": (Metric(name="exposed", slo=0.1),)}, "every exposed user is", "what users may meet"),
         ({"bad_ratio": 1.25}, "1.25 times is tolerated, 1.25 times is bad", "tolerate less"),
-        ({"metrics": (Metric(name="error", tolerance=1),)}, "2 times is tolerated, 2 times is bad", "tolerate less"),
+        (
+            {"metrics": (Metric(name="error", slo=0.01, tolerance=1),)},
+            "2 times is tolerated, 2 times is bad",
+            "tolerate less",
+        ),
     ],
 )
 def test_a_plan_that_cannot_be_followed_is_refused_with_a_hint(given, seen, hint):
     with pytest.raises(ValidationError) as refused:
         Plan(**given)
-    (fault,) = refused.value.errors()
+    # What is left of a list with a fault is told to be too short besides.
+    fault = refused.value.errors()[0]
     assert seen in fault["msg"]
     assert f"HINT: {fault['msg'].partition('HINT: ')[2]}" in fault["msg"]
     assert hint in fault["msg"].partition("HINT: ")[2]
@@ -67,12 +76,12 @@ def test_steps_follow_one_another():
 
 
 def test_a_metric_may_call_more_or_less_bad_than_the_plan():
-    plan = Plan(metrics=(Metric(name="done", better=Better.HIGHER, bad_ratio=1.5), Metric(name="error")))
+    plan = Plan(metrics=(Metric(name="done", slo=0.3, better=Better.HIGHER, bad_ratio=1.5), ERRORS))
     assert [plan.bad_ratio_of(metric) for metric in plan.metrics] == [1.5, 2]
 
 
 def test_a_plan_survives_the_database():
-    plan = Plan(steps=(10, 100), approvals=(10,), metrics=(Metric(name="done", better=Better.HIGHER),))
+    plan = Plan(steps=(10, 100), approvals=(10,), metrics=(Metric(name="done", slo=0.3, better=Better.HIGHER),))
     assert Plan.model_validate(json.loads(json.dumps(plan.model_dump(mode="json")))) == plan
 
 
@@ -81,3 +90,10 @@ def test_every_field_of_the_form_says_what_it_is_and_stands_at_a_default():
         assert field.get("title"), name
         assert field.get("description"), name
         assert name not in Plan.model_json_schema().get("required", ()), name
+
+
+def test_a_metric_of_the_form_wants_its_name_and_its_slo_and_has_the_rest():
+    form = Plan.model_json_schema()["$defs"]["Metric"]
+    assert form["required"] == ["name", "slo"]
+    assert form["properties"]["slo"]["type"] == "number"
+    assert all(field.get("description") for field in form["properties"].values())

@@ -32,7 +32,7 @@ def end_by_the_judge(played: Played, row: int, scenario: Scenario, plan: Plan):
 
 
 BOTH = Plan(deadline_seconds=900, minimum_seconds=30)
-MORE = Plan(metrics=(Metric(name="error", better=Better.HIGHER, bad_ratio=1.5),), deadline_seconds=600)
+MORE = Plan(metrics=(Metric(name="error", slo=0.1, better=Better.HIGHER, bad_ratio=1.5),), deadline_seconds=600)
 RARE = Plan(metrics=(ERRORS.model_copy(update={"slo_when_rare": True}),), deadline_seconds=600)
 
 
