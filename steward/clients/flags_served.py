@@ -1,4 +1,8 @@
-"""Up to which change of the store SDKs are told: what no flag server passes on, a lease say, is not so for any user."""
+"""Up to which change of the store SDKs are told: what no flag server passes on, a lease say, is not so for any user.
+
+Each server keeps streams of its own, and may fall behind alone: where there are several, the settings name each of them. Of
+those behind one address only one answers, which says nothing of the others.
+"""
 
 from __future__ import annotations
 
@@ -24,25 +28,30 @@ def stored_revision(db: Connection) -> int:
 
 
 class FlagsServed:
-    """Asks the flag server of the settings. Use it in `with`."""
+    """Asks every flag server of the settings. Use it in `with`."""
 
     def __init__(self, settings: Settings) -> None:
-        url = settings.flags.url if settings.flags else ""
-        self._client = httpx.Client(base_url=url, timeout=_TIMEOUT, trust_env=False) if url else None
+        self._urls = settings.flags.each_url if settings.flags else ()
+        self._client = httpx.Client(timeout=_TIMEOUT, trust_env=False)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._client:
-            self._client.close()
+        self._client.close()
 
     def revision(self) -> int | None:
-        """That is served to SDKs now; None: nobody says so."""
-        if self._client is None:
-            return None
+        """That is served to all SDKs now, so the oldest; None: one of the servers does not say, or there is none."""
+        found = list[int]()
+        for url in self._urls:
+            if (one := self._revision_at(url)) is None:
+                return None
+            found.append(one)
+        return min(found, default=None)
+
+    def _revision_at(self, url: str) -> int | None:
         try:
-            answer = self._client.get("/healthz")
+            answer = self._client.get(f"{url}/healthz")
         except httpx.HTTPError:
             return None
         found = _REVISION.match(answer.text) if answer.status_code == HTTPStatus.OK else None
@@ -50,11 +59,11 @@ class FlagsServed:
 
 
 def require_served(settings: Settings) -> None:
-    """That a flag server answers. Raises NotReady."""
+    """That every flag server answers. Raises NotReady."""
     with FlagsServed(settings) as served:
         if served.revision() is None:
-            where = settings.flags.url if settings.flags else "no [flags] of the settings"
+            where = " or ".join(settings.flags.each_url) if settings.flags else "no [flags] of the settings"
             raise NotReady(
                 f"no flag server says what it serves: {where}",
-                hint="start services/flags, or let [flags] name it: users are exposed by what it tells SDKs, and by nothing else",
+                hint="start services/flags, or let [flags] name what runs: users are exposed by what it tells SDKs, and by nothing else",
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -32,10 +32,19 @@ class Flags(Frozen):
     authority: str | None = Field(default=None, description="the name in its certificate; absent: the host")
     ca_file: Path | None = Field(default=None, description="CA of that certificate; the system's when absent")
     url: str = Field(pattern="^https?://[^/?#@]+$", description="of its HTTP API, without a path")
+    servers: tuple[Annotated[str, Field(pattern="^https?://[^/?#@]+$")], ...] = Field(
+        default=(),
+        description="where several serve behind that URL: each one's own, to ask whether all tell SDKs the same",
+    )
     certificate: Path | None = Field(default=None, description="the server's own, PEM; SDKs and flows need none")
     certificate_key: Path | None = Field(default=None, description="of that certificate, PEM, without a passphrase")
     tokens: dict[str, FlagToken] = Field(default={}, description="by who they are given to")
     application: FlagApplication | None = Field(default=None, description="absent: nobody counts outcomes from here")
+
+    @property
+    def each_url(self) -> tuple[str, ...]:
+        """Of every server."""
+        return self.servers or (self.url,)
 
     @model_validator(mode="after")
     def _whole_certificate(self) -> Self:

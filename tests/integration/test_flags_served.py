@@ -13,6 +13,7 @@ from steward.rollout.preconditions import NotReady
 from steward.settings import load
 from tests.integration.flag_servers import flag_server
 from tests.integration.flags_ground import flags_database, new_flag, soon, stored
+from tests.integration.fresh_database import changed
 
 pytestmark = pytest.mark.without_search
 
@@ -48,6 +49,22 @@ def test_a_renewed_lease_is_another_revision_and_is_served(server, served):
         after = stored_revision(db)
     assert after > before
     wait_for(lambda: served.revision() == after)
+
+
+def test_of_several_servers_the_one_that_is_behind_counts(server, tmp_path):
+    with flag_server(server.settings, tmp_path) as second:
+        url = second.settings.flags.url
+        both = changed(server.settings, "flags", servers=(server.settings.flags.url, url))
+        with FlagsServed(both) as asked:
+            wait_for(lambda: asked.revision() is not None)
+            require_served(both)
+            second._process.send_signal(signal.SIGSTOP)
+            try:
+                wait_for(lambda: asked.revision() is None)
+                with pytest.raises(NotReady, match=url):
+                    require_served(both)
+            finally:
+                second._process.send_signal(signal.SIGCONT)
 
 
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL], ids=str)
