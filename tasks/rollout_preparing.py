@@ -12,6 +12,7 @@ from prefect.logging import get_run_logger
 from steward.clients import roll_backs, rollouts
 from steward.clients.application_host import Placed, open_application_host
 from steward.clients.colours import Colour, Warmth
+from steward.clients.flag_kinds import read_kinds
 from steward.clients.flag_store import StoredFlag, flag_history, read_flag
 from steward.clients.flags_served import require_served
 from steward.clients.haproxy import open_balancer
@@ -24,7 +25,13 @@ from steward.errors import StewardError
 from steward.flags.agreement import Agreement, agreement, rehearsal, require_agreement, sample
 from steward.operations.holding import guard
 from steward.rollout.gates import GatesReport, assess_gates
-from steward.rollout.preconditions import Preconditions, colours_of, require_gates, require_release
+from steward.rollout.preconditions import (
+    Preconditions,
+    colours_of,
+    require_counted,
+    require_gates,
+    require_release,
+)
 from steward.rollout.record import Rollout
 from steward.rollout.request import RolloutRequest
 from steward.settings import Settings, load
@@ -52,6 +59,8 @@ def check_preconditions(request: RolloutRequest) -> Preconditions:
     with open_application_host(settings, request.environment) as host:
         runs = host.colour(live).release
         require_release(request.release, host.releases(), runs)
+    counted = read_kinds(settings, live, request.plan.stale_seconds)
+    require_counted((each.name for each in request.plan.metrics), counted, live)
     variant = variant_of(stored.flag, request.variant)
     agreed = _agreement(stored, variant, request)
     require_agreement(agreed)

@@ -8,7 +8,7 @@ import sys
 
 import uvicorn
 
-from demo.shop.application import Shop
+from demo.shop.application import PUT_BY, Shop
 from demo.shop.ground import lay
 from demo.shop.pool import Pool
 from demo.shop.releases import read
@@ -58,7 +58,7 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _opened(settings: ShopSettings, name: str, colour: str) -> Shop:
-    outcomes = Outcomes(read_secret(settings.salt).encode())
+    outcomes = Outcomes(read_secret(settings.salt).encode(), kinds=[PUT_BY])
     flags = settings.flags
     client = connect(flags, [ExposureHook(outcomes)], wait_seconds=_FLAGS_SECONDS) if flags else None
     writer = None

@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from demo.shop import catalogue
-from demo.shop.fates import errs, waits_seconds
+from demo.shop.fates import errs, finds_nothing, waits_seconds
 from demo.shop.pool import DatabaseAway, Pool
 from demo.shop.releases import OFF, ON, SEARCH, Release
 from steward.flags.application import (
@@ -33,6 +33,8 @@ from steward.flags.application import (
     is_ready,
 )
 
+#: What users come for, and what the shop counts beside errors and slowness.
+PUT_BY = "put_by"
 _LONGEST_USER = 100
 _PATHS = ("/search", "/products", "/basket")
 
@@ -88,14 +90,14 @@ class Shop:
     async def _search(self, request: Request) -> Response:
         user, text = _user(request), request.query_params.get("q", "")[:100]
         search = self._variant(SEARCH)
-        variant = search if self.release.flag == SEARCH else self._variant(self.release.flag)
-        request.state.variant = variant
+        variant = request.state.variant = search if self.release.flag == SEARCH else self._variant(self.release.flag)
         dials = self.release.dials(variant)
         find = catalogue.search_by_words if search == ON else catalogue.search_by_letters
         await asyncio.sleep(waits_seconds(dials, user, self.release.seed))
         if errs(dials, user, self.release.seed):
             raise SearchFailed(user)
-        return JSONResponse(await find(self.pool, text), headers=self._headers(variant))
+        found = [] if finds_nothing(dials, user, self.release.seed) else await find(self.pool, text)
+        return JSONResponse(found, headers=self._headers(variant) | {"x-found": str(len(found))})
 
     def _variant(self, flag: str) -> str:
         """Of the request's user, whom the library knows."""
@@ -114,9 +116,12 @@ class Shop:
 
     async def _put_by(self, request: Request) -> Response:
         number = request.path_params["number"]
+        # Asked for here as well: what is met counts for the flags of its request.
+        variant = request.state.variant = self._variant(self.release.flag)
         if not await catalogue.put_by(self.pool, _user(request), number, quantity=1):
             raise HTTPException(404)
-        return JSONResponse({"id": number, "quantity": 1}, headers=self._headers())
+        self.outcomes.met(PUT_BY)
+        return JSONResponse({"id": number, "quantity": 1}, headers=self._headers(variant))
 
     async def _release(self, _request: Request) -> Response:
         told = {"release": self.name, "colour": self.colour, "pid": os.getpid()}

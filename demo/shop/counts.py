@@ -20,7 +20,7 @@ _QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 @dataclass(frozen=True)
 class Arm:
-    """Searches in which users got one variant of one release."""
+    """Searches, and what was put by, with one variant of one release."""
 
     users: int
     failed_users: int
@@ -44,7 +44,7 @@ class Report:
     users: int
     users_by_variant: Mapping[str, int]
     failed_users_by_variant: Mapping[str, int]
-    """Users for whom a search in which they got the variant failed, be it once or often."""
+    """Users for whom a search with the variant, or what they put by with it, failed, be it once or often."""
     arms: Mapping[str, Arm]
     """By `release variant`."""
     requests_by_release: Mapping[str, int]
@@ -141,7 +141,7 @@ class Counts:
             return frozenset(self._exposed.get(variant, ()))
 
     def failed_users(self, variant: str) -> frozenset[str]:
-        """Those of them for whom a search failed then."""
+        """Those of them for whom a search failed then, or what they put by."""
         with self._lock:
             return frozenset(self._failed.get(variant, ()))
 

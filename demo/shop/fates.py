@@ -16,6 +16,11 @@ def errs(dials: Dials, user: str, seed: int) -> bool:
     return 100 * _place("errs", user, seed) < dials.erring_percent
 
 
+def finds_nothing(dials: Dials, user: str, seed: int) -> bool:
+    """Whether *user*'s searches end with nothing, and without an error."""
+    return 100 * _place("finds", user, seed) < dials.fruitless_percent
+
+
 def waits_seconds(dials: Dials, user: str, seed: int) -> float:
     """How long *user*'s searches take beside the database: lognormal over users, one value a user."""
     return dials.median_ms / 1000 * math.exp(dials.spread * _NORMAL.inv_cdf(_place("waits", user, seed)))

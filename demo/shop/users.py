@@ -1,7 +1,7 @@
 """`python -m demo.shop.users --rate 20 --seconds 60`: users of the shop, who come when they come, and count what they see.
 
 Sessions begin as a Poisson process, however slow the shop is. Each is of one user, with a connection of his own, who
-searches, looks, and puts something by, and thinks in between. The same seed gives the same users with the same plans; some
+searches, looks at what is found, and puts something by, and thinks in between. The same seed gives the same users with the same plans; some
 come again, and are then the same user. Only ever on loopback.
 """
 
@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from demo.shop.counts import Counts
 from demo.shop.ground import PRODUCTS, WORDS
-from demo.shop.visits import Failed, Visit, address
+from demo.shop.visits import Answer, Failed, Visit, address
 from steward.errors import StewardError
 from steward.settings import load
 
@@ -135,12 +135,16 @@ class Users:
             task.add_done_callback(self._under_way.discard)
 
     async def _visit(self, session: Session) -> None:
-        visit = Visit(*self._at, session.user)
+        visit, has_found = Visit(*self._at, session.user), True
         try:
             for click in clicks(session, self._told.think_seconds):
+                # Whose search found nothing has nothing to look at until he searches again.
+                if not has_found and click.counted_as != "/search":
+                    continue
                 if await self._is_sent_home(click.after):
                     return
-                await self._asked(visit, session.user, click)
+                answer = await self._asked(visit, session.user, click)
+                has_found = answer is None or answer.headers.get("x-found") != "0"
         finally:
             self.counts.retried(visit.retried)
             visit.leave()
@@ -151,13 +155,14 @@ class Users:
                 await self._sent_home.wait()
         return self._sent_home.is_set()
 
-    async def _asked(self, visit: Visit, user: str, click: Click) -> None:
+    async def _asked(self, visit: Visit, user: str, click: Click) -> Answer | None:
         try:
             answer = await visit.ask(click.method, click.path)
         except Failed as failed:
             self.counts.failed(str(failed))
-        else:
-            self.counts.answered(user, click.counted_as, answer)
+            return None
+        self.counts.answered(user, click.counted_as, answer)
+        return answer
 
 
 @contextmanager

@@ -244,6 +244,14 @@ def _tests_at_fault(plan: Plan) -> str | None:
 
 
 def _times_at_fault(plan: Plan) -> str | None:
+    longest = max(plan.minimum_seconds, plan.bake_seconds)
+    late = [each for each in plan.metrics if each.better is Better.HIGHER and each.within_seconds >= longest]
+    if late:
+        return _told(
+            f"metric {late[0].name}: users have {late[0].within_seconds:g} s for it, and once all are exposed it is looked at "
+            f"for {longest:g} s",
+            "bake for longer, or give them less time",
+        )
     if plan.minimum_seconds >= plan.deadline_seconds:
         return _told(
             f"a step lasts at least {plan.minimum_seconds:g} s and is rolled back after {plan.deadline_seconds:g} s",

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from steward.errors import BadInput
 from steward.rollout.gates import GatesReport
+from steward.rollout.plan import EXPOSED
 
 
 class Preconditions(BaseModel):
@@ -57,6 +58,21 @@ def require_release(release: str, known: Iterable[str], live: str | None) -> Non
         )
     if release == live:
         raise NotReady(f"release {release} has the traffic already", hint="name the release that is to follow it")
+
+
+def require_counted(metrics: Iterable[str], counted: Iterable[str], colour: str) -> None:
+    """Raises NotReady for a metric that *colour* does not count: nothing would ever be known of it."""
+    kinds = sorted({*counted} - {EXPOSED})
+    unknown = [name for name in metrics if name not in kinds]
+    if unknown:
+        near = sorted({match for name in unknown for match in difflib.get_close_matches(name, kinds, n=1)})
+        raise NotReady(
+            f"{colour} does not count {' and '.join(unknown)}; it counts {', '.join(kinds) or 'nothing'}; "
+            "expected every metric of the plan",
+            hint=f"did you mean {' or '.join(near)}?"
+            if near
+            else "name the kind where the application starts (docs/flags-in-an-application.md), let that release out, then ask anew",
+        )
 
 
 def require_gates(report: GatesReport) -> None:

@@ -41,7 +41,7 @@ from steward.operations.decisions import cancel, read_operation
 from steward.operations.errors import Held
 from steward.operations.ledger import Ledger
 from steward.rollout.gates import GatesNeeded
-from steward.rollout.plan import Guard, Must
+from steward.rollout.plan import Guard, Metric, Must
 from steward.rollout.preconditions import NotReady
 from steward.rollout.report import Cause, RolloutNotVerified
 from steward.rollout.state import State
@@ -336,6 +336,7 @@ def _nothing(settings):
     return None
 
 
+UNCOUNTED = at.plan(metrics=(Metric(name="put_bye", slo=0.1),))
 UNASKED = at.plan(guards=(Guard(name="weather", must=Must.AT_LEAST, bound=1),))
 
 
@@ -349,6 +350,7 @@ UNASKED = at.plan(guards=(Guard(name="weather", must=Must.AT_LEAST, bound=1),))
         (_nothing, {"environment": "staging"}, "staging"),
         (_nothing, {"gates": GatesNeeded()}, "has not passed its quality gates"),
         (_nothing, {"plan": UNASKED}, "weather"),
+        (_nothing, {"plan": UNCOUNTED}, "blue does not count put_bye; it counts error, put_by, slow"),
         (_killed_by_a_person, {}, "ada killed flag"),
         (_already_exposed, {}, "exposes 100 % of users already"),
     ],

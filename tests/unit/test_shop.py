@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from demo.shop import releases
-from demo.shop.fates import errs, waits_seconds
+from demo.shop.fates import errs, finds_nothing, waits_seconds
 from demo.shop.releases import Dials, NoSuchRelease
 from demo.shop.users import Load, Users, clicks, main, sessions
 from demo.shop.visits import NotLoopback, address
@@ -34,6 +34,14 @@ def test_a_users_fate_is_the_same_at_each_visit_and_as_frequent_as_the_release_s
     assert waits[10_000] == pytest.approx(0.020, rel=0.03)
     assert waits[19_000] == pytest.approx(0.020 * 2.276, rel=0.04)
     assert {user for user in USERS if errs(at_five, user, 1)} != err_at_five
+
+
+def test_who_finds_nothing_is_as_fated_as_who_errs_and_another():
+    dials = Dials(erring_percent=5, median_ms=20, fruitless_percent=5)
+    fruitless, erring = ({user for user in USERS if fated(dials, user, 0)} for fated in (finds_nothing, errs))
+    assert len(fruitless) == pytest.approx(1000, abs=155)
+    assert len(fruitless & erring) == pytest.approx(50, abs=35)
+    assert not any(finds_nothing(Dials(erring_percent=5, median_ms=20), user, 0) for user in USERS)
 
 
 def test_every_release_that_was_built_can_be_read_and_no_other_file_can():

@@ -30,6 +30,7 @@ class Dials(_Frozen):
 
     erring_percent: float = Field(ge=0, le=100, description="of users; whoever errs, errs at each search")
     median_ms: float = Field(ge=0, le=10_000, description="what the median user waits beside the database")
+    fruitless_percent: float = Field(default=0, ge=0, le=100, description="of users; their searches find nothing")
     spread: float = Field(default=0.4, ge=0, le=2, description="of the logarithms of what users wait")
 
 

@@ -8,6 +8,8 @@ from pydantic import ValidationError
 from steward.rollout.plan import Better, Guard, Metric, Must, Plan
 from tests.unit.rollout.looks import ERRORS
 
+DONE = Metric(name="done", slo=0.3, better=Better.HIGHER, bad_ratio=1.5)
+
 
 @pytest.mark.parametrize(
     ("given", "seen", "hint"),
@@ -24,6 +26,7 @@ from tests.unit.rollout.looks import ERRORS
         ({"metrics": ({"name": "ordered"},)}, "metric ordered has no SLO", "the share of users that is still right"),
         ({"metrics": ({"name": "ordered", "slo": None},)}, "metric ordered has no SLO", "0.01 is 1%"),
         ({"metrics": (Metric(name="exposed", slo=0.1),)}, "every exposed user is", "what users may meet"),
+        ({"metrics": (DONE,), "bake_seconds": 60}, "users have 60 s for it", "bake for longer"),
         ({"bad_ratio": 1.25}, "1.25 times is tolerated, 1.25 times is bad", "tolerate less"),
         (
             {"metrics": (Metric(name="error", slo=0.01, tolerance=1),)},
@@ -76,12 +79,12 @@ def test_steps_follow_one_another():
 
 
 def test_a_metric_may_call_more_or_less_bad_than_the_plan():
-    plan = Plan(metrics=(Metric(name="done", slo=0.3, better=Better.HIGHER, bad_ratio=1.5), ERRORS))
+    plan = Plan(metrics=(DONE, ERRORS))
     assert [plan.bad_ratio_of(metric) for metric in plan.metrics] == [1.5, 2]
 
 
 def test_a_plan_survives_the_database():
-    plan = Plan(steps=(10, 100), approvals=(10,), metrics=(Metric(name="done", slo=0.3, better=Better.HIGHER),))
+    plan = Plan(steps=(10, 100), approvals=(10,), metrics=(DONE,))
     assert Plan.model_validate(json.loads(json.dumps(plan.model_dump(mode="json")))) == plan
 
 

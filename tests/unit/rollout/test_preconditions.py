@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from steward.rollout.gates import GatesNeeded, assess_gates
-from steward.rollout.preconditions import NotReady, colours_of, require_gates, require_release
+from steward.rollout.preconditions import NotReady, colours_of, require_counted, require_gates, require_release
 
 
 def test_the_colour_without_traffic_is_the_one_to_put_a_release_on():
@@ -34,6 +34,20 @@ def test_an_unknown_release_is_refused_with_the_one_that_was_meant():
 def test_the_release_that_has_the_traffic_is_not_rolled_out_again():
     with pytest.raises(NotReady, match="has the traffic already"):
         require_release("v1.2", ["v1.2"], "v1.2")
+
+
+def test_a_metric_that_nobody_counts_is_refused_with_the_one_that_was_meant():
+    counted = ["exposed", "error", "slow", "ordered"]
+    require_counted(["error", "ordered"], counted, "blue")
+
+    seen = "blue does not count orderd; it counts error, ordered, slow; expected every metric of the plan"
+    with pytest.raises(NotReady, match=seen) as refused:
+        require_counted(["error", "orderd"], counted, "blue")
+    assert refused.value.hint == "did you mean ordered?"
+
+    with pytest.raises(NotReady, match="does not count ordered and rated; it counts error, slow;") as refused:
+        require_counted(["ordered", "rated"], ["exposed", "error", "slow"], "blue")
+    assert "where the application starts" in refused.value.hint
 
 
 def test_a_release_without_its_gates_is_refused_and_each_gate_is_named():
