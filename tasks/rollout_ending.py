@@ -9,9 +9,8 @@ from steward.clients.haproxy import open_balancer
 from steward.clients.haproxy_errors import BalancerAway, NotDrained
 from steward.clients.rollouts_releases import note_certified
 from steward.clients.rollouts_withdrawal import withdraw
-from steward.errors import StewardError
+from steward.errors import BadInput, StewardError
 from steward.operations.errors import Superseded
-from steward.operations.holding import guard
 from steward.operations.steps import Kind
 from steward.rollout.progress import SoFar
 from steward.rollout.record import FLOW, Rollout
@@ -36,14 +35,13 @@ def certify(rollout_id: int, on_whose_word: str | None) -> None:
 
 @step("keep the previous version ready", kind=Kind.CLOSING)
 def keep_previous(rollout_id: int) -> tuple[str, ...]:
-    """It serves nothing new, and stays up: the fast way back. What could not be done is told, and undoes nothing."""
+    """It serves nothing new, and stays up: the fast way back. What is not so is told, and changes nothing."""
     rollout = read_rollout(rollout_id)
-    balancer = open_balancer(load(), rollout.environment)
-    guard()
     try:
-        balancer.drain(rollout.previous_colour)
-        balancer.wait_drained(rollout.previous_colour, _DRAIN_SECONDS)
-    except (BalancerAway, NotDrained) as left:
+        # It was drained when the traffic was switched over. Drained here, it would be taken from users whom somebody has sent
+        # back to it since.
+        open_balancer(load(), rollout.environment).wait_drained(rollout.previous_colour, _DRAIN_SECONDS)
+    except (BalancerAway, BadInput, NotDrained) as left:
         get_run_logger().warning("%s", left.message)
         return (left.message,)
     return ()

@@ -15,15 +15,17 @@ from steward.clients.colours import Colour, Warmth
 from steward.clients.flag_kinds import read_kinds
 from steward.clients.flag_store import StoredFlag, flag_history, read_flag
 from steward.clients.flags_served import require_served
-from steward.clients.haproxy import open_balancer
+from steward.clients.haproxy import LoadBalancer, open_balancer
 from steward.clients.haproxy_errors import NotDrained
 from steward.clients.postgres import connect
 from steward.clients.rollouts_exposure import require_free, take_flag, variant_of
 from steward.clients.rollouts_reading import read_baseline
 from steward.clients.rollouts_releases import note_placed
+from steward.clients.rollouts_withdrawal import give_back
 from steward.errors import StewardError
 from steward.flags.agreement import Agreement, agreement, rehearsal, require_agreement, sample
 from steward.operations.holding import guard
+from steward.rollout.errors import RolloutEnded, RolloutWithdrawn
 from steward.rollout.gates import GatesReport, assess_gates
 from steward.rollout.preconditions import (
     Preconditions,
@@ -171,9 +173,20 @@ def switch_over(rollout_id: int, slow_ms: float) -> int:
     balancer = open_balancer(load(), rollout.environment)
     guard()
     balancer.direct(rollout.colour)
+    _require_held(rollout, balancer)
     try:
         balancer.wait_drained(rollout.previous_colour, _DRAIN_SECONDS)
     except NotDrained as left:
         # They are served to their end all the same: nothing new comes to it.
         get_run_logger().warning("%s", left.message)
     return balancer.connections(rollout.previous_colour)
+
+
+def _require_held(rollout: Rollout, balancer: LoadBalancer) -> None:
+    """That nobody took it back meanwhile: they may have given the traffic back before it was sent here."""
+    try:
+        with acting(rollout.id):
+            pass
+    except (RolloutEnded, RolloutWithdrawn):
+        give_back(balancer, rollout)
+        raise

@@ -27,11 +27,12 @@ from services.watch.situation import Situation
 from steward.clients import rollouts
 from steward.clients.application_host import open_application_host
 from steward.clients.flag_store import change_flag, kill_flag, read_flag
-from steward.clients.haproxy import open_balancer
+from steward.clients.haproxy import LoadBalancer, open_balancer
 from steward.clients.postgres import connect
 from steward.clients.rollouts_reading import read_baseline
 from steward.clients.rollouts_releases import releases
 from steward.clients.rollouts_said import say
+from steward.clients.rollouts_withdrawal import withdraw
 from steward.errors import BadInput
 from steward.evidence.envelopes import verify
 from steward.evidence.signers import load_public_key
@@ -228,6 +229,23 @@ def test_a_person_takes_it_back_at_any_time(place, settings):
 
     assert (found.verdict, found.ending.cause) == (Verdict.UNKNOWN, Cause.PERSON)
     assert "ada" in found.ending.why
+    assert_nobody_is_exposed(settings)
+
+
+def test_who_takes_it_back_in_the_moment_of_switching_over_has_the_last_word(settings, monkeypatch):
+    direct = LoadBalancer.direct
+
+    def late(balancer, name):
+        rollout = at.last_rollout(settings)
+        if rollout.colour == name and rollout.state is State.PREPARING:
+            withdraw(settings, rollout.id, "ada", "I do not like it")
+        direct(balancer, name)
+
+    monkeypatch.setattr(LoadBalancer, "direct", late)
+    report = rolled_out()
+
+    assert (report.ending.cause, report.exposed_at) == (Cause.PERSON, None)
+    assert "ada" in report.ending.why
     assert_nobody_is_exposed(settings)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import tomli_w
+from prefect.logging import disable_run_logger
 
 from services.watch.guardian import Guardian
 from services.watch.situation import Situation
@@ -25,6 +27,7 @@ from steward.operations.ledger import Ledger
 from steward.rollout.record import RolloutUnderWay
 from steward.rollout.returning import By, NoWayBack
 from steward.settings import Notices
+from tasks.rollout_ending import keep_previous
 from tests.integration.notices_ground import listening
 from tests.integration.roll_back_ground import AFTER, BEFORE, MARA, certify, eventually, ground, serving
 
@@ -234,6 +237,17 @@ def test_a_rollout_that_is_certified_in_that_moment_is_left_as_one_that_has_ende
     returned = back(here)
     assert returned.roll_back is not None
     assert here.is_off(rollout)
+    assert here.answer() == {"steady": 20}
+
+
+def test_a_way_back_right_after_certification_is_not_undone_by_the_rollouts_last_step(here, settings_file, monkeypatch):
+    here.certified("steady", BEFORE)
+    rollout = here.certified("good")
+    back(here)
+    monkeypatch.setenv("STEWARD_SETTINGS", settings_file)
+    with disable_run_logger():
+        (left,) = inspect.unwrap(keep_previous.fn)(rollout.id)
+    assert "takes new requests" in left
     assert here.answer() == {"steady": 20}
 
 
