@@ -27,7 +27,7 @@ from steward.operations.ledger import Ledger
 from steward.rollout.record import RolloutUnderWay
 from steward.rollout.returning import By, NoWayBack
 from steward.settings import Notices
-from tasks.rollout_ending import keep_previous
+from tasks import rollout_ending
 from tests.integration.notices_ground import listening
 from tests.integration.roll_back_ground import AFTER, BEFORE, MARA, certify, eventually, ground, serving
 
@@ -246,9 +246,17 @@ def test_a_way_back_right_after_certification_is_not_undone_by_the_rollouts_last
     back(here)
     monkeypatch.setenv("STEWARD_SETTINGS", settings_file)
     with disable_run_logger():
-        (left,) = inspect.unwrap(keep_previous.fn)(rollout.id)
+        (left,) = inspect.unwrap(rollout_ending.keep_previous.fn)(rollout.id)
     assert "takes new requests" in left
     assert here.answer() == {"steady": 20}
+
+
+def test_a_certification_that_was_committed_and_not_noted_is_one(here, settings_file, monkeypatch):
+    rollout = here.certified("good")
+    monkeypatch.setenv("STEWARD_SETTINGS", settings_file)
+    inspect.unwrap(rollout_ending.certify.fn)(rollout.id, None)
+    with connect(here.settings) as db:
+        assert rollouts.read(db, rollout.id).state == "certified"
 
 
 def test_a_target_that_does_not_start_leaves_users_off_and_a_person_may_go_elsewhere(here, capsys, settings_file):
