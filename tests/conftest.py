@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
@@ -25,6 +26,10 @@ from tests.integration.fresh_database import superuser
 
 _PREFIX = "steward-test-"
 
+# Until all is collected: what is imported and collected stays, and to look through it again and again for what does not
+# takes a third of the collection.
+gc.disable()
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--replica", type=Path, default=None, metavar="DIR", help="use the replica at DIR and leave it up")
@@ -35,6 +40,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--shared"):
         lanes.order(items)
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)
