@@ -69,6 +69,9 @@ status:  ## the replica's servers: ports, pids, memory, health
 # runs the unit tests before it starts any. What needs no Elasticsearch is taken by whoever comes to it first (tests/lanes.py).
 WITHOUT_SEARCH := -m without_search --servers postgres,redis-1,prefect,worker,s3,keyvault,watch
 
+# Or each process that a test starts compiles what it imports anew, on a machine whose environment forbids to keep it.
+test test-unit: export PYTHONDONTWRITEBYTECODE :=
+
 test: setup  ## every test, on real servers, in three lanes side by side
 	@folder=$$(mktemp -d)
 	# Written with =: a folder that is there counts as pytest's own argument otherwise, and moves its root.
