@@ -185,6 +185,7 @@ def test_a_metric_that_the_release_with_the_traffic_does_not_count_is_known_befo
         finally:
             host.empty(COLOUR)
 
+    assert kinds == {"exposed", "error", "slow", PUT_BY}
     require_counted([PUT_BY, "error", "slow"], kinds, COLOUR)
     with pytest.raises(NotReady, match="green does not count put_bye; it counts error, put_by, slow") as refused:
         require_counted(["put_bye"], kinds, COLOUR)
