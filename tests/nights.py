@@ -17,6 +17,7 @@ from steward.snapshots.restoring import drop_restored
 from tests.flows.prefect_server import recording_in
 
 DOCUMENTS = 4_000
+_laid = {}
 
 
 def lay_ground(settings):
@@ -33,7 +34,14 @@ def lay_ground(settings):
 
 @pytest.fixture(scope="session")
 def ground(replica):
-    """Laid once a test run: onboarding and loading take longer than a night."""
+    """Laid once a test run, whichever folders ask for it: onboarding and loading take longer than a night."""
+    # Each folder's fixture of this name is another one to pytest.
+    if replica.state not in _laid:
+        _laid[replica.state] = _lay(replica)
+    return _laid[replica.state]
+
+
+def _lay(replica):
     with pytest.MonkeyPatch.context() as patch:
         for name, value in inventory.environment(replica).items():
             patch.setenv(name, value)

@@ -15,12 +15,12 @@ from replica.errors import NotAReplica
 from steward.clients.elasticsearch import open_search
 from steward.errors import BadInput
 from steward.search.names import TenantName
+from tests.stages import prepared
 
 
 @pytest.fixture(scope="module")
 def stage(replica):
-    found = open_stage(replica.state)
-    prepare(found)
+    found = prepared(replica.state)
     provision(found)
     return found
 

@@ -1,21 +1,19 @@
 """The night as it is deployed: by the command of the README, run by the worker, started by an event."""
 
-import os
-import subprocess
-import sys
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.events import emit_event
 
-from replica import inventory
 from tests.flows.prefect_server import recording_in
+from tests.nights import fresh, ground
+from tests.stages import prepared
 
-ROOT = Path(__file__).parents[2]
+__all__ = ["fresh", "ground"]
+
 NIGHT = "nightly-snapshot/nightly-snapshot"
 WAIT_SECONDS = 180
 
@@ -27,10 +25,8 @@ def at_home(fresh):
 
 @pytest.fixture(scope="module")
 def deployed(replica):
-    """The project's own command, which reads back what it deployed, and the night as the server has it."""
-    command = [sys.executable, "-m", "deployments.prefect", "deploy"]
-    environment = {**os.environ, **inventory.environment(replica)}
-    subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, timeout=240)
+    """The night as the server has it."""
+    prepared(replica.state)
     with recording_in(replica), get_client(sync_client=True) as client:
         yield client.read_deployment_by_name(NIGHT)
         # Or its schedule would start a night beside whatever test runs at half past one.
