@@ -15,6 +15,7 @@ from replica.errors import NotAReplica
 from steward.clients.elasticsearch import open_search
 from steward.errors import BadInput
 from steward.search.names import TenantName
+from tests.flows.prefect_server import recording_in
 from tests.stages import prepared
 
 
@@ -71,14 +72,15 @@ def test_a_run_without_a_certificate_is_never_taken_for_one_that_has_it(stage, d
         read_certificate(stage, ended, CERTIFICATE)
 
 
-def test_what_was_proved_before_is_shown_by_the_certificate_of_that_time(stage, dry_run, capsys):
+def test_what_was_proved_before_is_shown_by_the_certificate_of_that_time(replica, stage, dry_run, capsys):
     ended, _ = dry_run
     done = ended.model_copy(update={"state": Completed(name=ALREADY_DONE), "state_name": ALREADY_DONE})
     # A replica that is kept holds those of earlier test runs.
     key = f"certificate-of-a-test-{uuid.uuid4()}"
     with pytest.raises(RunFailed, match="without a certificate"):
         read_certificate(stage, done, key)
-    with stage.prefect() as client:
+    # The client tells of it by an event, to which Prefect would start a server of its own, had it none.
+    with recording_in(replica), stage.prefect() as client:
         client.create_artifact(ArtifactCreate(key=key, type="markdown", data="verdict: VERIFIED"))
     assert read_certificate(stage, done, key) == "verdict: VERIFIED"
     assert "it was proved before" in capsys.readouterr().out
