@@ -84,6 +84,12 @@ class Judgement:
             self._evidence()
         self._nothing_left()
         self._users()
+        if self.told:
+            self.told.append(f"the operation says: {self._said()}")
+
+    def _said(self):
+        sql = "SELECT state, verdict, error FROM steward.operations WHERE name = 'production-rollout' AND period = %s"
+        return query(self.stage.settings, sql, self.story.period)
 
     def _refused(self):
         """Before it was on record: nothing was touched."""
@@ -228,7 +234,10 @@ class Judgement:
         if self.rollout is not None and self.rollout.state is State.ROLLED_BACK:
             ends = [each.lease_until for each in self.story.samples if each.exposure]
             after = min(max(ends, default=0.0), self.rollout.ended_at.timestamp()) + GRACE_SECONDS
-            if self.case.victim in _OUTAGES:
+            if self.case.victim == "flags":
+                # Nobody could tell applications of the withdrawal: what they know of the lease ends it.
+                after = max(ends, default=0.0) + GRACE_SECONDS
+            elif self.case.victim in _OUTAGES:
                 # What was asked before is answered once the database, or the load balancer, goes on.
                 after = max(after, self.story.back_at + GRACE_SECONDS)
             answers = self.stage.users.answers_since("on", max(after, self.story.began_at))

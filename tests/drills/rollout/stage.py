@@ -29,7 +29,7 @@ from tests.flows.prefect_server import recording_in
 #: Of the ledger: shorter than production's, so that the drill waits less for the dead.
 LEASE_SECONDS, HEARTBEAT_SECONDS = 4.0, 1.0
 RATE = 10
-NEEDED = ("postgres", "prefect", "haproxy", "prometheus", "flags", "shop", "watch", "worker")
+NEEDED = ("postgres", "s3", "keyvault", "prefect", "haproxy", "prometheus", "flags", "shop", "watch", "worker")
 #: No promise: what takes longer will not come any more.
 PATIENCE_SECONDS = 180
 
