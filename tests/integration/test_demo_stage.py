@@ -16,14 +16,16 @@ from steward.clients.elasticsearch import open_search
 from steward.errors import BadInput
 from steward.search.names import TenantName
 from tests.flows.prefect_server import recording_in
+from tests.nights import ground
 from tests.stages import prepared
+
+__all__ = ["ground"]
 
 
 @pytest.fixture(scope="module")
-def stage(replica):
-    found = prepared(replica.state)
-    provision(found)
-    return found
+def stage(replica, ground):
+    """On the ground of nights, which is provisioned."""
+    return prepared(replica.state)
 
 
 @pytest.fixture(scope="module")
