@@ -23,11 +23,11 @@ pytestmark = pytest.mark.without_search
 
 CASES = int(os.environ.get("STEWARD_DRILL_CASES", "4"))
 SEED = int(os.environ.get("STEWARD_DRILL_SEED", "20250731"))
-#: What is left due and what is skipped of three missed days, oldest first.
+#: What is left due and what is skipped of two missed days, oldest first.
 POLICIES = {
-    "skip": ["skipped", "skipped", "skipped"],
-    "latest": ["skipped", "skipped", "done"],
-    "all": ["done", "done", "done"],
+    "skip": ["skipped", "skipped"],
+    "latest": ["skipped", "done"],
+    "all": ["done", "done"],
 }
 GRACE_MINUTES = 1
 EXPECTED = """
@@ -56,12 +56,12 @@ def test_every_effect_happens_once_whatever_is_killed(stage, wave, record_proper
     settle(record_property, *conduct(stage, wave, random.Random(f"{SEED} {wave[0].name}")))
 
 
-def test_a_schedule_missed_for_three_days_is_caught_up_as_its_policy_says(stage, record_property):
+def test_a_schedule_missed_for_two_days_is_caught_up_as_its_policy_says(stage, record_property):
     began = datetime.now(UTC)
     tick = began - timedelta(minutes=GRACE_MINUTES + 1)
     expected = [expectation(stage, policy, tick) for policy in POLICIES]
     for each in expected:
-        stage.book.query(EXPECTED, since=began - timedelta(days=3), **each)
+        stage.book.query(EXPECTED, since=began - timedelta(days=2), **each)
     stage.watch.kill()
     stage.watch.expectations.write_text(tomli_w.dumps({"operation": expected}))
     stage.watch.start()
@@ -73,7 +73,7 @@ def test_a_schedule_missed_for_three_days_is_caught_up_as_its_policy_says(stage,
     until(lambda: states() == POLICIES, ENDED_WITHIN_SECONDS, lambda: f"{POLICIES}, only {states()}")
     tally = Tally()
     for policy, wanted in POLICIES.items():
-        for days, state in zip((2, 1, 0), wanted, strict=True):
+        for days, state in zip((1, 0), wanted, strict=True):
             case = Case(f"missed-{policy}", "missed", "", out_of_stock=False)
             effects = effects_of(stage, case, f"{tick - timedelta(days=days):%Y-%m-%d}")
             tally += judge(effects, FULFILLED if state == "done" else set())
