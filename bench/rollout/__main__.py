@@ -139,7 +139,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--users", type=int, default=100_000, help="who are asked about at each step")
     parser.add_argument("--rollbacks", type=int, default=15, help="at most")
     parser.add_argument("--rollback-seconds", type=float, default=660.0, help="none begins later than that")
-    parser.add_argument("--rate", type=float, default=140.0, help="sessions that begin a second in these: some 105 users")
+    parser.add_argument(
+        "--rate", type=float, default=140.0, help="sessions that begin a second in these: some 105 users"
+    )
     parser.add_argument("--only", nargs="+", choices=(*REAL, *REPLAYED), default=[*REAL, *REPLAYED])
     parser.add_argument("--seed", type=int, default=7)
     return parser
