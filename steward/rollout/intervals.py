@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from scipy import optimize, special
+from scipy import special
 
 from steward.errors import BadInput
 from steward.rollout.readings import Frozen
@@ -95,6 +95,8 @@ def _edge(arm: Arm, budget: float, *, upper: bool) -> float:
     seen = arm.share
     if _ln_e(arm, seen) >= budget:
         return seen
+    from scipy import optimize  # noqa: PLC0415  half a second, which every run's process would pay before its first step
+
     return float(
         optimize.root_scalar(
             lambda share: _ln_e(arm, share) - budget, bracket=(seen, end), method="brentq", xtol=_EDGE
@@ -114,6 +116,8 @@ class _Region(NamedTuple):
 
         def at(p: float) -> float:
             return of(p, _edge(self.other, self.budget - _ln_e(self.variant, p), upper=highest_q))
+
+        from scipy import optimize  # noqa: PLC0415  as above
 
         found = optimize.minimize_scalar(at, bounds=(low, high), method="bounded", options={"xatol": 1e-9})
         return min(float(found.fun), at(low), at(high))

@@ -1,6 +1,6 @@
 """Reconciliations of costs, killed wherever, over pages that come damaged or late: every total is that of a clean run.
 
-`STEWARD_DRILL_CASES` says how many: two by default, more by `make drill-costs`. `cases` and `deaths` count what was done,
+`STEWARD_DRILL_CASES` says how many: one by default, more by `make drill-costs`. `cases` and `deaths` count what was done,
 `killed_at` where. Everything else is to be zero, and is judged by database and bucket, not by what the flows say:
 `differing_totals`: a figure, a statement or an object that is another than a clean run's, to the digit. `counted_twice`: a
 row, a statement, evidence or a FOCUS amount too many. `lost`: a day, a page, an alert that is missing. `stuck`: an operation
@@ -22,7 +22,7 @@ from tests.integration.providers.ground import Twins
 
 pytestmark = pytest.mark.without_search
 
-CASES = int(os.environ.get("STEWARD_DRILL_CASES", "2"))
+CASES = int(os.environ.get("STEWARD_DRILL_CASES", "1"))
 SEED = int(os.environ.get("STEWARD_DRILL_SEED", "20250731"))
 ONLY = os.environ.get("STEWARD_DRILL_ONLY")
 DRAWN = [case for case in drawn(SEED, CASES) if ONLY in {None, str(case.number)}]

@@ -21,7 +21,7 @@ from tests.drills.operations.stage import staged, until
 
 pytestmark = pytest.mark.without_search
 
-CASES = int(os.environ.get("STEWARD_DRILL_CASES", "4"))
+CASES = int(os.environ.get("STEWARD_DRILL_CASES", "3"))
 SEED = int(os.environ.get("STEWARD_DRILL_SEED", "20250731"))
 #: What is left due and what is skipped of two missed days, oldest first.
 POLICIES = {
