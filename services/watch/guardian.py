@@ -76,14 +76,14 @@ class Guardian:
             self._return_beside(undone)
         if self._asks:
             self._ask()
+        if self._forgets:
+            self._forget()
         self._at.rounds["rollouts"] = time.monotonic()
 
     def _due(self) -> tuple[list[Rollout], list[RollBack]]:
         if self._db is None:
             self._db = open_connection(self._settings, autocommit=True, application_name="steward-guardian")
         with worded(self._settings):
-            if self._forgets and (users := forget_ended(self._db, _FORGET_AFTER_DAYS)):
-                say("forgotten", users=users, because="their rollouts have ended")
             return to_withdraw(self._db), left_undone(self._db, _LEFT_SECONDS)
 
     def _withdraw(self, rollout: Rollout) -> None:
@@ -142,6 +142,21 @@ class Guardian:
             return
         self._at.acts["asked"] += 1
         say("asked", rollout=ended.rollout, operation=ended.operation, because=f"nobody has stated it: {ended.told}")
+
+    def _forget(self) -> None:
+        """After all else: users whose lease is over do not wait for a delete."""
+        if self._db is None:
+            return
+        try:
+            with worded(self._settings):
+                users = forget_ended(self._db, _FORGET_AFTER_DAYS)
+        except Exception as error:  # noqa: BLE001  as above
+            self._close()
+            self._remind("forgotten", "users of ended rollouts are not forgotten", error)
+            return
+        self._reminder.forget("forgotten")
+        if users:
+            say("forgotten", users=users, because="their rollouts have ended")
 
     def _remind(self, subject: str, event: str, error: Exception) -> None:
         told = error.message if isinstance(error, StewardError) else f"{type(error).__name__}: {error}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import uuid
 
+import psycopg
 import pytest
 
 from replica import inventory
@@ -246,3 +247,18 @@ def test_what_a_person_began_anew_is_not_asked_for(settings, book, identity, gua
     claims.fail(book, again, "RolloutEnded")
     guardian.round()
     assert state_of(book, held) == ("failed", 2)
+
+
+def test_users_who_cannot_be_forgotten_keep_the_guardian_from_nothing(settings, book, identity, guardian, monkeypatch):
+    held = claimed(book, identity)
+    ended(settings, begun(settings, held))
+    cancel(book, held.id, why="its run was cancelled")
+    seen = []
+
+    def locked(*_):
+        seen.append(state_of(book, held))
+        raise psycopg.errors.LockNotAvailable
+
+    monkeypatch.setattr("services.watch.guardian.forget_ended", locked)
+    guardian.round()
+    assert seen == [("due", 1)], "all else comes first"
