@@ -84,3 +84,7 @@ class Every:
             return False
         self._next = now + self._seconds
         return True
+
+    def come_now(self) -> None:
+        """True at the next look: there is more to do."""
+        self._next = 0.0

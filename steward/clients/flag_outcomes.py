@@ -72,12 +72,12 @@ def heartbeats(connection: Connection) -> dict[str, datetime]:
     return dict(connection.execute("SELECT instance, at FROM flags.heartbeats ORDER BY instance").fetchall())
 
 
-def forget_ended(connection: Connection, after_days: float) -> int:
-    """Delete the rows of single users of all rollouts that ended so long ago; how many there were. The totals stay.
+def forget_ended(connection: Connection, after_days: float, at_most: int) -> int:
+    """Delete *at_most* rows of single users of rollouts that ended so long ago; how many were. The totals stay.
 
-    Under which no application counts any more: it would count anew.
+    Under which no application counts any more: it would count anew. A row that somebody holds is left for the next time.
     """
-    return connection.execute(_FORGET_ENDED, {"after": f"{after_days} days"}).rowcount
+    return connection.execute(_FORGET_ENDED, {"after": f"{after_days} days", "at_most": at_most}).rowcount
 
 
 _RECORD: LiteralString = """
@@ -91,6 +91,9 @@ SELECT flag, rollout, step, variant, kind, users FROM flags.totals
 """
 
 _FORGET_ENDED: LiteralString = """
-DELETE FROM flags.outcomes o USING steward.rollouts r
- WHERE o.flag = r.flag AND o.rollout = r.id::text AND r.ended_at < clock_timestamp() - %(after)s::interval
+DELETE FROM flags.outcomes
+ WHERE ctid = ANY (ARRAY (
+     SELECT o.ctid FROM flags.outcomes o JOIN steward.rollouts r ON o.flag = r.flag AND o.rollout = r.id::text
+      WHERE r.ended_at < clock_timestamp() - %(after)s::interval
+      LIMIT %(at_most)s FOR UPDATE OF o SKIP LOCKED))
 """
