@@ -172,6 +172,6 @@ clean:  ## stop the replica and remove its state, keep .venv and .venv-rivals
 lock:  ## resolve the locks anew (maintainers; needs uv)
 	@compile="uv pip compile --quiet --generate-hashes --no-annotate --no-header --python-version 3.11"
 	$$compile --all-extras pyproject.toml -o requirements.lock
-	$$compile --extra flows --extra watch --extra gateway -c requirements.lock pyproject.toml -o requirements-image.lock
+	$$compile --extra flows --extra watch --extra gateway --extra webhooks -c requirements.lock pyproject.toml -o requirements-image.lock
 	printf 'hatchling\nnodejs-wheel-binaries\n' | $$compile -c requirements.lock - -o requirements-build.lock
 	$$compile -c requirements.lock bench/rivals/requirements.in -o bench/rivals/requirements.lock
