@@ -1,0 +1,143 @@
+"""No slower than the last certified release: pairs of measurements, and what their ratios prove.
+
+Machines drift, so the two are measured one right after the other, and only the ratio within a pair counts; which of them
+goes first is drawn. Nothing is assumed of how times are distributed: exchanged within a pair, two alike would give the
+ratio's reciprocal as often, and that symmetry alone carries the interval (Hodges and Lehmann's of the median, by the exact
+distribution of Wilcoxon's signed ranks; Hollander and Wolfe, Nonparametric Statistical Methods, §3.2-3.3).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import statistics
+from collections.abc import Sequence
+from typing import Any, NamedTuple, cast
+
+from steward.errors import StewardError
+from steward.verdicts import Verdict
+
+#: After so many pairs it is looked whether they decide. Eight are the fewest whose interval has an end at the level of a look.
+LOOKS = (8, 16, 24, 32)
+#: Of all looks together: each has its part of the error, so that to look again proves nothing by itself.
+LEVEL = 0.95
+_LEVEL_OF_A_LOOK = 1 - (1 - LEVEL) / len(LOOKS)
+
+#: Eleven days: what is longer is no time. It keeps whole numbers without end out of the arithmetic, too.
+_LONGEST_MS = 1e9
+
+
+class NoFigure(StewardError):
+    """A measurement ran to its end and printed no figure that it can be compared by."""
+
+    def __init__(self, saw: str) -> None:
+        super().__init__(
+            f"the performance command printed {saw}",
+            hint='expected as its last line {"milliseconds": [12.1, 11.9, …]} or {"p95_ms": 12.1}, all above 0',
+        )
+
+
+class Pair(NamedTuple):
+    """What the same command measured of the two releases, one right after the other, in milliseconds."""
+
+    candidate: float
+    certified: float
+
+
+class Slowdown(NamedTuple):
+    """How many times as long the candidate takes, and where the true ratio lies."""
+
+    pairs: int
+    ratio: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.ratio:.3f} times as long ({self.low:.3f} to {self.high:.3f}, {self.pairs} pairs)"
+
+
+class Comparison(NamedTuple):
+    """What the pairs so far come to. UNKNOWN with pairs to come is no end."""
+
+    verdict: Verdict
+    slowdown: Slowdown | None
+    says: str
+
+
+def read_figure(output: str) -> float:
+    """Milliseconds of one measurement: the median of `milliseconds`, or `p95_ms`, of the last line that is not empty.
+
+    NoFigure tells what was there instead; an empty list, a zero, NaN or infinity is no figure.
+    """
+    lines = [line for line in output.splitlines() if line.strip()]
+    if not lines:
+        raise NoFigure("nothing")
+    try:
+        told = json.loads(lines[-1])
+    except ValueError:
+        raise NoFigure("a last line that is no JSON") from None
+    if not isinstance(told, dict):
+        raise NoFigure("a last line that is no JSON object")
+    return _figure(cast("dict[str, Any]", told))
+
+
+def _figure(told: dict[str, Any]) -> float:
+    listed = told.get("milliseconds")
+    values: list[Any] = cast("list[Any]", listed) if isinstance(listed, list) else [told.get("p95_ms")]
+    if not values:
+        raise NoFigure("an empty list of milliseconds")
+    if not all(_is_time(each) for each in values):
+        raise NoFigure("times that are missing, not above 0 or no numbers")
+    return float(statistics.median(values))
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= _LONGEST_MS
+
+
+def draw_order(seed: str, pairs: int = LOOKS[-1]) -> tuple[bool, ...]:
+    """Of each pair, whether the candidate goes first. The same for the same *seed*, so that a resumed run goes on alike."""
+    drawing = random.Random(seed)  # noqa: S311  nobody gains by guessing it
+    return tuple(drawing.random() < 1 / 2 for _ in range(pairs))
+
+
+def compare_pairs(pairs: Sequence[Pair], tolerance: float) -> Comparison:
+    """VERIFIED: at most 1 + *tolerance* times as long; REFUTED: longer; UNKNOWN: these pairs do not tell.
+
+    Decides after as many pairs as LOOKS says, and never between.
+    """
+    if len(pairs) not in LOOKS:
+        return Comparison(Verdict.UNKNOWN, None, f"{len(pairs)} pairs measured, {LOOKS[0]} are the fewest that decide")
+    slowdown = estimate_slowdown(pairs, _LEVEL_OF_A_LOOK)
+    allowed = f"{1 + tolerance:g} are allowed"
+    if slowdown.high < 1 + tolerance:
+        return Comparison(Verdict.VERIFIED, slowdown, f"takes {slowdown}; {allowed}")
+    if slowdown.low > 1 + tolerance:
+        return Comparison(Verdict.REFUTED, slowdown, f"slower: takes {slowdown}; {allowed}")
+    return Comparison(Verdict.UNKNOWN, slowdown, f"too uneven to tell: takes {slowdown}; {allowed}")
+
+
+def estimate_slowdown(pairs: Sequence[Pair], level: float) -> Slowdown:
+    """The median ratio with its interval at *level*; from too few pairs for that level, one without ends."""
+    logs = [math.log(each.candidate / each.certified) for each in pairs]
+    means = sorted((logs[i] + logs[j]) / 2 for i in range(len(logs)) for j in range(i + 1))
+    outside = _ranks_outside(len(logs), (1 - level) / 2)
+    low, high = (means[outside - 1], means[-outside]) if outside else (-math.inf, math.inf)
+    return Slowdown(len(pairs), math.exp(statistics.median(means)), math.exp(low), math.exp(high))
+
+
+def _ranks_outside(count: int, chance: float) -> int:
+    """How many sums of signed ranks, from the least on, have together at most *chance*."""
+    # ways[s]: of the 2 ** count choices of signs, those whose positive ranks add up to s.
+    ways = [1]
+    for rank in range(1, count + 1):
+        longer = ways + [0] * rank
+        ways = [here + (ways[at - rank] if at >= rank else 0) for at, here in enumerate(longer)]
+    total, outside = 0, 0
+    for number in ways:
+        total += number
+        if total > chance * 2**count:
+            break
+        outside += 1
+    return outside
