@@ -22,6 +22,7 @@ from steward.settings.references import FileRef, SecretRef, read_secret
 from steward.settings.rollout import ApplicationHost, Balancer, GuardQuery, Prometheus
 from steward.settings.search import SearchCluster
 from steward.settings.vault import Vault
+from steward.settings.webhooks import GitHubApi, GitHubApp, GitHubSource, SignedSource, Webhooks
 from steward.settings.whole import Settings
 
 __all__ = [
@@ -39,6 +40,9 @@ __all__ = [
     "FlagToken",
     "Flags",
     "Gateway",
+    "GitHubApi",
+    "GitHubApp",
+    "GitHubSource",
     "GitHubTarget",
     "GuardQuery",
     "Keyring",
@@ -54,8 +58,10 @@ __all__ = [
     "SearchCluster",
     "SecretRef",
     "Settings",
+    "SignedSource",
     "SlackTarget",
     "Vault",
+    "Webhooks",
     "load",
     "read_secret",
 ]

@@ -27,3 +27,13 @@ def is_redis_origin(url: str) -> bool:
     except ValueError:
         return False
     return parts.scheme in {"redis", "rediss"} and plain and not (parts.path or parts.query or parts.fragment)
+
+
+def api_address(url: str) -> str:
+    """*url* without a slash at its end; ValueError where what is sent there would not stay secret."""
+    parts = urlsplit(url)
+    plain = parts.hostname and not (parts.username or parts.password or parts.query or parts.fragment)
+    if not plain or not (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)):
+        msg = "expected https://HOST or https://HOST/PATH, without user or query: the token is sent there"
+        raise ValueError(msg)
+    return url.rstrip("/")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from steward.settings.addresses import LOOPBACK, MAILBOX
+from steward.settings.addresses import LOOPBACK, MAILBOX, api_address
 from steward.settings.base import Credentials, Frozen
 from steward.settings.references import SecretRef
 
@@ -51,12 +50,7 @@ class GitHubTarget(Frozen):
     @field_validator("url")
     @classmethod
     def _over_tls(cls, url: str) -> str:
-        parts = urlsplit(url)
-        plain = parts.hostname and not (parts.username or parts.password or parts.query or parts.fragment)
-        if not plain or not (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)):
-            msg = "expected https://HOST or https://HOST/PATH, without user or query: the token is sent there"
-            raise ValueError(msg)
-        return url.rstrip("/")
+        return api_address(url)
 
 
 NoticeTarget = SlackTarget | MailTarget | GitHubTarget

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, cast, get_args
 
 from pydantic import AfterValidator, BaseModel
+from pydantic.fields import FieldInfo
 
 from steward.errors import BadInput
 
@@ -67,7 +68,13 @@ def references_in(part: BaseModel, path: str = "") -> Iterator[tuple[str, str]]:
         value: object = getattr(part, name)
         if _REFERENCE in field.metadata and isinstance(value, str):
             yield f"{path}{name}", value
+        elif isinstance(value, tuple) and _holds_references(field):
+            yield from ((f"{path}{name}.{place}", each) for place, each in enumerate(cast("tuple[str, ...]", value)))
         yield from _references_below(value, f"{path}{name}.")
+
+
+def _holds_references(field: FieldInfo) -> bool:
+    return any(_REFERENCE in getattr(each, "__metadata__", ()) for each in get_args(field.annotation))
 
 
 def _references_below(value: object, path: str) -> Iterator[tuple[str, str]]:

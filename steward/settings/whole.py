@@ -21,6 +21,7 @@ from steward.settings.references import references_in
 from steward.settings.rollout import ApplicationHost, Balancer, Prometheus
 from steward.settings.search import SearchCluster
 from steward.settings.vault import Vault
+from steward.settings.webhooks import Webhooks
 
 
 class Settings(Frozen):
@@ -42,6 +43,7 @@ class Settings(Frozen):
     flags: Flags | None = None
     application_hosts: dict[str, ApplicationHost] = Field(default={}, description="of the application, by environment")
     notices: Notices = Notices()
+    webhooks: Webhooks | None = None
 
     balancers: dict[str, Balancer] = Field(default={}, description="before the application, by environment")
     prometheus: Prometheus | None = None
