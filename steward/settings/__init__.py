@@ -16,6 +16,7 @@ from steward.settings.keys import Application, Audit, Keyring
 from steward.settings.loading import load
 from steward.settings.notices import GitHubTarget, MailTarget, Notices, NoticeTarget, SlackTarget
 from steward.settings.operations import Operations
+from steward.settings.pipeline import Announce, Pipeline, PipelineDatabase, PipelineRepository
 from steward.settings.postgres import Postgres
 from steward.settings.redis import Redis
 from steward.settings.references import FileRef, SecretRef, read_secret
@@ -28,6 +29,7 @@ from steward.settings.whole import Settings
 __all__ = [
     "LOOPBACK",
     "VARIABLE",
+    "Announce",
     "Application",
     "ApplicationHost",
     "Audit",
@@ -51,6 +53,9 @@ __all__ = [
     "Notices",
     "ObjectStore",
     "Operations",
+    "Pipeline",
+    "PipelineDatabase",
+    "PipelineRepository",
     "Postgres",
     "Prometheus",
     "Provider",

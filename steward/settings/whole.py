@@ -15,6 +15,7 @@ from steward.settings.gateway import Gateway, Provider
 from steward.settings.keys import Application, Audit, Keyring
 from steward.settings.notices import Notices
 from steward.settings.operations import Operations
+from steward.settings.pipeline import Pipeline
 from steward.settings.postgres import Postgres
 from steward.settings.redis import Redis
 from steward.settings.references import references_in
@@ -43,6 +44,7 @@ class Settings(Frozen):
     flags: Flags | None = None
     application_hosts: dict[str, ApplicationHost] = Field(default={}, description="of the application, by environment")
     notices: Notices = Notices()
+    pipeline: Pipeline | None = None
     webhooks: Webhooks | None = None
 
     balancers: dict[str, Balancer] = Field(default={}, description="before the application, by environment")
@@ -90,6 +92,16 @@ class Settings(Frozen):
                 hint=f"add [application_hosts.{environment}] to the file that {VARIABLE} names; docs/settings.md",
             )
         return self.application_hosts[environment]
+
+    @property
+    def proving(self) -> Pipeline:
+        """Where releases are built and proved; BadInput where nobody said."""
+        if self.pipeline is None:
+            raise BadInput(
+                "the settings tell of no pipeline",
+                hint=f"add [pipeline] to the file that {VARIABLE} names; docs/settings.md",
+            )
+        return self.pipeline
 
     @property
     def reconciled(self) -> Costs:
