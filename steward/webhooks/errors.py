@@ -35,6 +35,12 @@ class WrongContentType(DeliveryRefused):
     status = 415
 
 
+class BadHeader(DeliveryRefused):
+    """What its sender calls it is missing, or is no id."""
+
+    status = 400
+
+
 class MalformedBody(DeliveryRefused):
     """The body is no JSON object, or lacks what its event has."""
 
