@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 
-from services.flags.problems import Refused
+from services.problems import Refused
 from steward.clients.flag_store import FlagVersion, StoredFlag
 from steward.flags.model import Flag
 

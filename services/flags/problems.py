@@ -1,9 +1,8 @@
-"""Refusals, as problems of RFC 9457: what was seen, what was expected, and a hint of what to do."""
+"""What the flag server's API answers where something is raised: by each error, its status."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -12,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from services.problems import Refused, by_starlette, problem, refused
 from steward.clients.flag_errors import FlagChangedMeanwhile, LeaseExpired, LeaseFenced, NoSuchFlag, NoSuchVersion
 from steward.clients.postgres import DatabaseNotMigrated, DatabaseRefused, DatabaseUrlUnusable
 from steward.errors import BadInput, StewardError, Unavailable
@@ -33,32 +33,6 @@ _STATUS: tuple[tuple[type[StewardError], int], ...] = (
 )
 
 
-class Refused(Exception):
-    """A request that is not done, for its own fault."""
-
-    def __init__(self, status: int, detail: str, *, hint: str = "", headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(detail)
-        self.status, self.detail, self.hint, self.headers = status, detail, hint, dict(headers or {})
-
-
-def problem(
-    status: int, detail: str, *, hint: str = "", headers: Mapping[str, str] | None = None, **more: Any
-) -> JSONResponse:
-    """With *more* members than every problem has."""
-    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail, **more}
-    return JSONResponse(
-        {**body, **({"hint": hint} if hint else {})}, status, headers, media_type="application/problem+json"
-    )
-
-
-async def _refused(_: Request, error: Refused) -> JSONResponse:
-    return problem(error.status, error.detail, hint=error.hint, headers=error.headers)
-
-
-async def _by_starlette(_: Request, error: HTTPException) -> JSONResponse:
-    return problem(error.status_code, error.detail, headers=error.headers)
-
-
 async def _of_steward(request: Request, error: StewardError) -> JSONResponse:
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
     headers: dict[str, str] = {}
@@ -76,8 +50,8 @@ async def _of_the_database(request: Request, error: psycopg.Error) -> JSONRespon
 
 
 HANDLERS: dict[Any, Any] = {
-    Refused: _refused,
-    HTTPException: _by_starlette,
+    Refused: refused,
+    HTTPException: by_starlette,
     StewardError: _of_steward,
     psycopg.Error: _of_the_database,
 }

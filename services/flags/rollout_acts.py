@@ -22,9 +22,9 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from services.flags.bodies import read_body
-from services.flags.problems import Refused
 from services.flags.rollouts import RolloutPages, asked_for_a_token, read_form, trouble
 from services.flags.tokens import Tokens
+from services.problems import Refused
 from steward.clients import roll_backs, rollouts
 from steward.clients.application_host import ReleaseDidNotStart
 from steward.clients.postgres import connect

@@ -17,9 +17,9 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from services.flags import rollout_page
-from services.flags.problems import Refused
 from services.flags.sessions import SESSION_SECONDS, Sessions
 from services.flags.tokens import Caller, Tokens
+from services.problems import Refused
 from steward.clients import rollouts_shown
 from steward.clients.postgres import Connection, connect
 from steward.errors import StewardError

@@ -15,8 +15,8 @@ import time
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.flags.problems import Refused
 from services.flags.tokens import Caller, Tokens
+from services.problems import Refused
 
 SESSION_SECONDS = 12 * 3600.0
 _COOKIE = "rollouts"

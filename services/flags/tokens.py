@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from services.flags.problems import Refused
+from services.problems import Refused
 from steward.clients.secrets import read_secret
 from steward.errors import StewardError
 from steward.settings import Flags, Vault

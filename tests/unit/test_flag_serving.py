@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 import pytest
 
 from services.flags.board import Board
-from services.flags.problems import Refused
 from services.flags.serving import Assembly
 from services.flags.tokens import Tokens
+from services.problems import Refused
 from steward.clients.flag_store import Store, StoredFlag, UnreadableFlag
 from steward.flags.model import Flag
 from steward.settings import Flags
