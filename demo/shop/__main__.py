@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from pathlib import Path
 
 import uvicorn
 
@@ -35,7 +36,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    release = read(options.release)
+    release = read(options.release, options.taken)
     if not release.starts:
         print("ModuleNotFoundError: No module named 'shop_ranking'", file=sys.stderr)
         return 1
@@ -78,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True)
     serve = commands.add_parser("serve", help="on loopback: a load balancer stands before it")
     serve.add_argument("--release", required=True)
+    serve.add_argument("--taken", type=Path, help="where its host keeps releases that it was given")
     serve.add_argument("--colour", required=True)
     serve.add_argument("--port", type=int, required=True)
     serve.set_defaults(run=_serve)

@@ -189,7 +189,7 @@ class Colour:
 
     def _spawn(self, release: str) -> psutil.Popen:
         command = [sys.executable, "-m", "demo.shop", "serve", "--release", release]
-        command += ["--colour", self.name, "--port", str(self._port)]
+        command += ["--colour", self.name, "--port", str(self._port), "--taken", str(taken_in(self._folder))]
         with open(os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as log:  # noqa: PTH123  a mode
             # In a session of its own: what ends the host does not end what it hosts.
             environment = {**os.environ, _TAG: self._tag}
@@ -258,6 +258,11 @@ class Colour:
         beside = path.with_suffix(".new")
         beside.write_text(json.dumps({"release": release}))
         beside.replace(path)
+
+
+def taken_in(folder: Path) -> Path:
+    """Where a host at work in *folder* keeps releases that it was given."""
+    return folder / "releases"
 
 
 def _end(process: psutil.Process) -> None:

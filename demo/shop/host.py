@@ -5,6 +5,7 @@
     POST   /colours/green/restart                   the same release, another process
     DELETE /colours/green                           nothing runs there
     GET    /releases                                what may be put somewhere
+    PUT    /releases/0123456789ab    (its TOML)     take a release; the same again is no other one
 
 A put is done when the release answers, which is not to say that it is healthy: that `GET` tells. Refusals are problems of
 RFC 9457, with a `kind` for programs.
@@ -34,8 +35,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from demo.shop import releases
-from demo.shop.colours import Colour, DidNotStart, NothingRuns
-from demo.shop.releases import NoSuchRelease
+from demo.shop.colours import Colour, DidNotStart, NothingRuns, taken_in
+from demo.shop.releases import NoSuchRelease, OtherRelease
 from demo.shop.settings import ShopSettings
 from demo.shop.words import secrets_of
 from steward.errors import BadInput, StewardError
@@ -49,14 +50,15 @@ _log = logging.getLogger(__name__)
 class Host:
     """All colours of one folder."""
 
-    def __init__(self, colours: dict[str, Colour], token: Callable[[], str]) -> None:
-        self._colours, self._token = colours, token
+    def __init__(self, colours: dict[str, Colour], token: Callable[[], str], taken: Path) -> None:
+        self._colours, self._token, self._taken = colours, token, taken
 
     def application(self) -> Starlette:
         """ASGI 3."""
         routes = [
             Route("/healthz", lambda _: PlainTextResponse("ok\n")),
             Route("/releases", self._releases),
+            Route("/releases/{release}", self._take, methods=["PUT"]),
             Route("/colours", self._all),
             Route("/colours/{colour}", self._one),
             Route("/colours/{colour}", self._place, methods=["PUT"]),
@@ -86,7 +88,14 @@ class Host:
 
     async def _releases(self, request: Request) -> Response:
         self._let_in(request)
-        return JSONResponse({name: releases.read(name).description for name in releases.names()})
+        names = releases.names(self._taken)
+        return JSONResponse({name: releases.read(name, self._taken).description for name in names})
+
+    async def _take(self, request: Request) -> Response:
+        self._let_in(request)
+        name, content = request.path_params["release"], await _content(request)
+        is_new = await run_in_threadpool(releases.take, name, content, self._taken)
+        return JSONResponse({"release": name, "sha256": hashlib.sha256(content).hexdigest()}, 201 if is_new else 200)
 
     async def _all(self, request: Request) -> Response:
         self._let_in(request)
@@ -98,7 +107,7 @@ class Host:
 
     async def _place(self, request: Request) -> Response:
         colour, release = self._colour(request), await _asked(request)
-        releases.read(release)
+        releases.read(release, self._taken)
         await run_in_threadpool(colour.place, release)
         return await _as_it_stands(colour)
 
@@ -133,6 +142,16 @@ async def _as_it_stands(colour: Colour) -> Response:
     return JSONResponse(asdict(await run_in_threadpool(colour.standing)))
 
 
+async def _content(request: Request) -> bytes:
+    """As much of it as a release may have, and a byte by which a longer one is known."""
+    content = bytearray()
+    async for part in request.stream():
+        content += part
+        if len(content) > releases.MOST_BYTES:
+            break
+    return bytes(content)
+
+
 async def _asked(request: Request) -> str:
     try:
         asked = await request.json()
@@ -154,6 +173,8 @@ async def _told(request: Request, error: StewardError) -> Response:
     del request
     if isinstance(error, NoSuchRelease):
         return _problem(404, "unknown_release", error.message, hint=error.hint)
+    if isinstance(error, OtherRelease):
+        return _problem(409, "other_release", error.message, hint=error.hint)
     if isinstance(error, DidNotStart):
         return _problem(409, "did_not_start", error.message, words=error.words)
     if isinstance(error, NothingRuns):
@@ -183,7 +204,7 @@ def main(arguments: list[str]) -> int:
             name: Colour(name, int(port), folder, lambda: secrets_of(settings))
             for name, _, port in (each.partition("=") for each in options.colour)
         }
-        host = Host(colours, lambda: read_secret(options.token))
+        host = Host(colours, lambda: read_secret(options.token), taken_in(folder))
         uvicorn.run(host.application(), host="127.0.0.1", port=options.port, access_log=False, log_level="warning")
     return 0
 

@@ -30,6 +30,10 @@ class UnknownRelease(BadInput):
     """There is no such release; nothing was touched."""
 
 
+class OtherRelease(BadInput):
+    """Another release goes by this name already, and stays."""
+
+
 class UnknownColour(BadInput):
     """There is no such colour; nothing was touched."""
 
@@ -87,6 +91,10 @@ class ApplicationHost:
         """Descriptions of all that may be placed, by name."""
         return {str(name): str(text) for name, text in self._ask("GET", "/releases").items()}
 
+    def take(self, release: str, content: bytes) -> None:
+        """*release* may be placed from now on; the same again changes nothing. Raises OtherRelease, HostRefused."""
+        self._ask("PUT", f"/releases/{quote(release, safe='')}", content=content)
+
     def colours(self) -> dict[str, Placed]:
         """What is on each, by its name."""
         return {name: self._placed(told) for name, told in self._ask("GET", "/colours").items()}
@@ -110,18 +118,18 @@ class ApplicationHost:
         """Nothing runs there; harmless where nothing did. Raises UnknownColour."""
         return self._placed(self._ask("DELETE", f"/colours/{quote(colour, safe='')}"))
 
-    def _ask(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+    def _ask(self, method: str, path: str, body: object = None, content: bytes | None = None) -> dict[str, Any]:
         try:
-            answer = self._client.request(method, path, json=body)
+            answer = self._client.request(method, path, json=body, content=content)
         except httpx.HTTPError as error:
             # Not chained: the error holds the request, and that the token.
             told = f"the application host at {self.url} does not answer {method} {path}: {type(error).__name__}"
         else:
-            content = _object(answer)
-            if answer.is_success and content is not None:
-                return content
+            told_back = _object(answer)
+            if answer.is_success and told_back is not None:
+                return told_back
             if answer.is_client_error:
-                raise self._refusal(answer.status_code, content or {}, f"{method} {path}")
+                raise self._refusal(answer.status_code, told_back or {}, f"{method} {path}")
             told = f"the application host at {self.url} answers {method} {path} with {answer.status_code}"
         raise HostAway(told, hint="see whether it runs, and its log; compare url in [application_hosts.…]")
 
@@ -133,6 +141,8 @@ class ApplicationHost:
                 return UnknownRelease(where, hint=hint)
             case "unknown_colour":
                 return UnknownColour(f"{self.url} has no such colour as {asked.split('/')[2]!r}", hint=detail)
+            case "other_release":
+                return OtherRelease(where, hint=hint)
             case "did_not_start":
                 return ReleaseDidNotStart(where, tuple(map(str, cast("list[object]", told.get("words") or []))))
             case "nothing_runs":
