@@ -137,12 +137,10 @@ class ApplicationHost:
         detail, hint = str(told.get("detail", "")), str(told.get("hint", ""))
         where = f"{detail} (application host at {self.url})"
         match told.get("kind"):
-            case "unknown_release":
-                return UnknownRelease(where, hint=hint)
+            case "unknown_release" | "other_release" as kind:
+                return (UnknownRelease if kind == "unknown_release" else OtherRelease)(where, hint=hint)
             case "unknown_colour":
                 return UnknownColour(f"{self.url} has no such colour as {asked.split('/')[2]!r}", hint=detail)
-            case "other_release":
-                return OtherRelease(where, hint=hint)
             case "did_not_start":
                 return ReleaseDidNotStart(where, tuple(map(str, cast("list[object]", told.get("words") or []))))
             case "nothing_runs":
