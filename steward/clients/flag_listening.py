@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import Any, Self
 
 import psycopg
 from psycopg import AsyncConnection
 
 from steward.clients import flag_sql as sql
+from steward.clients.cutting_off import cut_off_after
 from steward.clients.flag_store import Store, store_of
 from steward.clients.postgres import (
     _database,
@@ -45,7 +42,7 @@ class FlagListener:
     async def __aenter__(self) -> Self:
         self._connection = await _open(self._settings)
         try:
-            with _cut_off_late(self._connection):
+            with cut_off_after(self._connection, LIMIT_SECONDS):
                 await self._connection.execute(f"LISTEN {CHANNEL}")
         except BaseException:
             await self._connection.close()
@@ -58,7 +55,7 @@ class FlagListener:
 
     async def revision(self) -> int:
         """Of the store now: what to ask often, and cheaply."""
-        with worded(self._settings), _cut_off_late(self._opened):
+        with worded(self._settings), cut_off_after(self._opened, LIMIT_SECONDS):
             row = await (await self._opened.execute(sql.REVISION)).fetchone()
         if row is None:
             raise LookupError("the store has no revision: its one row is gone")
@@ -66,7 +63,7 @@ class FlagListener:
 
     async def read(self) -> Store:
         """All flags at one moment."""
-        with worded(self._settings), _cut_off_late(self._opened):
+        with worded(self._settings), cut_off_after(self._opened, LIMIT_SECONDS):
             rows = await (await self._opened.execute(sql.STORE)).fetchall()
         return store_of(rows)
 
@@ -101,15 +98,3 @@ async def _open(settings: Settings) -> AsyncConnection[tuple[Any, ...]]:
     except psycopg.Error as error:
         # Not chained: the call holds the password.
         raise _refused_or_away(str(error), database) from None
-
-
-@contextmanager
-def _cut_off_late(connection: AsyncConnection[tuple[Any, ...]]) -> Generator[None]:
-    """End the connection under a question that gets no answer. A question that is only cancelled asks the same server to stop."""
-    # A descriptor of its own: the connection's may be closed, and its number given away, when the time comes.
-    with socket.socket(fileno=os.dup(connection.fileno())) as descriptor:
-        late = asyncio.get_running_loop().call_later(LIMIT_SECONDS, descriptor.shutdown, socket.SHUT_RDWR)
-        try:
-            yield
-        finally:
-            late.cancel()
