@@ -17,6 +17,7 @@ from replica.servers.redis import REDIS
 from replica.servers.s3 import S3
 from replica.servers.shop import Shop
 from replica.servers.watch import Watch
+from replica.servers.webhooks import Webhooks
 from replica.servers.worker import Worker
 
 _REAL: list[Server] = [
@@ -32,6 +33,7 @@ _REAL: list[Server] = [
     Watch(),
     Flags(),
     Shop(),
+    Webhooks(),
     HAProxy(),
     Prometheus(),
 ]
