@@ -24,6 +24,7 @@ MOST_TABLES = 400
 
 _COLUMNS = """
 SELECT c.oid::int8, n.nspname, c.relname, a.attnum, a.attname, a.attnotnull, a.atthasdef,
+       coalesce(pg_get_expr(f.adbin, f.adrelid) LIKE '%(%', false),
        coalesce(nullif(t.typbasetype, 0)::regtype, t.oid::regtype)::text,
        coalesce(nullif(a.atttypmod, -1), t.typtypmod), coalesce(b.typtype, t.typtype) = 'e',
        coalesce(b.typcategory, t.typcategory) = 'A',
@@ -31,6 +32,7 @@ SELECT c.oid::int8, n.nspname, c.relname, a.attnum, a.attname, a.attnotnull, a.a
        (SELECT string_agg(pg_get_constraintdef(k.oid), ' ') FROM pg_constraint k
         WHERE k.contype = 'c' AND (k.conrelid = c.oid AND k.conkey = ARRAY[a.attnum] OR k.contypid = t.oid))
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN pg_attrdef f ON f.adrelid = c.oid AND f.adnum = a.attnum
 JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_type b ON b.oid = nullif(t.typbasetype, 0)
 WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND c.relkind IN ('r', 'p') AND NOT c.relispartition
   AND a.attnum > 0 AND NOT a.attisdropped AND a.attidentity = '' AND a.attgenerated = ''
@@ -78,6 +80,8 @@ class _Column:
     name: str
     required: bool
     has_default: bool
+    is_computed: bool
+    """Its default is a function's, as of a sequence: a value of our own would be in that one's way."""
     kind: str
     modifier: int
     is_array: bool
@@ -86,10 +90,10 @@ class _Column:
 
     def value(self, row: int) -> Any:
         """Of row number *row*; None now and then where it may be, and a default where there is one."""
+        if self.is_computed or (self.has_default and row % 2 == 0):
+            return sql.DEFAULT
         if not self.required and row % 3 == 0:
             return None
-        if self.has_default and row % 2 == 0:
-            return sql.DEFAULT
         if self.choices:
             return self.choices[row % len(self.choices)]
         if self.is_array:
@@ -139,6 +143,7 @@ def _column(  # noqa: PLR0917  as the query gives them
     name: str,
     required: bool,
     has_default: bool,
+    is_computed: bool,
     kind: str,
     modifier: int,
     is_enum: bool,
@@ -147,7 +152,7 @@ def _column(  # noqa: PLR0917  as the query gives them
     check: str | None,
 ) -> _Column:
     choices = labels if is_enum else [each.replace("''", "'") for each in _LITERAL.findall(check or "")]
-    return _Column(number, name, required, has_default, kind, modifier, is_array, tuple(choices or ()))
+    return _Column(number, name, required, has_default, is_computed, kind, modifier, is_array, tuple(choices or ()))
 
 
 def _keys(db: Connection) -> list[_Key]:
