@@ -122,7 +122,7 @@ def run_command(
             _end(guard)
             tail.thread.join(_LEAVING_SECONDS)
     took = time.monotonic() - began
-    output = _struck_out(tail.text(), struck)
+    output = strike_out(tail.text(), struck)
     if code is None:
         return Ran(tuple(command), "timed_out", None, took, output)
     return Ran(tuple(command), "exited" if code >= 0 else "signalled", abs(code), took, output)
@@ -176,7 +176,8 @@ class _Tail:
         return kept.decode(errors="replace")
 
 
-def _struck_out(text: str, secrets: Iterable[str]) -> str:
+def strike_out(text: str, secrets: Iterable[str]) -> str:
+    """*text* without any of *secrets*."""
     # The longest first: what holds another is gone as a whole.
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= _SHORTEST_SECRET:
