@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 from typing import Any
 
 import psycopg
@@ -108,6 +109,7 @@ class _Column:
 
 @dataclass(frozen=True)
 class _Table:
+    oid: int
     name: sql.Identifier
     columns: tuple[_Column, ...]
 
@@ -133,8 +135,8 @@ def fill(db: Connection, *, except_for: str = "version_num") -> None:
 def _tables(db: Connection) -> dict[int, _Table]:
     found: dict[int, _Table] = {}
     for oid, schema, name, *rest in db.execute(_COLUMNS).fetchall():
-        before = found.get(oid, _Table(sql.Identifier(schema, name), ()))
-        found[oid] = _Table(before.name, (*before.columns, _column(*rest)))
+        before = found.get(oid, _Table(oid, sql.Identifier(schema, name), ()))
+        found[oid] = _Table(oid, before.name, (*before.columns, _column(*rest)))
     return found
 
 
@@ -163,16 +165,23 @@ def _keys(db: Connection) -> list[_Key]:
 
 
 def _ordered(tables: dict[int, _Table], keys: Sequence[_Key]) -> list[int]:
-    """Referenced tables first. Those that refer to each other in a ring are filled as far as NULLs allow."""
+    """Referenced tables first. In a ring of them, first the one whose key may be NULL."""
     needs = {
         oid: {key.target for key in keys if key.table == oid and key.target != oid} & set(tables) for oid in tables
     }
     while True:
         try:
             return list(TopologicalSorter(needs).static_order())
-        except CycleError as ring:
-            one, other = ring.args[1][:2]
-            needs[other].discard(one)
+        except CycleError as error:
+            ring = pairwise(error.args[1])
+            needed, by = min(ring, key=lambda pair: _is_required(tables[pair[1]], pair[0], keys))
+            needs[by].discard(needed)
+
+
+def _is_required(table: _Table, target: int, keys: Sequence[_Key]) -> bool:
+    """Whether no row of *table* can be without one of *target*."""
+    required = {column.number for column in table.columns if column.required}
+    return any(key.table == table.oid and key.target == target and required & set(key.columns) for key in keys)
 
 
 def _has_rows(db: Connection, table: _Table) -> bool:
