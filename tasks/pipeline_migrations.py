@@ -31,6 +31,7 @@ from steward.pipeline.stage import StageFound
 from steward.settings import Settings
 from steward.verdicts import Verdict
 from tasks.durable import operation
+from tasks.pipeline_build import built
 from tasks.pipeline_workspace import Workspace
 
 _HEAD = "head"
@@ -69,7 +70,9 @@ def prove_migrations(space: Workspace, candidate: Candidate, settings: Settings)
     told, given = candidate.manifest.migrations, settings.proving.database
     if told is None:
         return StageFound.of(Verdict.UNKNOWN, "pipeline.toml has no table [migrations]: nothing was proved")
-    new, old = _release(space, candidate.commit, told), _certified(space, candidate, told)
+    # As built: a repository's own tools, and what they need, may come from its build.
+    new = _release(built(space, candidate.commit, candidate.manifest.build), told)
+    old = _certified(space, candidate, told)
     if new is None:
         return _without(told, old)
     if given is None:
@@ -85,8 +88,7 @@ def prove_migrations(space: Workspace, candidate: Candidate, settings: Settings)
         return found
 
 
-def _release(space: Workspace, commit: str, told: Migrations) -> _Release | None:
-    folder = space.checkout(commit)
+def _release(folder: Path, told: Migrations) -> _Release | None:
     return _Release(folder, told) if (folder / told.folder).is_dir() else None
 
 
@@ -95,8 +97,10 @@ def _certified(space: Workspace, candidate: Candidate, told: Migrations) -> _Rel
     before = candidate.certified
     if before is None:
         return None
-    own = before.manifest.migrations if before.manifest else None
-    return _release(space, before.commit, own or told.model_copy(update={"seed": None, "compatible_command": None}))
+    manifest = before.manifest
+    folder = built(space, before.commit, manifest.build) if manifest else space.checkout(before.commit)
+    own = manifest.migrations if manifest else None
+    return _release(folder, own or told.model_copy(update={"seed": None, "compatible_command": None}))
 
 
 def _without(told: Migrations, old: _Release | None) -> StageFound:

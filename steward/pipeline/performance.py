@@ -18,12 +18,8 @@ from typing import Any, NamedTuple, cast
 from steward.errors import StewardError
 from steward.verdicts import Verdict
 
-#: After so many pairs it is looked whether they decide. Eight are the fewest whose interval has an end at the level of a look.
-LOOKS = (8, 16, 24, 32)
 #: Of all looks together: each has its part of the error, so that to look again proves nothing by itself.
 LEVEL = 0.95
-_LEVEL_OF_A_LOOK = 1 - (1 - LEVEL) / len(LOOKS)
-
 #: Eleven days: what is longer is no time. It keeps whole numbers without end out of the arithmetic, too.
 _LONGEST_MS = 1e9
 
@@ -31,10 +27,10 @@ _LONGEST_MS = 1e9
 class NoFigure(StewardError):
     """A measurement ran to its end and printed no figure that it can be compared by."""
 
-    def __init__(self, saw: str) -> None:
+    def __init__(self, saw: str, figure: str) -> None:
         super().__init__(
             f"the performance command printed {saw}",
-            hint='expected as its last line {"milliseconds": [12.1, 11.9, …]} or {"p95_ms": 12.1}, all above 0',
+            hint=f'expected as its last line {{"{figure}": 12.1}}, or a list of such numbers, all above 0',
         )
 
 
@@ -65,30 +61,29 @@ class Comparison(NamedTuple):
     says: str
 
 
-def read_figure(output: str) -> float:
-    """Milliseconds of one measurement: the median of `milliseconds`, or `p95_ms`, of the last line that is not empty.
+def read_figure(output: str, name: str) -> float:
+    """The figure *name* of one measurement, from the last line that is not empty; of several numbers their median.
 
     NoFigure tells what was there instead; an empty list, a zero, NaN or infinity is no figure.
     """
     lines = [line for line in output.splitlines() if line.strip()]
     if not lines:
-        raise NoFigure("nothing")
+        raise NoFigure("nothing", name)
     try:
         told = json.loads(lines[-1])
     except ValueError:
-        raise NoFigure("a last line that is no JSON") from None
-    if not isinstance(told, dict):
-        raise NoFigure("a last line that is no JSON object")
-    return _figure(cast("dict[str, Any]", told))
+        raise NoFigure("a last line that is no JSON", name) from None
+    if not isinstance(told, dict) or name not in told:
+        raise NoFigure(f"a last line without {name}", name)
+    return _median(cast("dict[str, Any]", told)[name], name)
 
 
-def _figure(told: dict[str, Any]) -> float:
-    listed = told.get("milliseconds")
-    values: list[Any] = cast("list[Any]", listed) if isinstance(listed, list) else [told.get("p95_ms")]
+def _median(value: Any, name: str) -> float:
+    values: list[Any] = cast("list[Any]", value) if isinstance(value, list) else [value]
     if not values:
-        raise NoFigure("an empty list of milliseconds")
+        raise NoFigure(f"an empty list of {name}", name)
     if not all(_is_time(each) for each in values):
-        raise NoFigure("times that are missing, not above 0 or no numbers")
+        raise NoFigure(f"{name} that are not above 0, or no numbers", name)
     return float(statistics.median(values))
 
 
@@ -96,20 +91,28 @@ def _is_time(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= _LONGEST_MS
 
 
-def draw_order(seed: str, pairs: int = LOOKS[-1]) -> tuple[bool, ...]:
-    """Of each pair, whether the candidate goes first. The same for the same *seed*, so that a resumed run goes on alike."""
+def plan_looks(first: int, most: int) -> tuple[int, ...]:
+    """After how many pairs it is looked whether they decide: after *first*, each time after twice as many, and after *most*."""
+    looks = [first]
+    while looks[-1] * 2 < most:
+        looks.append(looks[-1] * 2)
+    return tuple(dict.fromkeys((*looks, most)))
+
+
+def draw_order(seed: str, pairs: int) -> tuple[bool, ...]:
+    """Of each pair, whether the candidate goes first. The same for the same *seed*, so that whoever repeats it goes alike."""
     drawing = random.Random(seed)  # noqa: S311  nobody gains by guessing it
     return tuple(drawing.random() < 1 / 2 for _ in range(pairs))
 
 
-def compare_pairs(pairs: Sequence[Pair], tolerance: float) -> Comparison:
-    """VERIFIED: at most 1 + *tolerance* times as long; REFUTED: longer; UNKNOWN: these pairs do not tell.
+def compare_pairs(pairs: Sequence[Pair], tolerance: float, looks: Sequence[int]) -> Comparison:
+    """VERIFIED: less than 1 + *tolerance* times as long; REFUTED: longer; UNKNOWN: these pairs do not tell.
 
-    Decides after as many pairs as LOOKS says, and never between.
+    Decides after as many pairs as one of *looks* says, and never between.
     """
-    if len(pairs) not in LOOKS:
-        return Comparison(Verdict.UNKNOWN, None, f"{len(pairs)} pairs measured, {LOOKS[0]} are the fewest that decide")
-    slowdown = estimate_slowdown(pairs, _LEVEL_OF_A_LOOK)
+    if len(pairs) not in looks:
+        return Comparison(Verdict.UNKNOWN, None, f"{len(pairs)} pairs measured, {looks[0]} are the fewest that decide")
+    slowdown = estimate_slowdown(pairs, 1 - (1 - LEVEL) / len(looks))
     allowed = f"{1 + tolerance:g} are allowed"
     if slowdown.high < 1 + tolerance:
         return Comparison(Verdict.VERIFIED, slowdown, f"takes {slowdown}; {allowed}")
