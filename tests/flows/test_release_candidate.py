@@ -1,0 +1,246 @@
+"""A commit becomes a release only on evidence of every gate, and only then is anybody told."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from datetime import UTC, datetime
+
+import pytest
+
+import tasks.durable
+from demo.shop import releases
+from demo.shop.repository import git
+from steward.clients.postgres import connect
+from steward.clients.s3 import open_evidence_bucket
+from steward.errors import BadInput
+from steward.notices.errors import ReceiverRefused
+from steward.pipeline.errors import NoSuchCommit, UnknownRepository, UnusableManifest
+from steward.rollout.gates import Gate, GatesNeeded, assess_gates
+from steward.verdicts import Verdict
+from tasks.rollout_gates import gates_of
+from tests.flows.candidate_ground import FAILED, ground, laid
+from tests.flows.killed_runs import Death
+from tests.flows.prefect_server import artifact
+from tests.unit.pipeline.test_commands import marked
+
+pytestmark = pytest.mark.without_search
+
+__all__ = ["ground", "laid"]
+
+
+def verdicts(report):
+    return {each.gate: each.found.verdict for each in report.stages}
+
+
+def test_a_good_commit_is_proved_against_what_users_have_handed_over_and_announced(ground):
+    steady = ground.run(ground.request(ground.shop["steady"], "shop"))
+    ground.certify(steady.candidate.release)
+    try:
+        report = ground.run(ground.request(ground.shop["good"], "shop", first=False, because="a ticket"))
+    finally:
+        ground.uncertify()
+    release, commit = report.candidate.release, ground.shop["good"]
+    assert (report.verdict, report.candidate.certified.commit) == (Verdict.VERIFIED, ground.shop["steady"])
+
+    # What a rollout asks for, as it asks.
+    with connect(ground.settings) as db:
+        gates = gates_of(db, ground.settings, release)
+    assert gates.commit == commit
+    assert assess_gates(GatesNeeded(), gates, release, datetime.now(UTC)).verdict is Verdict.VERIFIED
+    for evidence in gates.evidence:
+        (stated,) = ground.statements("quality-gate", f"{release}/{evidence.gate}")
+        assert hashlib.sha256(stated.payload()).hexdigest() == evidence.statement
+        assert stated.verdict is Verdict.VERIFIED
+    (whole,) = ground.statements("release-candidate", release)
+    assert whole.figures["tree"] == git(ground.folder / "shop", "rev-parse", f"{commit}^{{tree}}")
+
+    # What was proved is what the host has, and what is kept.
+    assert "a little better" in ground.handed_over()[release]
+    with open_evidence_bucket(ground.settings) as bucket:
+        kept = bucket.get(report.artifact.key)
+    assert kept.body == (ground.folder / "taken" / f"{release}.toml").read_bytes()
+    assert kept.locked_until is not None
+
+    (told,) = ground.told_of(commit)
+    assert told.id == f"{release}/{commit}"
+    assert (told.data["release"], told.data["flag"], told.data["because"]) == (release, "new-search", "a ticket")
+    assert told.data["statement"] == hashlib.sha256(whole.payload()).hexdigest()
+    assert f"# Release {release}: VERIFIED" in artifact("release-candidate")
+
+
+def test_a_red_test_refutes_it_every_other_gate_is_checked_and_nobody_is_told(ground):
+    commit = ground.tiny(unit_xml=FAILED, unit_sh="exit 1")
+    report = ground.refused(ground.request(commit))
+    assert report.verdict is Verdict.REFUTED
+    assert verdicts(report) == {
+        Gate.BUILD: Verdict.VERIFIED,
+        Gate.UNIT_TESTS: Verdict.REFUTED,
+        Gate.CONTRACT_TESTS: Verdict.VERIFIED,
+        # Its pipeline.toml has no table of these.
+        Gate.MIGRATIONS: Verdict.UNKNOWN,
+        Gate.SECURITY: Verdict.UNKNOWN,
+        Gate.PERFORMANCE: Verdict.UNKNOWN,
+    }
+    assert report.stages[1].found.findings == ("a.two",)
+    assert (ground.told_of(commit), report.candidate.release in ground.handed_over()) == ([], False)
+    (stated,) = ground.statements("quality-gate", f"{report.candidate.release}/unit_tests")
+    assert (stated.verdict, stated.findings) == (Verdict.REFUTED, ("a.two",))
+    with connect(ground.settings) as db:
+        gates = gates_of(db, ground.settings, report.candidate.release)
+    assert assess_gates(GatesNeeded(), gates, report.candidate.release, datetime.now(UTC)).verdict is Verdict.REFUTED
+    # Never again to see whether it is green now.
+    assert ground.ran(commit) == ["build", "unit", "contract"]
+
+
+def test_of_a_build_that_fails_nothing_is_checked_and_its_last_words_are_shown(ground):
+    commit = ground.tiny(build_sh="echo the compiler is not amused; exit 2")
+    report = ground.refused(ground.request(commit))
+    assert verdicts(report) == dict.fromkeys(Gate, Verdict.UNKNOWN) | {Gate.BUILD: Verdict.REFUTED}
+    assert ground.ran(commit) == ["build"]
+    assert "    the compiler is not amused" in artifact("release-candidate")
+
+
+@pytest.mark.parametrize(
+    ("build", "says"),
+    [
+        ("rm build/release.toml", "build/*.toml fits 0 files"),
+        ("cp release.toml build/other.toml", "build/*.toml fits 2 files"),
+        ("rm build/release.toml; ln -s /etc/hostname build/release.toml", "build/*.toml fits 0 files"),
+    ],
+    ids=["none", "two", "a link out of the checkout"],
+)
+def test_a_build_makes_one_artifact_and_no_other_number(ground, build, says):
+    report = ground.refused(ground.request(ground.tiny(build_sh=build)))
+    assert (report.stages[0].found.verdict, report.artifact) == (Verdict.REFUTED, None)
+    assert says in report.stages[0].found.summary
+
+
+def test_a_gate_that_hangs_is_unknown_and_its_processes_are_gone(ground):
+    commit = ground.tiny(
+        unit_sh="setsid sh -c 'exec -a hangs-for-ever sleep 600' & exec python -c 'import time; time.sleep(600)' hangs-for-ever"
+    )
+    report = ground.refused(ground.request(commit))
+    assert (report.verdict, verdicts(report)[Gate.UNIT_TESTS]) == (Verdict.UNKNOWN, Verdict.UNKNOWN)
+    assert "was not done in 2 s" in report.stages[1].found.summary
+    assert verdicts(report)[Gate.CONTRACT_TESTS] is Verdict.VERIFIED
+    assert marked("hangs-for-ever") == []
+
+
+def test_killed_at_a_gate_another_run_goes_on_there_and_each_ran_once(ground):
+    commit = ground.tiny()
+    request = ground.request(commit)
+    ground.killed(request, "k1", Death("call", "tasks.pipeline_tests:_run#2"))
+    assert ground.ran(commit) == ["build", "unit"]
+    report = ground.refused(request, "k1")
+    assert ground.ran(commit) == ["build", "unit", "contract"]
+    assert verdicts(report)[Gate.CONTRACT_TESTS] is Verdict.VERIFIED
+    assert len(ground.statements("quality-gate", f"{request.name}/build")) == 1
+
+
+def test_killed_on_a_machine_that_is_lost_another_builds_for_its_tests_and_what_is_kept_stays(ground):
+    commit = ground.tiny(
+        build_sh="date +%s%N >> build/release.toml; sed -i 's/^\\([0-9]*\\)$/# \\1/' build/release.toml"
+    )
+    request = ground.request(commit)
+    ground.killed(request, "k2", Death("call", "tasks.pipeline_tests:_run"))
+    (kept,) = ground.workspace.glob("*/*/build/release.toml")
+    digest = hashlib.sha256(kept.read_bytes()).hexdigest()
+    shutil.rmtree(ground.workspace)
+    report = ground.refused(request, "k2")
+    assert ground.ran(commit) == ["build", "build", "unit", "contract"]
+    assert (report.artifact.sha256, len(ground.statements("quality-gate", f"{request.name}/build"))) == (digest, 1)
+
+
+@pytest.fixture
+def test_killed_after_it_was_announced_it_is_announced_again_and_is_the_same_to_its_receiver(ground):
+    request = ground.request(ground.shop["erring"], "shop")
+    ground.killed(request, "k3", Death("after", "announce_candidate"))
+    report = ground.run(request, "k3")
+    assert report.verdict is Verdict.VERIFIED
+    first, second = ground.told_of(ground.shop["erring"])
+    assert first == second
+    # What users would come to feel, no gate sees: that is what a rollout is for.
+    release = releases.read(report.candidate.release, ground.folder / "taken")
+    assert release.on.erring_percent == 5
+
+
+@pytest.mark.parametrize("name", ["leaky", "red"])
+def test_the_demos_bad_commits_are_refuted(ground, name):
+    report = ground.refused(ground.request(ground.shop[name], "shop"))
+    gate = {"leaky": Gate.SECURITY, "red": Gate.UNIT_TESTS}[name]
+    assert [each for each, verdict in verdicts(report).items() if verdict is Verdict.REFUTED] == [gate]
+    assert ground.told_of(ground.shop[name]) == []
+
+
+def test_bad_input_is_refused_before_anything_of_the_commit_runs(ground):
+    commit = ground.tiny()
+    with pytest.raises(UnknownRepository, match=r"unknown repository 'other'; known: shop, tiny"):
+        ground.run(ground.request(commit, "other"))
+    with pytest.raises(NoSuchCommit, match="has no commit 0000"):
+        ground.run(ground.request("0" * 40))
+    with pytest.raises(BadInput, match="no release is certified in production") as alone:
+        ground.run(ground.request(commit, first=False))
+    assert "say so: first" in alone.value.hint
+    wrong = ground.tiny(pipeline_toml='format = "steward-pipeline-v1"\n[build]\ncommand = "make"\nartifact = "x"\n')
+    with pytest.raises(UnusableManifest, match=f"pipeline.toml of commit {wrong}: build.command: Input should be"):
+        ground.run(ground.request(wrong))
+    missing = ground.tiny(pipeline_toml="")
+    with pytest.raises(UnusableManifest, match=f"commit {missing} has no pipeline.toml"):
+        ground.run(ground.request(missing))
+    for each in (commit, wrong, missing):
+        assert ground.ran(each) == []
+        assert ground.statements("release-candidate", each[:12]) == []
+
+
+def test_a_certified_release_whose_commit_nothing_tells_is_nothing_to_compare_with(ground):
+    ground.certify("steady")
+    try:
+        with pytest.raises(BadInput, match="no evidence tells the commit of steady"):
+            ground.run(ground.request(ground.tiny(), first=False))
+    finally:
+        ground.uncertify()
+
+
+def test_a_host_or_a_secret_that_is_not_there_is_told_before_an_hour_of_proving(ground, monkeypatch, tmp_path):
+    text = ground.file.read_text()
+    for old, new, says in (
+        ("[application_hosts.production]", "[application_hosts.staging]", "no application host of environment"),
+        (f"file:{ground.folder}/announce", f"file:{tmp_path}/nothing", "cannot read secret file"),
+    ):
+        other = tmp_path / "settings.toml"
+        other.write_text(text.replace(old, new))
+        monkeypatch.setenv("STEWARD_SETTINGS", str(other))
+        commit = ground.tiny()
+        with pytest.raises(BadInput, match=says):
+            ground.run(ground.request(commit))
+        assert ground.ran(commit) == []
+
+
+def test_a_secret_of_the_settings_in_a_commands_output_is_struck_out_of_all_that_is_kept(ground):
+    secret = (ground.folder / "announce").read_text()
+    commit = ground.tiny(
+        unit_sh=f"cat {ground.folder}/announce; exit 1",
+        unit_xml=FAILED.replace('name="two"', f'name="{secret}"'),
+    )
+    report = ground.refused(ground.request(commit))
+    assert secret not in report.model_dump_json()
+    assert report.stages[1].found.findings == ("a.***",)
+    assert "***" in report.stages[1].found.tail
+    assert secret not in artifact("release-candidate")
+    (stated,) = ground.statements("quality-gate", f"{report.candidate.release}/unit_tests")
+    assert secret not in stated.payload().decode()
+
+
+def test_a_receiver_that_refuses_it_fails_the_run_and_asked_again_it_goes_on_there(ground, monkeypatch):
+    monkeypatch.setattr(tasks.durable, "is_transient", lambda _: False)
+    commit = ground.shop["steady"]
+    before = len(ground.told_of(commit))
+    ground.receiver.answers = [422]
+    request = ground.request(commit, "shop", release="steady-again")
+    with pytest.raises(ReceiverRefused, match="422"):
+        ground.run(request, "a1")
+    stated = len(ground.statements("quality-gate", "steady-again/build"))
+    assert ground.run(request, "a1").verdict is Verdict.VERIFIED
+    assert (stated, len(ground.statements("quality-gate", "steady-again/build"))) == (1, 1)
+    assert len(ground.told_of(commit)) == before + 2
