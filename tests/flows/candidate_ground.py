@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 
 import pytest
 import tomli_w
-import uvicorn
 from prefect import tags
 
 from demo.shop.host import Host
@@ -43,6 +42,7 @@ from tests.flows.killed_runs import Death, run_killed
 from tests.flows.prefect_server import recording_in
 from tests.integration.fresh_database import fresh_database
 from tests.keyring_ground import query
+from tests.shop_host import served
 
 FLOW = "flows.release_candidate.release_candidate"
 PASSED = '<testsuite><testcase classname="{0}" name="one"/><testcase classname="{0}" name="two"/></testsuite>'
@@ -239,22 +239,6 @@ class Ground:
 
 
 @contextmanager
-def _served(host: Host) -> Generator[str]:
-    """The shop's host, without a colour, in a thread."""
-    config = uvicorn.Config(host.application(), host="127.0.0.1", port=0, log_level="error")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(20)
-
-
-@contextmanager
 def _received() -> Generator[Receiver]:
     receiver = Receiver()
     thread = threading.Thread(target=receiver.serve_forever, daemon=True)
@@ -298,7 +282,7 @@ def laid(replica, tmp_path_factory) -> Generator[Ground]:
     (folder / "counted").mkdir()
     commits = make(folder / "shop")
     host = Host({}, lambda: "the host's own word", folder / "taken")
-    with fresh_database(load(file)) as fresh, _received() as receiver, _served(host) as url:
+    with fresh_database(load(file)) as fresh, _received() as receiver, served(host) as url:
         migrate(fresh)
         written = tomllib.loads(file.read_text()) | _described(fresh, folder, receiver, url)
         written["postgres"]["url"] = fresh.postgres.url
