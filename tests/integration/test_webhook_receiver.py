@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -141,6 +144,13 @@ def test_of_many_at_once_one_is_new(server, settings, folder):
     assert len({each.body["delivery"] for each in told}) == 1
     assert count(settings) == before + 1
     assert rows(settings)[-1]["repeats"] == 31
+
+
+def test_the_documented_commands_send_a_delivery_that_is_taken(server, settings):
+    block = Path("docs/webhooks.md").read_text().partition("```sh\n")[2].partition("```")[0]
+    environment = {**os.environ, "URL": f"http://127.0.0.1:{server.port}", "SECRET": SECRETS["ci"]}
+    done = subprocess.run(["bash", "-euc", block], env=environment, capture_output=True, text=True, check=False)
+    assert json.loads(done.stdout) == {"delivery": rows(settings)[-1]["id"], "state": "received"}, done.stderr
 
 
 # Refused.

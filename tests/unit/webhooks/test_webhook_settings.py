@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -83,3 +86,15 @@ def test_a_name_that_is_no_part_of_a_path_is_refused(name):
 def test_the_address_of_github_s_api_loses_its_slash():
     api = made(github={**GITHUB, "api": {**API, "url": "http://127.0.0.1:8/"}}).sources["github"].api
     assert (api.url, api.hook) == ("http://127.0.0.1:8", None)
+
+
+@pytest.mark.parametrize(("page", "begins"), [("webhooks", "```toml\n"), ("settings", "[webhooks]")])
+def test_the_documented_settings_are_taken(page, begins):
+    text = Path(f"docs/{page}.md").read_text()
+    block = (
+        text[text.index(begins) :]
+        .removeprefix("```toml\n")
+        .partition("[operations]" if page == "settings" else "```")[0]
+    )
+    webhooks = Webhooks.model_validate(tomllib.loads(block)["webhooks"])
+    assert webhooks.sources["github"].api.hook == 109948940
