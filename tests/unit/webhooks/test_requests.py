@@ -43,6 +43,6 @@ def test_of_one_that_is_too_large_no_more_is_read_than_tells_it():
 @pytest.mark.parametrize("end", [None, "gone"])
 def test_one_that_does_not_come_is_not_waited_for(monkeypatch, end):
     monkeypatch.setattr(requests, "_READING_SECONDS", 0.01)
-    with pytest.raises(Refused, match="was not here within 0.01 s") as caught:
+    with pytest.raises(Refused, match=r"was not here within 0\.01 s") as caught:
         read(b"1", end)
     assert (caught.value.status, caught.value.headers) == (408, {"Connection": "close"})
