@@ -13,9 +13,11 @@ from urllib.parse import quote, urlencode
 
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.errors import InsufficientPrivilege
 
 from steward.clients.postgres import Connection, Database, DatabaseUnavailable, connect, open_connection, worded
 from steward.clients.secrets import read_secret
+from steward.errors import BadInput
 
 #: Copying a database from a template takes as long as its files; a run's is small.
 STATEMENT_SECONDS = 300
@@ -24,6 +26,16 @@ LOCK_SECONDS = 10
 _NAME = "^pipeline_[0-9]+_[0-9]+_[a-z]+$"
 # Of our locks among others of the server.
 _LOCKS = 7_310_311
+
+
+class MayNotCreate(BadInput):
+    """The user that the settings name may not create databases."""
+
+    def __init__(self, told: str) -> None:
+        super().__init__(
+            f"PostgreSQL refuses a database to try migrations on: {told}",
+            hint="let the user of url in [pipeline.database] create databases: ALTER ROLE … CREATEDB",
+        )
 
 
 class Copies:
@@ -42,13 +54,19 @@ class Copies:
                 "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", [template]
             )
             _drop(self._db, name)
-            create = sql.SQL("CREATE DATABASE {} TEMPLATE {} ENCODING 'UTF8'")
-            self._db.execute(create.format(sql.Identifier(name), sql.Identifier(template)))
+            self._create(name, template)
             # Of the database, not of a URL: every driver obeys it.
             for limit, value in (("statement_timeout", max(1, int(seconds))), ("lock_timeout", LOCK_SECONDS)):
                 limited = sql.SQL("ALTER DATABASE {} SET {} = {}")
                 self._db.execute(limited.format(sql.Identifier(name), sql.Identifier(limit), sql.Literal(f"{value}s")))
         return name
+
+    def _create(self, name: str, template: str) -> None:
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE {} ENCODING 'UTF8'")
+        try:
+            self._db.execute(create.format(sql.Identifier(name), sql.Identifier(template)))
+        except InsufficientPrivilege as refused:
+            raise MayNotCreate(str(refused.diag.message_primary)) from None
 
     @contextmanager
     def connected(self, name: str) -> Generator[Connection]:

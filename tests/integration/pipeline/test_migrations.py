@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+import subprocess
+import sys
 from collections.abc import Generator
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from steward.clients.database_copy import copies
+from steward.clients.database_copy import MayNotCreate, copies
 from steward.clients.postgres import Database, DatabaseUnavailable
 from steward.pipeline.stage import StageFound
 from steward.settings import Pipeline, PipelineDatabase, Settings
@@ -135,23 +137,35 @@ def change(up: str, down: str) -> dict[str, str | None]:
     return {"migrations/0002.up.sql": up, "migrations/0002.down.sql": down}
 
 
+def with_odd() -> dict[str, str | None]:
+    """The first release with a table for which nobody can make up rows, and what seeds it."""
+    odd = "CREATE TABLE odd (id int PRIMARY KEY, code text NOT NULL CHECK (code ~ '^[A-Z]{3}$'))"
+    seed = COMPATIBLE.replace(
+        "INSERT INTO orders (state, amount) VALUES ('open', 3)", "INSERT INTO odd VALUES (1, 'ABC')"
+    )
+    return FIRST | {"migrations/0001.up.sql": FIRST["migrations/0001.up.sql"] + odd, "seed.py": seed}
+
+
 def test_a_migration_that_can_be_taken_back_and_that_the_release_before_runs_on_is_verified(proved):
     found = proved(
         change(
-            "ALTER TABLE orders ADD note text; CREATE INDEX by_state ON orders (state)",
-            "DROP INDEX by_state; ALTER TABLE orders DROP note",
-        )
+            "ALTER TABLE orders ADD note text; ALTER TABLE odd ADD note text; CREATE INDEX by_state ON orders (state)",
+            "DROP INDEX by_state; ALTER TABLE orders DROP note; ALTER TABLE odd DROP note",
+        ),
+        first=with_odd(),
+        seed=["python", "seed.py"],
     )
     assert found.verdict is Verdict.VERIFIED, found
     assert found.findings == ()
     assert "forward, backward and forward again: nothing lost, nothing left over; 0001 to 0002" in found.summary
+    # One of the odd is the seed's; what the seed left empty is made up.
     assert found.figures == {
         "revision_before": "0001",
         "revision_after": "0002",
-        "objects_changed": 2,
-        "tables": 3,
-        "tables_with_rows": 3,
-        "rows": 51,
+        "objects_changed": 3,
+        "tables": 4,
+        "tables_with_rows": 4,
+        "rows": 52,
     }
 
 
@@ -196,15 +210,6 @@ def test_a_release_before_that_does_not_run_on_the_new_schema_refutes(proved):
     assert 'column "amount" of relation "orders" does not exist' in found.tail
 
 
-def with_odd() -> dict[str, str | None]:
-    """The first release with a table for which nobody can make up rows, and what seeds it."""
-    odd = "CREATE TABLE odd (id int PRIMARY KEY, code text NOT NULL CHECK (code ~ '^[A-Z]{3}$'))"
-    seed = COMPATIBLE.replace(
-        "INSERT INTO orders (state, amount) VALUES ('open', 3)", "INSERT INTO odd VALUES (1, 'ABC')"
-    )
-    return FIRST | {"migrations/0001.up.sql": FIRST["migrations/0001.up.sql"] + odd, "seed.py": seed}
-
-
 def test_what_changed_and_nobody_has_seen_is_unknown(proved):
     ways = change("ALTER TABLE odd ADD note text", "ALTER TABLE odd DROP note")
     found = proved(ways, first=with_odd(), compatible_command=None)
@@ -212,12 +217,6 @@ def test_what_changed_and_nobody_has_seen_is_unknown(proved):
     no_rows, no_test = found.findings
     assert no_rows == "public.odd is changed and had no row to lose: name a seed in [migrations]"
     assert no_test.startswith("the certified release names no compatible_command")
-
-
-def test_a_seed_of_the_release_before_gives_the_rows(proved):
-    ways = change("ALTER TABLE odd ADD note text", "ALTER TABLE odd DROP note")
-    found = proved(ways, first=with_odd(), seed=["python", "seed.py"])
-    assert found.verdict is Verdict.VERIFIED, found
 
 
 def test_a_migration_that_does_not_end_is_ended_and_is_unknown(proved):
@@ -300,17 +299,41 @@ def given(settings: Settings) -> Database:
     return Database("pipeline.database", "", told.url, told.password, settings.vault)
 
 
-def test_what_a_dead_run_left_behind_is_dropped_by_the_next_and_a_living_runs_is_not(settings):
-    with copies(given(settings), 81, 1) as living:
+#: A run that has made its database, says so, and is at work.
+RUN = """
+import sys
+from steward.clients.database_copy import MayNotCreate, copies
+from steward.clients.postgres import Database
+with copies(Database("pipeline.database", "", sys.argv[1], sys.argv[2], None), 82, 5) as held:
+    print(held.create("trial", seconds=60), flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_what_a_killed_run_left_behind_is_dropped_by_the_next_and_a_living_runs_is_not(settings):
+    database = given(settings)
+    with copies(database, 81, 1) as living:
         living.create("trial", seconds=60)
-        with copies(given(settings), 82, 5) as dying:
-            dying.create("trial", seconds=60)
-            cut_off(settings, "pipeline_82_5")
+        command = [sys.executable, "-c", RUN, database.url, database.password]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as run:
+            assert run.stdout
+            assert run.stdout.readline() == "pipeline_82_5_trial\n"
+            run.kill()
         assert databases(settings) == ["pipeline_81_1_trial", "pipeline_82_5_trial"]
-        with copies(given(settings), 82, 6) as next_attempt:
+        # The server has not always seen at once that the killed process is gone.
+        cut_off(settings, "pipeline_82_5")
+        with copies(database, 82, 6) as next_attempt:
             next_attempt.create("trial", seconds=60)
             assert databases(settings) == ["pipeline_81_1_trial", "pipeline_82_6_trial"]
     assert databases(settings) == []
+
+
+def test_a_user_who_may_create_no_databases_is_told_what_it_needs(settings, role):
+    with superuser(settings) as db:
+        db.execute(f"ALTER ROLE {role[0]} NOCREATEDB")
+        with pytest.raises(MayNotCreate, match="CREATEDB"), copies(given(settings), 84, 1) as held:
+            held.create("trial", seconds=60)
+        db.execute(f"ALTER ROLE {role[0]} CREATEDB")
 
 
 def cut_off(settings: Settings, owner: str) -> None:
