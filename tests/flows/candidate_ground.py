@@ -12,7 +12,7 @@ import threading
 import tomllib
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -150,7 +150,6 @@ class Ground:
     receiver: Receiver
     shop: dict[str, str]
     """Commits of the demo's repository, by name."""
-    certified_shop: list[str] = field(default_factory=list)
 
     @property
     def counted(self) -> Path:

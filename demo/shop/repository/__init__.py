@@ -41,7 +41,7 @@ def make(folder: Path) -> dict[str, str]:
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message", STEADY)
     steady = git(folder, "rev-parse", "HEAD")
-    return {STEADY: steady} | {name: commit(folder, name, changed) for name, changed in _changes().items()}
+    return {STEADY: steady} | {name: commit(folder, name, changed) for name, changed in changes().items()}
 
 
 def commit(folder: Path, name: str, changed: Mapping[str, str]) -> str:
@@ -72,7 +72,8 @@ def git(folder: Path, *words: str) -> str:
     ).stdout.strip()
 
 
-def _changes() -> dict[str, dict[str, str]]:
+def changes() -> dict[str, dict[str, str]]:
+    """What each of them has that the steady one has not: files by their paths, by the commit's name."""
     return {
         "good": {
             "dials.toml": _text("dials.toml").replace("as good as", "a little better than"),
