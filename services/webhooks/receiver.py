@@ -52,6 +52,7 @@ class Receiver:
         self._secrets = Secrets(webhooks, settings.vault)
         self._metrics = Metrics()
         self._inbox = Inbox(settings)
+        self._parts: list[asyncio.Task[None]] = []
 
     def application(self) -> Starlette:
         """Of one event loop."""
@@ -64,8 +65,9 @@ class Receiver:
 
     @asynccontextmanager
     async def _live(self, _: Starlette) -> AsyncGenerator[None]:
-        fresh = asyncio.create_task(self._secrets.keep_fresh(), name="webhooks-secrets")
-        async with self._inbox:
+        fresh = asyncio.create_task(self._secrets.keep_fresh(), name="the secrets' reading")
+        async with self._inbox as inbox:
+            self._parts = [fresh, *inbox.parts]
             yield
         await stop(fresh)
 
@@ -82,13 +84,17 @@ class Receiver:
         return answer
 
     async def health(self, _: Request) -> Response:
-        """Well once every secret was read: a database that is away is said, and is not this process's illness."""
-        unread = self._secrets.unread()
+        """Well once every secret was read: a database that is away is said, and is not this process's illness.
+
+        Never again once a part has ended by itself: whoever watches it starts another.
+        """
+        unread, ended = self._secrets.unread(), [part.get_name() for part in self._parts if part.done()]
         lines = [
             f"secrets: {'not read yet: ' + ', '.join(unread) if unread else 'read'}",
             f"database: {self._inbox.away or 'answers'}",
+            *(f"{name} has ended" for name in ended),
         ]
-        return PlainTextResponse("\n".join(lines) + "\n", 503 if unread else 200)
+        return PlainTextResponse("\n".join(lines) + "\n", 503 if unread or ended else 200)
 
     async def metrics(self, _: Request) -> Response:
         """For Prometheus."""

@@ -43,17 +43,18 @@ class Inbox:
         self._turns = asyncio.Semaphore(_MOST_CONNECTIONS)
         self._idle: list[Opened] = []
         self._kept = asyncio.Event()
-        self._telling: asyncio.Task[None] | None = None
+        self.parts: list[asyncio.Task[None]] = []
+        """What runs for as long as it is open: one that ends before has failed."""
         self.away: str | None = "not asked yet"
         """Why the database cannot be reached; None: it answered last."""
 
     async def __aenter__(self) -> Self:
-        self._telling = asyncio.create_task(self._tell(), name="webhooks-telling")
+        self.parts = [asyncio.create_task(self._tell(), name="the telling of dispatchers")]
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._telling:
-            await stop(self._telling)
+        for part in self.parts:
+            await stop(part)
         await self._forget_idle()
 
     async def keep(self, delivery: Delivery) -> Kept:
