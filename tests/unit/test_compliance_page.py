@@ -34,6 +34,7 @@ STATEMENTS = {
     "rotate-provider-keys": [("tasks/provider_key_statements.py", "rotation_statement")],
     "limit-drift": [("tasks/limit_statement.py", "limit_statement")],
     "cost-reconciliation": [("tasks/cost_evidence.py", "cost_statement"), ("tasks/cost_evidence.py", "_figures")],
+    "release-candidate": [("steward/pipeline/report.py", "figures_of")],
     "production-rollout": [("tasks/rollout_publishing.py", "_figures")],
     "roll-back-now": [("tasks/roll_backs.py", "_figures")],
     "enrol-tenant": [("steward/enrolment.py", "_statement")],
