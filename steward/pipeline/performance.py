@@ -92,11 +92,18 @@ def _is_time(value: object) -> bool:
 
 
 def plan_looks(first: int, most: int) -> tuple[int, ...]:
-    """After how many pairs it is looked whether they decide: after *first*, each time after twice as many, and after *most*."""
+    """After how many pairs it is looked whether they decide: after *first*, each time after twice as many, and after *most*.
+
+    Not after fewer than can decide: such a look would cost its part of the error, and find nothing.
+    """
     looks = [first]
     while looks[-1] * 2 < most:
         looks.append(looks[-1] * 2)
-    return tuple(dict.fromkeys((*looks, most)))
+    looks = list(dict.fromkeys((*looks, most)))
+    # All signs alike, either way, is the least likely that so many pairs can be.
+    while len(looks) > 1 and 2 ** (1 - looks[0]) > (1 - LEVEL) / len(looks):
+        del looks[0]
+    return tuple(looks)
 
 
 def draw_order(seed: str, pairs: int) -> tuple[bool, ...]:

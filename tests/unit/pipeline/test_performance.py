@@ -79,9 +79,13 @@ def test_too_few_pairs_have_an_interval_without_ends_and_decide_nothing():
 
 
 def test_it_is_looked_after_twice_as_many_pairs_until_there_are_no_more():
-    assert plan_looks(6, 20) == (6, 12, 20)
-    assert plan_looks(6, 24) == (6, 12, 24)
-    assert plan_looks(8, 8) == (8,)
+    assert plan_looks(8, 20) == (8, 16, 20)
+    assert plan_looks(8, 32) == (8, 16, 32)
+    assert plan_looks(6, 6) == (6,)
+
+
+def test_it_is_not_looked_after_fewer_pairs_than_can_decide():
+    assert plan_looks(6, 20) == (12, 20)
 
 
 def test_nothing_is_decided_between_the_looks():
