@@ -41,4 +41,5 @@ def _webhooks(settings: Settings) -> Webhooks:
 
 
 def _types(_: str) -> frozenset[str]:
+    """Those that something is begun for."""
     return frozenset({"release.candidate", "git.push"})

@@ -27,13 +27,18 @@ VALUES (%(source)s, %(delivery)s, %(event)s, %(action)s, %(key)s, %(occurred_at)
 ON CONFLICT DO NOTHING RETURNING id
 """
 
-# The one of the same id first: a sender asks for its own.
+# The one of the same id first: a sender asks for its own. Each by its own index, however many a source has sent.
 REPEAT: LiteralString = """
 UPDATE steward.webhook_deliveries SET repeats = repeats + 1, last_repeat_at = clock_timestamp()
- WHERE id = (SELECT id FROM steward.webhook_deliveries
-              WHERE source = %(source)s
-                AND (delivery = %(delivery)s OR key = %(key)s OR body_sha256 = %(body_sha256)s)
-              ORDER BY (delivery = %(delivery)s) DESC, id LIMIT 1)
+ WHERE id = (
+    SELECT id FROM (
+        SELECT id, 1 AS likeness FROM steward.webhook_deliveries
+         WHERE source = %(source)s AND delivery = %(delivery)s
+        UNION ALL
+        SELECT id, 2 FROM steward.webhook_deliveries WHERE source = %(source)s AND key = %(key)s
+        UNION ALL
+        SELECT id, 3 FROM steward.webhook_deliveries WHERE source = %(source)s AND body_sha256 = %(body_sha256)s
+    ) AS alike ORDER BY likeness LIMIT 1)
 RETURNING id
 """
 
@@ -68,7 +73,8 @@ async def keep_async(connection: AsyncConnection[tuple[Any, ...]], delivery: Del
     while True:
         if new := await (await connection.execute(KEEP, values, prepare=True)).fetchone():
             return Kept(new[0], is_new=True)
-        if old := await (await connection.execute(REPEAT, values)).fetchone():
+        # Planned anew: a plan that was made while the table was small would read all of it, long after it no longer is.
+        if old := await (await connection.execute(REPEAT, values, prepare=False)).fetchone():
             return Kept(old[0], is_new=False)
 
 
