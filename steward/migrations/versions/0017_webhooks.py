@@ -44,9 +44,10 @@ CREATE TABLE steward.webhook_deliveries (
     matched_at timestamptz,
     repeats integer NOT NULL DEFAULT 0 CHECK (repeats >= 0),
     last_repeat_at timestamptz,
-    UNIQUE (source, delivery),
-    UNIQUE (source, key),
-    UNIQUE (source, body_sha256),
+    -- The source last: what a planner has not seen of a table lets it take an index for one source's rows.
+    UNIQUE (delivery, source),
+    UNIQUE (key, source),
+    UNIQUE (body_sha256, source),
     CHECK ((matched_at IS NULL) = (state = 'received')),
     -- What nothing was begun for yet needs its body.
     CHECK (body IS NOT NULL OR state <> 'received')
