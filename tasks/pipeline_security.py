@@ -29,6 +29,8 @@ from tasks.pipeline_workspace import Workspace
 
 #: A longer text is data, and looking through it takes minutes.
 _LARGEST_TEXT_BYTES = 20 * 1024**2
+#: Of all versions, on this machine's disk. A first release brings its whole history.
+_MOST_TEXT_BYTES = 1024**3
 
 
 def prove_security(space: Workspace, candidate: Candidate, settings: Settings) -> StageFound:
@@ -89,7 +91,9 @@ class _Scans:
         versions = versions_of(repository.folder, self._candidate.commit, before.commit if before else None)
         files = self._folder / "versions"
         files.mkdir()
-        written = write_versions(repository.folder, versions, files, most_bytes=_LARGEST_TEXT_BYTES)
+        written = write_versions(
+            repository.folder, versions, files, most_bytes=_LARGEST_TEXT_BYTES, most_of_all=_MOST_TEXT_BYTES
+        )
         return assess_secrets(scan_secrets(self._run, written, self._folder, files), self._told.secrets, self._today)
 
     def vulnerabilities(self, osv_url: str) -> Part:

@@ -23,6 +23,7 @@ _ENVIRONMENT = {
 _MODULE = "160000"
 #: As git itself tells text from what is none: by a NUL among the first bytes.
 _LOOKED_AT = 8000
+_PIECE = 1024**2
 
 
 class Version(NamedTuple):
@@ -49,12 +50,15 @@ def versions_of(repository: Path, commit: str, since: str | None) -> list[Versio
     return sorted(found.values(), key=lambda version: (not version.in_tree, version.path, version.blob))
 
 
-def write_versions(repository: Path, versions: Sequence[Version], folder: Path, *, most_bytes: int) -> Written:
+def write_versions(
+    repository: Path, versions: Sequence[Version], folder: Path, *, most_bytes: int, most_of_all: int
+) -> Written:
     """Each text among *versions* as a file below *folder*, in a folder of its own, under its last name. Raises GitRefused.
 
-    A link is written as what it says: nobody is led out of *folder* by it.
+    A link is written as what it says: nobody is led out of *folder* by it. Nothing is written beyond *most_bytes* of one,
+    or *most_of_all* of them together.
     """
-    files, binary, too_large = dict[str, Version](), list[Version](), list[Version]()
+    files, binary, too_large, left = dict[str, Version](), list[Version](), list[Version](), most_of_all
     command = ["git", f"--git-dir={repository}", "cat-file", "--batch"]
     with subprocess.Popen(command, env=_ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as git:
         assert git.stdin  # noqa: S101  they are pipes
@@ -62,12 +66,13 @@ def write_versions(repository: Path, versions: Sequence[Version], folder: Path, 
         for number, version in enumerate(versions):
             git.stdin.write(f"{version.blob}\n".encode())
             git.stdin.flush()
-            body = _body(git.stdout)
+            body, is_whole = _body(git.stdout, min(most_bytes, left))
             if b"\0" in body[:_LOOKED_AT]:
                 binary.append(version)
-            elif len(body) > most_bytes:
+            elif not is_whole:
                 too_large.append(version)
             else:
+                left -= len(body)
                 path = folder / str(number) / PurePosixPath(version.path).name
                 path.parent.mkdir(parents=True)
                 path.write_bytes(body)
@@ -76,13 +81,19 @@ def write_versions(repository: Path, versions: Sequence[Version], folder: Path, 
     return Written(files, tuple(binary), tuple(too_large))
 
 
-def _body(answers: IO[bytes]) -> bytes:
+def _body(answers: IO[bytes], most: int) -> tuple[bytes, bool]:
+    """What there is of the next object, and whether that is all: of one larger than *most* only the beginning is kept."""
     header = answers.readline().decode().split()
     if len(header) != 3 or header[1] != "blob":  # noqa: PLR2004  name, type, size
         raise GitRefused(f"git cat-file: {' '.join(header) or 'no answer'}", hint="see the repository's folder")
-    body = answers.read(int(header[2]))
+    size = int(header[2])
+    body = answers.read(size if size <= most else min(size, _LOOKED_AT))
+    left = size - len(body)
+    while left:
+        left -= len(answers.read(min(left, _PIECE)))
+    # The end of a line after each.
     answers.read(1)
-    return body
+    return body, size <= most
 
 
 def _tree(repository: Path, commit: str) -> list[tuple[str, str]]:

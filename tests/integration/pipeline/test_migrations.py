@@ -8,6 +8,7 @@ import sys
 from collections.abc import Generator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from psycopg.conninfo import conninfo_to_dict
@@ -72,6 +73,8 @@ TABLE: dict[str, object] = {
     "current": ["python", "migrate.py", "current"],
     "compatible_command": ["python", "compatible.py"],
 }
+
+NO_DATABASE: Any = SimpleNamespace(proving=Pipeline(folder=Path("/nowhere")))
 
 
 @pytest.fixture(scope="module")
@@ -374,6 +377,22 @@ def test_no_new_migration_is_verified_with_that_said(proved):
     found = proved({"other.txt": "x"})
     assert found.verdict is Verdict.VERIFIED
     assert found.summary.startswith("no migration that the certified release has not")
+
+
+def test_a_repository_without_migrations_is_verified_with_that_said(tmp_path):
+    sources = Sources(tmp_path / "sources")
+    old, new = sources.commit({"a": "a"}), sources.commit({"a": "b"})
+    asked = candidate(new, {"migrations": TABLE}, certified=old)
+    found = prove_migrations(space(tmp_path / "space", sources), asked, NO_DATABASE)
+    assert (found.verdict, found.summary) == (Verdict.VERIFIED, "no migrations: there is no folder migrations")
+
+
+def test_migrations_that_there_is_no_server_to_try_on_are_unknown(tmp_path):
+    sources = Sources(tmp_path / "sources")
+    asked = candidate(sources.commit(FIRST), {"migrations": TABLE})
+    found = prove_migrations(space(tmp_path / "space", sources), asked, NO_DATABASE)
+    assert found.verdict is Verdict.UNKNOWN
+    assert "no [pipeline.database]" in found.summary
 
 
 def test_migrations_that_are_gone_are_refuted(proved):

@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 import pytest
 
-from steward.clients.git_versions import versions_of
+from steward.clients.git_versions import versions_of, write_versions
 from steward.clients.scanners import VulnerabilitiesAway
 from steward.errors import is_transient
 from steward.settings import Pipeline
@@ -198,3 +198,25 @@ def test_one_content_is_looked_through_once_and_binaries_are_counted(sources, tm
     assert found.figures["versions_binary"] == 1
     folder = tmp_path / "space" / "repository.git"
     assert [version.path for version in versions_of(folder, commit, None)] == ["app/main.py", "image.bin", "lock.txt"]
+
+
+def test_of_text_that_is_too_much_nothing_is_written_and_what_comes_after_is(sources, tmp_path):
+    (sources.folder / "large.bin").write_bytes(b"\0" + b"x" * 3_000_000)
+    commit = sources.commit(
+        {"a.txt": "a" * 60, "b.txt": "b" * 101, "c.txt": "c" * 50, "d.txt": "d" * 40, "large.txt": "x" * 3_000_000}
+    )
+    repository = space(tmp_path / "space", sources).repository
+    repository.fetch(commit)
+    written = write_versions(
+        repository.folder,
+        versions_of(repository.folder, commit, None),
+        tmp_path / "files",
+        most_bytes=100,
+        most_of_all=100,
+    )
+    assert {version.path: (tmp_path / "files" / name).read_text() for name, version in written.files.items()} == {
+        "a.txt": "a" * 60,
+        "d.txt": "d" * 40,
+    }
+    assert [version.path for version in written.too_large] == ["b.txt", "c.txt", "large.txt"]
+    assert [version.path for version in written.binary] == ["large.bin"]
