@@ -21,7 +21,7 @@ class Metrics:
         )
         self._seconds = Histogram(
             "steward_webhook_answer_seconds",
-            "From a request's first byte of headers to its answer",
+            "From a request's headers to its answer",
             buckets=_SECONDS,
             registry=self.registry,
         )
