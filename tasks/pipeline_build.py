@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from steward.clients.commands import remove_tree
 from steward.clients.s3 import open_evidence_bucket
 from steward.errors import StewardError
 from steward.pipeline.errors import ArtifactLost
@@ -27,7 +27,7 @@ def build(work: Workspace, candidate: Candidate, settings: Settings) -> tuple[St
     told = candidate.manifest.build
     # An attempt that was ended half-way may have left anything.
     _marker(work, candidate.commit).unlink(missing_ok=True)
-    shutil.rmtree(work.folder / candidate.commit, ignore_errors=True)
+    remove_tree(work.folder / candidate.commit)
     folder = work.checkout(candidate.commit)
     ran = work.run(told.command, folder, told.seconds, {"COMMIT": candidate.commit})
     if not ran.is_green:

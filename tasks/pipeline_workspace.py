@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from steward.clients.commands import Ran, clean_environment, run_command
+from steward.clients.commands import Ran, clean_environment, remove_tree, run_command
 from steward.clients.git import Repository
 from steward.clients.secrets import read_secret
 from steward.errors import BadInput, StewardError, Unavailable
@@ -88,7 +87,7 @@ def workspace(settings: Settings, repository: str) -> Generator[Workspace]:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise BadInput(f"cannot write to {root}: {error.strerror}", hint="see folder in [pipeline]") from None
-    with _held(root / f"{folder.name}.lock"):
+    with _held(root / f"{folder.name}.lock", _LOCK_SECONDS):
         yield Workspace(
             folder,
             Repository(folder / "repository.git", told, settings.vault),
@@ -101,12 +100,19 @@ def workspace(settings: Settings, repository: str) -> Generator[Workspace]:
 def remove_workspace(settings: Settings) -> None:
     """All of it, and what operations left behind that nobody took up again."""
     root = settings.proving.folder
+    if (mine := root / f"{operation().id}.lock").exists():
+        _remove(mine, _LOCK_SECONDS)
     for lock in root.glob("*.lock"):
-        mine = lock.stem == str(operation().id)
-        if mine or time.time() - lock.stat().st_mtime > _LEFT_OVER_SECONDS:
-            with _held(lock):
-                shutil.rmtree(root / lock.stem, ignore_errors=True)
-                lock.unlink(missing_ok=True)
+        # Gone meanwhile, or somebody is at work there after all: then it is not ours to remove.
+        with suppress(FileNotFoundError, WorkspaceBusy):
+            if time.time() - lock.stat().st_mtime > _LEFT_OVER_SECONDS:
+                _remove(lock, 0)
+
+
+def _remove(lock: Path, patience_seconds: float) -> None:
+    with _held(lock, patience_seconds):
+        remove_tree(lock.with_suffix(""))
+        lock.unlink(missing_ok=True)
 
 
 def secrets_of(settings: Settings) -> tuple[str, ...]:
@@ -124,9 +130,9 @@ def secrets_of(settings: Settings) -> tuple[str, ...]:
 
 
 @contextmanager
-def _held(lock: Path) -> Generator[None]:
+def _held(lock: Path, patience_seconds: float) -> Generator[None]:
     with os.fdopen(os.open(lock, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
-        until = time.monotonic() + _LOCK_SECONDS
+        until = time.monotonic() + patience_seconds
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

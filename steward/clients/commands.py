@@ -128,6 +128,17 @@ def run_command(
     return Ran(tuple(command), "exited" if code >= 0 else "signalled", abs(code), took, output)
 
 
+def remove_tree(folder: Path) -> None:
+    """All of it, folders that a command has made unwritable too; one that is not there stays away."""
+    for path, folders, _ in os.walk(folder):
+        for each in (path, *(os.path.join(path, name) for name in folders)):  # noqa: PTH118  as os.walk tells it
+            # What a link leads to is somebody else's.
+            if not os.path.islink(each):  # noqa: PTH114
+                with contextlib.suppress(OSError):
+                    os.chmod(each, 0o700)  # noqa: PTH101
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def _limits(seconds: float) -> dict[str, int]:
     return {
         # Of one process; a parallel one may use more than a second of it in a second.

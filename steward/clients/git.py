@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import base64
 import re
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from steward.clients.commands import PATH, Ran, run_command
+from steward.clients.commands import PATH, Ran, remove_tree, run_command
 from steward.clients.secrets import read_secret
 from steward.errors import BadInput
 from steward.pipeline.errors import GitRefused, NoSuchCommit, RepositoryAway
@@ -80,12 +79,12 @@ class Repository:
     def lay_out(self, commit: str, folder: Path) -> None:
         """All files of *commit* in *folder*, whole or not at all; without `.git`, so that no command finds another's."""
         beside = folder.with_name(f"{folder.name}.new")
-        shutil.rmtree(beside, ignore_errors=True)
+        remove_tree(beside)
         beside.mkdir(mode=0o700, parents=True)
         index = {"GIT_INDEX_FILE": str(beside.with_name(f"{folder.name}.index"))}
         self._said("read-tree", _whole(commit), more=index)
         self._said(f"--work-tree={beside}", "checkout-index", "--all", "--force", more=index)
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_tree(folder)
         beside.rename(folder)
 
     def _make(self) -> None:

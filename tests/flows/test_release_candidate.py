@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+import tasks.pipeline_publishing
 from demo.shop import releases
 from demo.shop.repository import changes, commit, git
 from steward.clients.postgres import connect
@@ -78,7 +79,9 @@ def test_a_good_commit_is_proved_against_what_users_have_handed_over_and_announc
     assert f"# Release {release}: VERIFIED" in artifact("release-candidate")
 
 
-def test_a_red_test_refutes_it_every_other_gate_is_checked_and_nobody_is_told(ground):
+def test_a_red_test_refutes_it_every_other_gate_is_checked_and_nobody_is_told(ground, monkeypatch):
+    events = []
+    monkeypatch.setattr(tasks.pipeline_publishing, "emit_event", lambda **event: events.append(event))
     commit = ground.tiny(unit_xml=FAILED, unit_sh="exit 1")
     report = ground.refused(ground.request(commit))
     assert report.verdict is Verdict.REFUTED
@@ -92,6 +95,9 @@ def test_a_red_test_refutes_it_every_other_gate_is_checked_and_nobody_is_told(gr
         Gate.PERFORMANCE: Verdict.UNKNOWN,
     }
     assert report.stages[1].found.findings == ("a.two",)
+    ((name, payload),) = [(each["event"], each["payload"]) for each in events]
+    assert (name, payload["commit"]) == ("steward.release.refuted", commit)
+    assert payload["findings"][0].startswith("unit_tests: REFUTED: 1 of 2 tests passed")
     assert (ground.told_of(commit), report.candidate.release in ground.handed_over()) == ([], False)
     (stated,) = ground.statements("quality-gate", f"{report.candidate.release}/unit_tests")
     assert (stated.verdict, stated.findings) == (Verdict.REFUTED, ("a.two",))
