@@ -14,6 +14,7 @@ from __future__ import annotations
 from prefect import flow
 from prefect.logging import get_run_logger
 
+from steward.errors import StewardError
 from steward.operations.claims import Terms
 from steward.pipeline.report import CandidateReport, StageRun, not_verified
 from steward.pipeline.request import GATES, Candidate, CandidateRequest
@@ -85,5 +86,7 @@ def check(candidate: Candidate, gate: Gate) -> StageRun:
     try:
         return prove_gate(candidate, gate)
     except Exception as error:  # noqa: BLE001  whatever stopped it, the gate is UNKNOWN, and its statement says why
-        get_run_logger().error("gate %s could not be checked: %s", gate, error)
-        return leave_gate(candidate, gate, f"{type(error).__name__}: {error}")
+        # Of an error that is not ours nobody knows what stands in it.
+        why = f"{type(error).__name__}: {error}" if isinstance(error, StewardError) else type(error).__name__
+        get_run_logger().error("gate %s could not be checked: %s", gate, why)
+        return leave_gate(candidate, gate, why)

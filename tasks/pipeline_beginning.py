@@ -9,7 +9,7 @@ from steward.clients.rollouts_releases import last_certified
 from steward.clients.secrets import read_secret
 from steward.errors import BadInput
 from steward.operations.steps import Kind
-from steward.pipeline.errors import UnusableManifest
+from steward.pipeline.errors import NoSuchCommit, UnusableManifest
 from steward.pipeline.manifest import FILE, Manifest, read_manifest
 from steward.pipeline.request import Candidate, CandidateRequest, Certified
 from steward.settings import Settings, load
@@ -28,9 +28,7 @@ def begin_candidate(request: CandidateRequest) -> Candidate:
         compared = _compared_with(db, settings, request, told.environment)
     with workspace(settings, request.repository) as work:
         work.repository.fetch(request.commit)
-        if compared:
-            work.repository.fetch(compared.commit)
-            compared = compared.model_copy(update={"manifest": _manifest_or_none(work, compared.commit)})
+        compared = _with_manifest(work, compared, request) if compared else None
         return Candidate(
             request=request,
             release=request.name,
@@ -77,6 +75,20 @@ def _compared_with(db: Connection, settings: Settings, request: CandidateRequest
         f"{seen}: there is nothing to compare {request.name} with",
         hint="for the first release that comes through the pipeline, say so: first",
     )
+
+
+def _with_manifest(work: Workspace, compared: Certified, request: CandidateRequest) -> Certified | None:
+    try:
+        work.repository.fetch(compared.commit)
+    except NoSuchCommit:
+        if request.first:
+            return None
+        raise BadInput(
+            f"{compared.release}, the last certified release, is of commit {compared.commit}, which {request.repository} "
+            "does not have",
+            hint="was its history rewritten, or is that another repository's release? If it is right, say so: first",
+        ) from None
+    return compared.model_copy(update={"manifest": _manifest_or_none(work, compared.commit)})
 
 
 def _manifest(work: Workspace, commit: str) -> Manifest:

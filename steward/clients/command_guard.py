@@ -21,6 +21,8 @@ from pathlib import Path
 #: <linux/prctl.h>
 _PR_SET_CHILD_SUBREAPER, _PR_SET_PDEATHSIG = 36, 1
 _IS_LINUX = sys.platform == "linux"
+#: Of the thread that began this process; kernels since 4.2.
+_CHILDREN = Path("/proc/thread-self/children")
 
 
 def main(limits: dict[str, int], command: list[str]) -> int:
@@ -30,14 +32,17 @@ def main(limits: dict[str, int], command: list[str]) -> int:
     child = os.fork()
     if child == 0:
         _become(limits, command)
-    threading.Thread(target=_end_with_asker, daemon=True).start()
+    with contextlib.suppress(OSError):
+        # As the child does itself: whoever comes first, its group is there before it is ended.
+        os.setpgid(child, child)
+    threading.Thread(target=_end_with_asker, args=[child], daemon=True).start()
     try:
         _, status = os.waitpid(child, 0)
     except ChildProcessError:
         # Ended because nobody asks any more: the thread leaves.
         signal.pause()
         raise
-    _end_all()
+    _end_all(child)
     return os.waitstatus_to_exitcode(status)
 
 
@@ -62,26 +67,31 @@ def _limit(which: int, value: int) -> None:
     resource.setrlimit(which, (least, least))
 
 
-def _end_with_asker() -> None:
+def _end_with_asker(child: int) -> None:
     while os.read(0, 4096):
         pass
-    _end_all()
+    _end_all(child)
     os._exit(125)
 
 
-def _end_all() -> None:
+def _end_all(child: int) -> None:
     """Children, and whatever they leave behind, until there is nobody."""
+    if not _CHILDREN.exists():
+        # A system that does not tell: the command's own group, and no session that has left it.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child, signal.SIGKILL)
+        return
     while children := _children():
-        for child in children:
+        for each in children:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(child, signal.SIGKILL)
+                os.kill(each, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
             os.waitpid(-1, 0)
 
 
 def _children() -> list[int]:
     found: list[int] = []
-    for task in Path("/proc/self/task").glob("*/children") if _IS_LINUX else ():
+    for task in Path("/proc/self/task").glob("*/children"):
         with contextlib.suppress(OSError):
             found += map(int, task.read_text().split())
     return found

@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 
 import pytest
 
+import tasks.durable
 import tasks.pipeline_publishing
+import tasks.pipeline_stages
 from demo.shop import releases
 from demo.shop.repository import changes, commit, git
 from steward.clients.postgres import connect
-from steward.clients.s3 import open_evidence_bucket
+from steward.clients.s3 import ObjectStoreUnavailable, open_evidence_bucket
 from steward.errors import BadInput
 from steward.notices.errors import ReceiverRefused
 from steward.pipeline.errors import NoSuchCommit, UnknownRepository, UnusableManifest
@@ -213,6 +215,18 @@ def test_a_certified_release_whose_commit_nothing_tells_is_nothing_to_compare_wi
         ground.uncertify()
 
 
+def test_a_certified_release_of_another_repository_is_nothing_to_compare_with_unless_a_person_says_so(
+    ground, proved_steady
+):
+    made = ground.tiny()
+    with pytest.raises(
+        BadInput, match=f"{proved_steady}, the last certified release, is of commit .* tiny does not have"
+    ):
+        ground.run(ground.request(made, first=False))
+    assert ground.ran(made) == []
+    assert ground.refused(ground.request(made)).candidate.certified is None
+
+
 def test_a_host_or_a_secret_that_is_not_there_is_told_before_an_hour_of_proving(ground, monkeypatch, tmp_path):
     text = ground.file.read_text()
     for old, new, says in (
@@ -241,3 +255,22 @@ def test_a_secret_of_the_settings_in_a_commands_output_is_struck_out_of_all_that
     assert secret not in artifact("release-candidate")
     (stated,) = ground.statements("quality-gate", f"{report.candidate.release}/unit_tests")
     assert secret not in stated.payload().decode()
+
+
+def test_a_gate_whose_server_stays_away_is_unknown_and_the_others_are_checked(ground, monkeypatch):
+    def away(*_, **__):
+        raise ObjectStoreUnavailable("the object store does not answer")
+
+    def broken(*_):
+        raise ValueError("with what a repository said")
+
+    monkeypatch.setattr(tasks.durable, "is_transient", lambda _: False)
+    monkeypatch.setitem(tasks.pipeline_stages._PROOFS, Gate.UNIT_TESTS, away)
+    monkeypatch.setitem(tasks.pipeline_stages._PROOFS, Gate.CONTRACT_TESTS, broken)
+    report = ground.refused(ground.request(ground.tiny()))
+    assert report.verdict is Verdict.UNKNOWN
+    assert [each.found.summary for each in report.stages[1:3]] == [
+        "ObjectStoreUnavailable: the object store does not answer",
+        "ValueError",
+    ]
+    assert len(report.gates.evidence) == len(Gate)

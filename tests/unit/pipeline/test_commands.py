@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from steward.clients import commands
 from steward.clients.commands import MOST_BYTES, clean_environment, run_command
 
 
@@ -93,6 +94,19 @@ def test_what_it_leaves_in_the_background_is_gone_when_it_is_done(run):
     ran = run("sh", "-c", f"setsid {sys.executable} -c 'import time; time.sleep(600) # {tag}' & echo done")
     assert (ran.is_green, ran.output) == (True, "done\n")
     assert marked(tag) == []
+
+
+def test_where_the_system_tells_of_no_children_its_group_is_ended(run, monkeypatch, tmp_path):
+    guard = tmp_path / "guard.py"
+    guard.write_text(commands._GUARD.read_text().replace("/proc/thread-self/children", "/proc/no-such-file"))
+    monkeypatch.setattr(commands, "_GUARD", guard)
+    tag = f"sleeping-{secrets.token_hex(8)}"
+    script = f"import time; time.sleep(600) # {tag}"
+    assert (
+        run("sh", "-c", f"{sys.executable} -c '{script}' & {sys.executable} -c '{script}'", seconds=1).end
+        == "timed_out"
+    )
+    eventually(lambda: marked(tag) == [])
 
 
 def test_killed_itself_whoever_asked_for_it_leaves_nothing_of_it_behind(tmp_path):
