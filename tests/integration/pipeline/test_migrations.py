@@ -2,104 +2,26 @@
 
 from __future__ import annotations
 
-import secrets
-import subprocess
-import sys
-from collections.abc import Generator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from psycopg.conninfo import conninfo_to_dict
 
-from steward.clients.database_copy import MayNotCreate, copies
-from steward.clients.postgres import Database, DatabaseUnavailable
+from steward.clients.database_copy import copies
+from steward.clients.postgres import DatabaseUnavailable
 from steward.pipeline.stage import StageFound
-from steward.settings import Pipeline, PipelineDatabase, Settings
+from steward.settings import Pipeline
 from steward.verdicts import Verdict
 from tasks import pipeline_migrations
 from tasks.pipeline_migrations import prove_migrations
-from tests.integration.fresh_database import superuser
+from tests.integration.pipeline.copies import cut_off, databases, given
 from tests.integration.pipeline.ground import Sources, candidate, space
+from tests.integration.pipeline.tiny_migrations import ALEMBIC, COMPATIBLE, FIRST, TABLE, TOOL, version
 
 pytestmark = pytest.mark.without_search
 
-#: A migration tool of forty lines that starts in a tenth of Alembic's time, and speaks as it does.
-TOOL = """
-import os, pathlib, sys
-import psycopg
-verb, target = sys.argv[1], (sys.argv[2:] + [""])[0]
-known = sorted(p.name.split(".")[0] for p in pathlib.Path("migrations").glob("*.up.sql"))
-with psycopg.connect(os.environ["DATABASE_URL"]) as db:
-    db.execute("CREATE TABLE IF NOT EXISTS alembic_version (version_num varchar(32) NOT NULL PRIMARY KEY)")
-    row = db.execute("SELECT version_num FROM alembic_version").fetchone()
-    at = known.index(row[0]) + 1 if row else 0
-    if verb == "current":
-        print("INFO  [migration] of a database")
-        print(f"{known[at - 1]} (head)" if at else "")
-        sys.exit()
-    to = {"head": len(known), "base": 0}.get(target, known.index(target) + 1 if target in known else None)
-    step = 1 if to > at else -1
-    while at != to:
-        name = known[at if step > 0 else at - 1]
-        db.execute(pathlib.Path(f"migrations/{name}.{'up' if step > 0 else 'down'}.sql").read_text())
-        at += step
-    db.execute("DELETE FROM alembic_version")
-    if at:
-        db.execute("INSERT INTO alembic_version VALUES (%s)", [known[at - 1]])
-"""
-COMPATIBLE = """
-import os, psycopg
-with psycopg.connect(os.environ["DATABASE_URL"]) as db:
-    db.execute("INSERT INTO orders (state, amount) VALUES ('open', 3)")
-    db.execute("SELECT amount FROM orders")
-"""
-FIRST = {
-    "migrate.py": TOOL,
-    "compatible.py": COMPATIBLE,
-    "migrations/0001.up.sql": """
-        CREATE TYPE mood AS ENUM ('calm', 'busy');
-        CREATE TABLE customers (id int PRIMARY KEY, name varchar(5) NOT NULL UNIQUE, mood mood NOT NULL, at timestamptz);
-        CREATE TABLE orders (
-            id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, customer int REFERENCES customers,
-            state text NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'paid')), amount numeric(10, 2) NOT NULL);
-    """,
-    "migrations/0001.down.sql": "DROP TABLE orders; DROP TABLE customers; DROP TYPE mood;",
-}
-TABLE: dict[str, object] = {
-    "upgrade": ["python", "migrate.py", "upgrade", "{revision}"],
-    "downgrade": ["python", "migrate.py", "downgrade", "{revision}"],
-    "current": ["python", "migrate.py", "current"],
-    "compatible_command": ["python", "compatible.py"],
-}
-
 NO_DATABASE: Any = SimpleNamespace(proving=Pipeline(folder=Path("/nowhere")))
-
-
-@pytest.fixture(scope="module")
-def role(replica, tmp_path_factory) -> Generator[tuple[str, Path]]:
-    """A user who may create databases, and nothing else."""
-    from replica import inventory  # noqa: PLC0415
-    from steward.settings import load  # noqa: PLC0415
-
-    name, password = f"pipeline_{secrets.token_hex(4)}", "a p%ss/word@" + secrets.token_hex(8)
-    file = tmp_path_factory.mktemp("role") / "password"
-    file.write_text(password)
-    with superuser(load(inventory.settings_file(replica))) as db:
-        db.execute(f"CREATE ROLE {name} LOGIN CREATEDB PASSWORD '{password}'")
-    yield name, file
-    with superuser(load(inventory.settings_file(replica))) as db:
-        db.execute(f"DROP ROLE {name}")
-
-
-@pytest.fixture
-def settings(settings: Settings, role, tmp_path) -> Settings:
-    name, file = role
-    server = conninfo_to_dict(settings.postgres.url)
-    url = f"postgresql://{name}@{server['host']}:{server['port']}/postgres"
-    told = Pipeline(folder=tmp_path, database=PipelineDatabase(url=url, password=f"file:{file}"))
-    return settings.model_copy(update={"pipeline": told})
 
 
 @pytest.fixture
@@ -108,7 +30,7 @@ def numbered(monkeypatch) -> None:
 
 
 @pytest.fixture
-def proved(settings, numbered, tmp_path):
+def proved(trying, numbered, tmp_path):
     """Prove what a second commit makes of the first; nothing is left on the server."""
 
     def prove(
@@ -122,18 +44,12 @@ def proved(settings, numbered, tmp_path):
         found = prove_migrations(
             space(tmp_path / "space", sources),
             candidate(new, told, certified=old, certified_table=before),
-            settings,
+            trying,
         )
-        assert databases(settings) == []
+        assert databases(trying) == []
         return found
 
     return prove
-
-
-def databases(settings: Settings) -> list[str]:
-    with superuser(settings) as db:
-        rows = db.execute("SELECT datname FROM pg_database WHERE datname LIKE 'pipeline%'").fetchall()
-    return [row[0] for row in rows]
 
 
 def change(up: str, down: str) -> dict[str, str | None]:
@@ -241,16 +157,16 @@ def test_a_migration_that_fails_is_refuted_with_what_it_said_but_for_the_passwor
     assert role[1].read_text() not in found.tail
 
 
-def test_the_first_release_is_tried_from_an_empty_database(settings, numbered, tmp_path):
+def test_the_first_release_is_tried_from_an_empty_database(trying, numbered, tmp_path):
     sources = Sources(tmp_path / "sources")
     found = prove_migrations(
-        space(tmp_path / "space", sources), candidate(sources.commit(FIRST), {"migrations": TABLE}), settings
+        space(tmp_path / "space", sources), candidate(sources.commit(FIRST), {"migrations": TABLE}), trying
     )
     assert found.verdict is Verdict.VERIFIED, found
     assert "base to 0001" in found.summary
 
 
-def test_alembic_itself_is_told_the_database_and_the_revision(settings, numbered, tmp_path):
+def test_alembic_itself_is_told_the_database_and_the_revision(trying, numbered, tmp_path):
     sources = Sources(tmp_path / "sources")
     table: dict[str, object] = {"compatible_command": ["true"]}
     old = sources.commit(
@@ -269,90 +185,18 @@ def test_alembic_itself_is_told_the_database_and_the_revision(settings, numbered
         }
     )
     found = prove_migrations(
-        space(tmp_path / "space", sources), candidate(new, {"migrations": table}, certified=old), settings
+        space(tmp_path / "space", sources), candidate(new, {"migrations": table}, certified=old), trying
     )
     assert found.verdict is Verdict.VERIFIED, found
     assert "a1 to b2, 1 objects changed, 26 rows in 2 of 2 tables" in found.summary
 
 
-ALEMBIC = {
-    "alembic.ini": "[alembic]\nscript_location = migrations\n",
-    "migrations/env.py": """
-import os
-from alembic import context
-from sqlalchemy import create_engine
-engine = create_engine(os.environ["DATABASE_URL"].replace("postgresql:", "postgresql+psycopg:"))
-with engine.connect() as connection:
-    context.configure(connection=connection)
-    with context.begin_transaction():
-        context.run_migrations()
-""",
-}
-
-
-def version(revision: str, down: str | None, up: str, back: str) -> str:
-    head = f"import sqlalchemy as sa\nfrom alembic import op\nrevision, down_revision = {revision!r}, {down!r}\n"
-    return f"{head}def upgrade(): {up}\ndef downgrade(): {back}\n"
-
-
-def given(settings: Settings) -> Database:
-    assert settings.pipeline
-    told = settings.pipeline.database
-    assert told
-    return Database("pipeline.database", "", told.url, told.password, settings.vault)
-
-
-#: A run that has made its database, says so, and is at work.
-RUN = """
-import sys
-from steward.clients.database_copy import MayNotCreate, copies
-from steward.clients.postgres import Database
-with copies(Database("pipeline.database", "", sys.argv[1], sys.argv[2], None), 82, 5) as held:
-    print(held.create("trial", seconds=60), flush=True)
-    sys.stdin.read()
-"""
-
-
-def test_what_a_killed_run_left_behind_is_dropped_by_the_next_and_a_living_runs_is_not(settings):
-    database = given(settings)
-    with copies(database, 81, 1) as living:
-        living.create("trial", seconds=60)
-        command = [sys.executable, "-c", RUN, database.url, database.password]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as run:
-            assert run.stdout
-            assert run.stdout.readline() == "pipeline_82_5_trial\n"
-            run.kill()
-        assert databases(settings) == ["pipeline_81_1_trial", "pipeline_82_5_trial"]
-        # The server has not always seen at once that the killed process is gone.
-        cut_off(settings, "pipeline_82_5")
-        with copies(database, 82, 6) as next_attempt:
-            next_attempt.create("trial", seconds=60)
-            assert databases(settings) == ["pipeline_81_1_trial", "pipeline_82_6_trial"]
-    assert databases(settings) == []
-
-
-def test_a_user_who_may_create_no_databases_is_told_what_it_needs(settings, role):
-    with superuser(settings) as db:
-        db.execute(f"ALTER ROLE {role[0]} NOCREATEDB")
-        with pytest.raises(MayNotCreate, match="CREATEDB"), copies(given(settings), 84, 1) as held:
-            held.create("trial", seconds=60)
-        db.execute(f"ALTER ROLE {role[0]} CREATEDB")
-
-
-def cut_off(settings: Settings, owner: str) -> None:
-    with superuser(settings) as db:
-        db.execute(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = %s",
-            [f"steward {owner}"],
-        )
-
-
-def test_what_was_found_while_the_server_was_away_is_no_verdict(proved, settings):
+def test_what_was_found_while_the_server_was_away_is_no_verdict(proved, trying):
     original = pipeline_migrations.Workspace.run
 
     def run(self, command, *rest):
         if "downgrade" in command:
-            cut_off(settings, "pipeline_71_9")
+            cut_off(trying, "pipeline_71_9")
         return original(self, command, *rest)
 
     with pytest.MonkeyPatch.context() as patched:
@@ -360,23 +204,27 @@ def test_what_was_found_while_the_server_was_away_is_no_verdict(proved, settings
         with pytest.raises(DatabaseUnavailable) as caught:
             proved(change("ALTER TABLE orders ADD note text", "DROP TABLE nowhere"))
     assert caught.value.transient
-    with copies(given(settings), 71, 10):
-        assert databases(settings) == []
-
-
-def test_in_a_database_of_a_run_no_statement_waits_longer_than_its_time(settings):
-    with copies(given(settings), 83, 1) as held, held.connected(held.create("trial", seconds=60)) as db:
-        limits = db.execute(
-            "SELECT s FROM pg_db_role_setting, unnest(setconfig) s WHERE setdatabase = (SELECT oid FROM pg_database "
-            "WHERE datname = current_database()) ORDER BY 1"
-        ).fetchall()
-    assert [row[0] for row in limits] == ["lock_timeout=10s", "statement_timeout=60s"]
+    with copies(given(trying), 71, 10):
+        assert databases(trying) == []
 
 
 def test_no_new_migration_is_verified_with_that_said(proved):
     found = proved({"other.txt": "x"})
     assert found.verdict is Verdict.VERIFIED
     assert found.summary.startswith("no migration that the certified release has not")
+
+
+def test_two_heads_are_the_candidates_and_what_fails_before_it_is_not(proved):
+    two = TOOL.replace('print(f"{known[at - 1]} (head)" if at else "")', 'print("a1 (head)\\nb2 (head)")')
+    assert two != TOOL
+    found = proved({"migrate.py": two} | change("SELECT 1", "SELECT 1"))
+    assert (found.verdict, found.findings) == (Verdict.REFUTED, ("the database is at 2 revisions at once: a1, b2",))
+
+
+def test_migrations_of_the_certified_release_that_fail_say_nothing_of_the_candidate(proved):
+    found = proved(change("SELECT 1", "SELECT 1"), first=FIRST | {"migrations/0001.up.sql": "SELECT broken"})
+    assert found.verdict is Verdict.UNKNOWN
+    assert found.summary.startswith("upgrade of the certified release to head: python ended with 1")
 
 
 def test_a_repository_without_migrations_is_verified_with_that_said(tmp_path):
