@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from steward.clients.announcing import announce_key
 from steward.clients.postgres import Connection, connect
 from steward.clients.rollouts_releases import last_certified
 from steward.clients.secrets import read_secret
@@ -55,7 +56,7 @@ def require_ways_out(settings: Settings, environment: str) -> None:
     host = settings.application_host(environment)
     read_secret(host.token, settings.vault)
     if announce := settings.proving.announce:
-        read_secret(announce.secret, settings.vault)
+        announce_key(announce, settings.vault)
 
 
 def _compared_with(db: Connection, settings: Settings, request: CandidateRequest, environment: str) -> Certified | None:

@@ -232,6 +232,7 @@ def test_a_host_or_a_secret_that_is_not_there_is_told_before_an_hour_of_proving(
     for old, new, says in (
         ("[application_hosts.production]", "[application_hosts.staging]", "no application host of environment"),
         (f"file:{ground.folder}/announce", f"file:{tmp_path}/nothing", "cannot read secret file"),
+        (f"file:{ground.folder}/announce", f"file:{ground.folder}/host", "not whsec_ and 24 to 64 bytes"),
     ):
         other = tmp_path / "settings.toml"
         other.write_text(text.replace(old, new))
