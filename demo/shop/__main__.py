@@ -12,7 +12,7 @@ import uvicorn
 from demo.shop.application import PUT_BY, Shop
 from demo.shop.ground import lay
 from demo.shop.pool import Pool
-from demo.shop.releases import read
+from demo.shop.releases import Release, read
 from demo.shop.settings import ShopSettings
 from steward.errors import StewardError
 from steward.flags.application import ExposureHook, Outcomes, PostgresStore, Writer, connect
@@ -40,7 +40,7 @@ def _serve(options: argparse.Namespace) -> int:
     if not release.starts:
         print("ModuleNotFoundError: No module named 'shop_ranking'", file=sys.stderr)
         return 1
-    shop = _opened(ShopSettings.load(), options.release, options.colour)
+    shop = _opened(ShopSettings.load(), options.release, release, options.colour)
     uvicorn.run(
         shop.application(),
         host="127.0.0.1",
@@ -58,7 +58,7 @@ def _serve(options: argparse.Namespace) -> int:
     return 0
 
 
-def _opened(settings: ShopSettings, name: str, colour: str) -> Shop:
+def _opened(settings: ShopSettings, name: str, release: Release, colour: str) -> Shop:
     outcomes = Outcomes(read_secret(settings.salt).encode(), kinds=[PUT_BY])
     flags = settings.flags
     client = connect(flags, [ExposureHook(outcomes)], wait_seconds=_FLAGS_SECONDS) if flags else None
@@ -66,7 +66,7 @@ def _opened(settings: ShopSettings, name: str, colour: str) -> Shop:
     if flags is not None and (counting := flags.application) is not None:
         store = PostgresStore(counting.url, lambda: read_secret(counting.password), f"shop-{colour}")
         writer = Writer(outcomes, store)
-    return Shop(name, read(name), colour, Pool(settings.database), outcomes, writer, client)
+    return Shop(name, release, colour, Pool(settings.database), outcomes, writer, client)
 
 
 def _lay(_options: argparse.Namespace) -> int:

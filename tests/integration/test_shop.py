@@ -209,4 +209,18 @@ def test_what_cannot_be_done_is_refused_and_nothing_is_touched(host):
         nobody.colours()
     assert is_transient(away.value)
     assert host.colours()["green"].pid == shop.pid
-    assert set(host.releases()) == set(releases.names())
+    assert set(releases.names()) <= set(host.releases())
+
+
+def test_a_release_that_the_host_was_given_runs_as_it_was_built(host, place):
+    release, kept = f"given-{secrets.token_hex(4)}", place.folder("shop") / "colours" / "releases"
+    fruitless = (releases.FOLDER / "fruitless.toml").read_bytes().replace(b"[off]", b"[off]\nfruitless_percent = 100.0")
+    host.take(release, fruitless)
+    try:
+        shop = host.place("green", release)
+        assert (shop.state, shop.release) == ("running", release)
+        answer = httpx.get(f"{shop.url}/search?q=lamp", headers={"x-user-id": "somebody"})
+        assert (answer.status_code, answer.headers["x-found"]) == (200, "0")
+    finally:
+        host.empty("green")
+        (kept / f"{release}.toml").unlink()
