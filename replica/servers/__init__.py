@@ -6,6 +6,7 @@ from replica.server import Server
 from replica.servers.elasticsearch import ELASTICSEARCH
 from replica.servers.flags import Flags
 from replica.servers.gateway import Gateway
+from replica.servers.github import GitHub
 from replica.servers.haproxy import HAProxy
 from replica.servers.keyvault import KeyVault
 from replica.servers.postgres import Postgres
@@ -34,6 +35,7 @@ _REAL: list[Server] = [
     Flags(),
     Shop(),
     Webhooks(),
+    GitHub(),
     HAProxy(),
     Prometheus(),
 ]
