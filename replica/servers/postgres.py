@@ -22,7 +22,7 @@ from replica.errors import DidNotStart
 from replica.server import NotReady, Place, Program, Server
 from replica.state import checkout
 
-_DATABASES = ("steward", "keyring", "prefect", "customers", "shop")
+_DATABASES = ("steward", "keyring", "prefect", "customers", "shop", "pipeline")
 #: Users who own nothing, and the database that each may enter. What more they may there its owner grants them: the
 #: keyring and the counting of outcomes to applications by `python -m steward migrate`, the sample application to whoever
 #: re-encrypts its fields, the sample shop to its processes.
@@ -52,7 +52,7 @@ host all all 127.0.0.1/32 scram-sha-256
 
 
 class Postgres(Server):
-    """Five databases, each with an owner of its own name; `postgres` is the superuser of the replica's own work."""
+    """Six databases, each with an owner of its own name; `postgres` is the superuser of the replica's own work."""
 
     name = "postgres"
     port_names = ("sql",)
@@ -107,6 +107,8 @@ class Postgres(Server):
             for name in _DATABASES:
                 _ensure_user(connection, name, place.secret(f"postgres.{name}"))
                 _ensure_database(connection, name)
+            # Each release candidate's migrations are tried in a database of their own.
+            connection.execute("alter role pipeline createdb")
             for name, database in _GUESTS.items():
                 _ensure_user(connection, name, place.secret(f"postgres.{name}"))
                 entry = sql.SQL("grant connect on database {} to {}")

@@ -9,6 +9,7 @@ import http
 import http.client
 import json
 import os
+import shutil
 import subprocess
 import tomllib
 from collections.abc import Mapping
@@ -20,11 +21,13 @@ import tomli_w
 from replica.errors import DidNotStart
 from replica.server import NotReady, Place, Program, Server, python
 from replica.servers.haproxy import COLOURS, ENVIRONMENT, colour_port
+from replica.servers.pipeline import pipeline
 from replica.state import checkout
 
 TOKEN = "shop.host"  # noqa: S105  its name
 _SALT = "shop.salt"
 _OWNER, _READER = "shop", "shop_reader"
+_FLAG = "new-search"
 _LAY_SECONDS = 60
 _ANSWER_SECONDS = 5
 
@@ -61,6 +64,20 @@ class Shop(Server):
         )
         if done.returncode:
             raise DidNotStart(self.name, f"`python -m demo.shop lay` failed: {done.stderr.strip()[-400:]}")
+        self._make_repository(place)
+
+    def _make_repository(self, place: Place) -> None:
+        """Of its releases: once, since each making is another one."""
+        if repository(place).exists():
+            return
+        command = [python(), "-m", "demo.shop.repository", str(repository(place))]
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, cwd=checkout(), timeout=_LAY_SECONDS
+        )
+        if done.returncode:
+            # Half of one would be taken for the whole by the next start.
+            shutil.rmtree(repository(place), ignore_errors=True)
+            raise DidNotStart(self.name, f"`python -m demo.shop.repository` failed: {done.stderr.strip()[-400:]}")
 
     def program(self, place: Place) -> Program:
         """Its folder has what should run, and the colours' logs."""
@@ -76,12 +93,21 @@ class Shop(Server):
         return ", ".join(f"{colour} {each['release'] or each['state']}" for colour, each in told.items())
 
     def settings(self, place: Place) -> Mapping[str, Any]:
-        """Where releases are put."""
+        """Where releases are put, and the repository that they come from."""
         described = {
             "url": f"http://127.0.0.1:{place.client_port(self.name, 'host')}",
             "token": place.secret_ref(TOKEN),
         }
-        return {"application_hosts": {ENVIRONMENT: described}}
+        proved = {"url": str(repository(place)), "environment": ENVIRONMENT, "flag": _FLAG}
+        return {
+            "application_hosts": {ENVIRONMENT: described},
+            **pipeline(place, repositories={self.name: proved}),
+        }
+
+
+def repository(place: Place) -> Path:
+    """Git's, of the shop's releases."""
+    return place.folder(Shop.name) / "repository"
 
 
 def settings_file(place: Place) -> Path:

@@ -18,6 +18,7 @@ from typing import Any
 from replica.errors import DidNotStart
 from replica.secrets import place_once
 from replica.server import NotReady, Place, Program, Server, python
+from replica.servers.pipeline import pipeline
 from replica.state import checkout
 
 GITHUB, CI = "webhooks.github", "webhooks.ci"
@@ -82,14 +83,17 @@ class Webhooks(Server):
     def settings(self, place: Place) -> Mapping[str, Any]:
         """Where it is, and two senders: GitHub, and one that signs as Standard Webhooks has it."""
         self.prepare(place)
+        url = f"http://127.0.0.1:{place.client_port(self.name, 'http')}"
         return {
+            # The pipeline is such a tool: it tells of proved releases.
+            **pipeline(place, announce={"url": f"{url}/webhooks/ci", "secret": place.secret_ref(CI)}),
             "webhooks": {
-                "url": f"http://127.0.0.1:{place.client_port(self.name, 'http')}",
+                "url": url,
                 "sources": {
                     "github": {"kind": "github", "secrets": [place.secret_ref(GITHUB)]},
                     "ci": {"kind": "signed", "secrets": [place.secret_ref(CI)]},
                 },
-            }
+            },
         }
 
 

@@ -254,15 +254,15 @@ def _described(fresh: Settings, folder: Path, receiver: Receiver, host: str) -> 
     """The tables of the settings that a candidate needs."""
     for name, secret in {"announce": receiver.secret, "host": "the host's own word"}.items():
         (folder / name).write_text(secret)
-    superuser = Path(fresh.postgres.password.removeprefix("file:")).with_name("postgres.superuser")
+    password = Path(fresh.postgres.password.removeprefix("file:")).with_name("postgres.pipeline")
     repository = {"flag": "new-search", "variables": {"COUNTED": str(folder / "counted")}}
     return {
         "application_hosts": {"production": {"url": host, "token": f"file:{folder}/host"}},
         "pipeline": {
             "folder": str(folder / "work"),
             "database": {
-                "url": fresh.postgres.url.replace("steward@", "postgres@").rpartition("/")[0] + "/postgres",
-                "password": f"file:{superuser}",
+                "url": fresh.postgres.url.replace("steward@", "pipeline@").rpartition("/")[0] + "/pipeline",
+                "password": f"file:{password}",
             },
             "announce": {"url": f"{receiver.url}/webhooks/pipeline", "secret": f"file:{folder}/announce"},
             "osv_url": f"{receiver.url}/v1/query",
