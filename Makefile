@@ -8,6 +8,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RIVALS := .venv-rivals
+LINTERS := .venv-linters
 SDK := deployments/flags/agreement
 BENCH_SDK := bench/rollout/node
 # Node comes with its wheel, by the lock: no machine has to have it, or an old one.
@@ -19,7 +20,7 @@ N ?=
 help:  ## what there is to do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-setup: $(VENV)/.made $(SDK)/node_modules/.made  ## .venv and Node's SDK from their locks, the servers' files from theirs, missing Debian packages named
+setup: $(VENV)/.made $(SDK)/node_modules/.made $(LINTERS)/.made  ## .venv and Node's SDK from their locks, the servers' files from theirs, missing Debian packages named
 	@$(BIN)/python -m replica setup
 
 # Made again only when the lock or the project's metadata changed; the mark comes last, so a broken install is repeated.
@@ -34,6 +35,18 @@ $(VENV)/.made: requirements.lock pyproject.toml deployments/debian/packages.txt 
 # Node's SDK for feature flags, which a rollout compares with Python's. Scripts of packages have no business here.
 $(SDK)/node_modules/.made: $(SDK)/package.json $(SDK)/package-lock.json | $(VENV)/.made
 	@$(NPM) ci --prefix $(SDK) --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+	touch $@
+
+# actionlint, built from its source as go.sum has it, and shellcheck, which it asks. The compiler comes by the lock and goes again.
+$(LINTERS)/.made: deployments/ci/linters/requirements.lock deployments/ci/linters/go.mod deployments/ci/linters/go.sum | $(VENV)/.made
+	@ground=$$(mktemp -d)
+	trap 'chmod -R u+w "$$ground"; rm -rf "$$ground"' EXIT
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: --target "$$ground/wheels" -r $<
+	mkdir -p $(LINTERS)
+	GOPATH="$$ground/path" GOCACHE="$$ground/cache" GOTOOLCHAIN=local GOFLAGS=-mod=readonly CGO_ENABLED=0 \
+	  "$$ground/wheels/go/bin/go" -C deployments/ci/linters build -trimpath -o "$(CURDIR)/$(LINTERS)/actionlint" \
+	  github.com/rhysd/actionlint/cmd/actionlint 2>"$$ground/said" || { cat "$$ground/said"; exit 1; }
+	cp "$$ground/wheels/bin/shellcheck" $(LINTERS)/
 	touch $@
 
 demo: setup  ## the platform, 20 tenants, live writes, one proved night; leaves the platform running
@@ -89,7 +102,7 @@ test: setup  ## every test, on real servers, in three lanes side by side
 	cat "$$folder/first" "$$folder/second"
 	exit $$status
 
-test-unit: $(VENV)/.made  ## the tests that need no server, in seconds
+test-unit: $(VENV)/.made $(LINTERS)/.made  ## the tests that need no server, in seconds
 	@$(BIN)/python -m pytest tests/unit tests/contract
 
 lint: setup  ## style, types, import rules, rendered files
@@ -100,6 +113,7 @@ lint: setup  ## style, types, import rules, rendered files
 	$(BIN)/python -m deployments.elasticsearch render --check
 	$(BIN)/python -m deployments.prefect check
 	$(BIN)/hadolint Dockerfile
+	deployments/ci/check
 
 format: $(VENV)/.made  ## let the formatter write
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
@@ -164,7 +178,7 @@ $(RIVALS)/.made: bench/rivals/requirements.lock
 fuzz-fieldcrypt: $(VENV)/.made  ## fuzz the decoder of field encryption, guided by coverage (N= seconds); last line JSON
 	@$(BIN)/python -m tests.fuzz.fieldcrypt_decoder $(or $(N),60)
 
-clean:  ## stop the replica and remove its state, keep .venv and .venv-rivals
+clean:  ## stop the replica and remove its state, keep .venv, .venv-rivals and .venv-linters
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m replica clean; fi
 	rm -rf .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist
 
@@ -175,3 +189,4 @@ lock:  ## resolve the locks anew (maintainers; needs uv)
 	$$compile --extra flows --extra watch --extra gateway --extra webhooks -c requirements.lock pyproject.toml -o requirements-image.lock
 	printf 'hatchling\nnodejs-wheel-binaries\n' | $$compile -c requirements.lock - -o requirements-build.lock
 	$$compile -c requirements.lock bench/rivals/requirements.in -o bench/rivals/requirements.lock
+	$$compile deployments/ci/linters/requirements.in -o deployments/ci/linters/requirements.lock
