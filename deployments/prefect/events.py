@@ -30,6 +30,7 @@ SENT = frozenset(
         "steward.snapshot.verified",
         "steward.tenant.erased",
         "steward.tenant.onboarded",
+        "steward.webhooks.reconciled",
     }
 )
 #: Sent by people and other systems, to ask for something.

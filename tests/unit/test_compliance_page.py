@@ -33,6 +33,7 @@ STATEMENTS = {
     "seal-ai-attempts": [("tasks/sealing_statement.py", "sealing_statement")],
     "rotate-provider-keys": [("tasks/provider_key_statements.py", "rotation_statement")],
     "limit-drift": [("tasks/limit_statement.py", "limit_statement")],
+    "reconcile-webhooks": [("tasks/webhook_statement.py", "webhook_statement")],
     "cost-reconciliation": [("tasks/cost_evidence.py", "cost_statement"), ("tasks/cost_evidence.py", "_figures")],
     "release-candidate": [("steward/pipeline/report.py", "figures_of")],
     "production-rollout": [("tasks/rollout_publishing.py", "_figures")],
