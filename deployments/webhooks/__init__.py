@@ -1,0 +1,1 @@
+"""Rules of webhooks, as they are shipped."""
