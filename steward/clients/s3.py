@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, SSLError
 
 from steward.clients.before_writing import BeforeWrite, in_context_of_opening, is_write
@@ -199,6 +197,9 @@ def _client(store: ObjectStore, vault: Vault | None) -> Any:
         raise BadInput(
             f"no CA file {store.ca_file}", hint="let objects.ca_file name the CA of the object store, in PEM"
         )
+    import boto3  # noqa: PLC0415  a tenth of a second, which every run's process would pay before its first step
+    from botocore.config import Config  # noqa: PLC0415  as above
+
     try:
         return boto3.client(
             "s3",

@@ -8,18 +8,21 @@ confidence sequences"). Counts are floats or arrays that broadcast. What is belo
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-from scipy import special
+# numpy and scipy are imported where they count: a quarter of a second, which every run's process would pay before its
+# first step, and a rollout needs them minutes later.
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
-Counts = float | npt.NDArray[Any]
-LogE = npt.NDArray[np.float64]
+    Counts = float | npt.NDArray[Any]
+    LogE = npt.NDArray[np.float64]
 
 LEAST = -690.0
 """e⁻⁶⁹⁰: below it the cut-off Beta underflows. The true value is higher (about one over the counts), so nothing is overstated."""
-_LEAST_WHOLE = np.finfo(float).tiny
+_LEAST_WHOLE = sys.float_info.min
 _SPLIT_STRENGTH = 100.0
 """How near the planned split a mismatch is looked for: as if 100 users had been seen to split as planned."""
 MISMATCH_AT = 1000.0
@@ -33,6 +36,8 @@ def arm_share(weight: float, ratio: float) -> float:
 
 def ln_e_above(hits: Counts, of: Counts, share: float) -> LogE:
     """Against "at most *share* of them": high where more are. *hits* of *of*, which came one after the other."""
+    from scipy import special  # noqa: PLC0415  the reason stands above
+
     b = _b(share)
     mixed = special.betaln(1 + hits, b + of - hits) + _ln(special.betaincc(1 + hits, b + of - hits, share))
     prior = special.betaln(1, b) + _ln(special.betaincc(1, b, share))
@@ -41,6 +46,8 @@ def ln_e_above(hits: Counts, of: Counts, share: float) -> LogE:
 
 def ln_e_below(hits: Counts, of: Counts, share: float) -> LogE:
     """Against "at least *share* of them": high where fewer are."""
+    from scipy import special  # noqa: PLC0415  the reason stands above
+
     b = _b(share)
     mixed = special.betaln(1 + hits, b + of - hits) + _ln(special.betainc(1 + hits, b + of - hits, share))
     prior = special.betaln(1, b) + _ln(special.betainc(1, b, share))
@@ -49,11 +56,15 @@ def ln_e_below(hits: Counts, of: Counts, share: float) -> LogE:
 
 def ln_e_flawless(users: Counts, slo: float) -> LogE:
     """Against "at least *slo* of users err", where none of *users* did."""
+    import numpy as np  # noqa: PLC0415  the reason stands above
+
     return np.asarray(-np.asarray(users, float) * np.log1p(-slo))
 
 
 def ln_e_mismatch(exposed: Counts, of: Counts, weight: float) -> LogE:
     """Against "users split as planned": *exposed* of *of*, where *weight* was planned."""
+    from scipy import special  # noqa: PLC0415  the reason stands above
+
     a, b = _SPLIT_STRENGTH * weight, _SPLIT_STRENGTH * (1 - weight)
     mixed = special.betaln(a + exposed, b + of - exposed) - special.betaln(a, b)
     return _floored(mixed - _ln_likelihood(exposed, of, weight))
@@ -65,14 +76,20 @@ def _b(share: float) -> float:
 
 
 def _ln_likelihood(hits: Counts, of: Counts, share: float) -> Any:
+    import numpy as np  # noqa: PLC0415  the reason stands above
+
     return hits * np.log(share) + (of - hits) * np.log1p(-share)
 
 
 def _ln(value: Any) -> Any:
     """What is too small to have all its digits is taken for nothing, which understates it."""
+    import numpy as np  # noqa: PLC0415  the reason stands above
+
     with np.errstate(divide="ignore"):
         return np.log(np.where(np.asarray(value) < _LEAST_WHOLE, 0.0, value))
 
 
 def _floored(value: Any) -> LogE:
+    import numpy as np  # noqa: PLC0415  the reason stands above
+
     return np.maximum(np.asarray(value, float), LEAST)

@@ -11,8 +11,6 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from scipy import special
-
 from steward.errors import BadInput
 from steward.rollout.readings import Frozen
 
@@ -82,6 +80,8 @@ def compare_arms(variant: Arm, other: Arm, level: float = 0.95, comparisons: int
 
 def _ln_e(arm: Arm, share: float) -> float:
     """Against "the share is this". Convex in the share, and least at what was seen."""
+    from scipy import special  # noqa: PLC0415  a quarter of a second, which every run's process would pay before its first step
+
     misses = arm.users - arm.hits
     mixed = special.betaln(_PRIOR + arm.hits, _PRIOR + misses) - special.betaln(_PRIOR, _PRIOR)
     return float(mixed - special.xlogy(arm.hits, share) - special.xlog1py(misses, -share))
@@ -95,7 +95,7 @@ def _edge(arm: Arm, budget: float, *, upper: bool) -> float:
     seen = arm.share
     if _ln_e(arm, seen) >= budget:
         return seen
-    from scipy import optimize  # noqa: PLC0415  half a second, which every run's process would pay before its first step
+    from scipy import optimize  # noqa: PLC0415  as above, and another half a second
 
     return float(
         optimize.root_scalar(

@@ -7,16 +7,18 @@ releases).
 
 from __future__ import annotations
 
+import functools
 import math
 from enum import StrEnum
-from typing import NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, NamedTuple
 
 from steward.rollout.arrivals import Came, came_by
-from steward.rollout.evalues import LogE, arm_share, ln_e_above, ln_e_below, ln_e_flawless
+from steward.rollout.evalues import arm_share, ln_e_above, ln_e_below, ln_e_flawless
 from steward.rollout.plan import Better, Metric, Plan
 from steward.rollout.readings import Frozen, Reading
+
+if TYPE_CHECKING:
+    from steward.rollout.evalues import LogE
 
 ANEW_SHARE = 4
 """A test that is begun anew has a fourth of the chances of error, for the one before it has had its own."""
@@ -24,9 +26,6 @@ MOST_ANEW = 4
 """Beyond it, chances of error would more than double."""
 LEANS_AT = math.log(3)
 """Two who err among 5% of the users and none among the others come to more."""
-#: How much more of what came so far is looked ahead to, in steps of 3%: an estimate wants no more.
-_AHEAD = np.geomspace(1, 1e5, 400)
-_MORE_HITS = np.geomspace(1, 1e6, 480)
 
 
 class Basis(StrEnum):
@@ -169,7 +168,7 @@ def _absolute(seen: Weighed, metric: Metric, elapsed: float, due: int) -> Weighe
         seen = seen.model_copy(update={"due_users": due})
     if not users:
         return seen
-    bad = ln_e_above(hits * _AHEAD, users * _AHEAD, share)
+    bad = ln_e_above(hits * _ahead(), users * _ahead(), share)
     return seen.model_copy(
         update={"ln_e_bad": float(bad[0]), "seconds_to_roll_back": _until(bad, seen.ln_bad_needed, elapsed)}
     )
@@ -192,7 +191,7 @@ def _relative(seen: Weighed, metric: Metric, plan: Plan, weight: float, elapsed:
     counts = _counts(metric, seen.on_hits, seen.off_hits, weight)
     harm = arm_share(counts.weight, 1 + metric.tolerance)
     health = arm_share(counts.weight, plan.bad_ratio_of(metric))
-    bad = ln_e_above(counts.hits * _AHEAD, counts.of * _AHEAD, harm)
+    bad = ln_e_above(counts.hits * _ahead(), counts.of * _ahead(), harm)
     good = float(ln_e_below(counts.hits, counts.of, health))
     more = 0.0 if good >= seen.ln_good_needed else _more_hits(counts, health, seen.ln_good_needed)
     in_all = hits_in_all(counts.weight, health, seen.ln_good_needed)
@@ -227,7 +226,7 @@ def _within_slo(seen: Weighed, metric: Metric) -> Weighed:
 
 def _until(ahead: LogE, needed: float, elapsed: float) -> float | None:
     reached = ahead >= needed
-    return float((_AHEAD[reached.argmax()] - 1) * elapsed) if reached.any() else None
+    return float((_ahead()[reached.argmax()] - 1) * elapsed) if reached.any() else None
 
 
 def hits_in_all(weight: float, health: float, needed: float) -> float | None:
@@ -237,6 +236,22 @@ def hits_in_all(weight: float, health: float, needed: float) -> float | None:
 
 def _more_hits(counts: _Counts, health: float, needed: float) -> float | None:
     """How many more who err it takes to prove health, if the arms err alike from now on."""
-    good = ln_e_below(counts.hits + counts.weight * _MORE_HITS, counts.of + _MORE_HITS, health)
+    good = ln_e_below(counts.hits + counts.weight * _more_hits_to_try(), counts.of + _more_hits_to_try(), health)
     reached = good >= needed
-    return float(_MORE_HITS[reached.argmax()]) if reached.any() else None
+    return float(_more_hits_to_try()[reached.argmax()]) if reached.any() else None
+
+
+@functools.cache
+def _ahead() -> LogE:
+    """How much more of what came so far is looked ahead to, in steps of 3%: an estimate wants no more."""
+    import numpy as np  # noqa: PLC0415  the reason stands in evalues.py
+
+    return np.geomspace(1, 1e5, 400)
+
+
+@functools.cache
+def _more_hits_to_try() -> LogE:
+    """How many more hits are looked ahead to, in the same steps."""
+    import numpy as np  # noqa: PLC0415  the reason stands in evalues.py
+
+    return np.geomspace(1, 1e6, 480)
