@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from steward.errors import BadInput, StewardError
+from steward.errors import BadInput
 
 
 class DeliveryRefused(BadInput):
@@ -63,7 +63,3 @@ class NoRule(DeliveryRefused):
     """It is genuine, and no rule names what it tells of."""
 
     status = 422
-
-
-class RuleDoesNotFit(StewardError):
-    """A rule fits a delivery that lacks what it would put into the run's parameters."""

@@ -1,176 +1,226 @@
-"""Which delivery starts what. Rules are data: a TOML file whose schema is `deployments/webhooks/rules.schema.json`."""
+"""Rules: which delivery starts which of Prefect's deployments, with which parameters. They are data; the file's schema is here."""
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from steward.errors import BadInput
-from steward.settings import Webhooks
-from steward.webhooks import github
-from steward.webhooks.delivery import Payload
-from steward.webhooks.templating import PATH, faults_of, fill, fill_text, look_up
+from steward.webhooks.templating import PATH, RuleDoesNotFit, check_template, fill, look_up
 
 FORMAT = "steward-webhook-rules-v1"
-PROTECTION = "deployment_protection_rule"
-_HINT = "docs/webhook-rules.md"
+_SHIPPED = Path(str(files("deployments"))) / "webhooks" / "rules.toml"
 
-Value = str | int | bool
-Path_ = Annotated[str, Field(pattern=f"^{PATH}$", max_length=200)]
-
-
-class _Part(BaseModel):
-    # Strict: a rule that wants `"1"` is not fitted by 1.
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+Scalar = bool | int | float | str
+Expected = Scalar | Annotated[list[Scalar], Field(min_length=1)]
+Path_ = Annotated[str, Field(pattern=f"^{PATH}$")]
 
 
-@dataclass(frozen=True)
+class RulesUnusable(BadInput):
+    """The file of rules cannot be read, or says something that no rule can."""
+
+
+class Told(Protocol):
+    """What rules are matched with; a `Delivery` is one."""
+
+    @property
+    def source(self) -> str: ...
+    @property
+    def event(self) -> str: ...
+    @property
+    def payload(self) -> Mapping[str, JsonValue]: ...
+
+
+@dataclass(frozen=True, slots=True)
 class Start:
-    """A run that a rule asks for."""
+    """A run of *deployment* is to be made."""
 
+    rule: str
     deployment: str
-    parameters: dict[str, JsonValue]
+    parameters: Mapping[str, JsonValue]
 
 
-class Rule(_Part):
-    """What is done with the deliveries of one source and event that fit: a run is started, or GitHub is answered."""
+@dataclass(frozen=True, slots=True)
+class Decide:
+    """A protection rule at GitHub waits for an answer, which the evidence of *release* gives."""
 
-    name: str = Field(pattern="^[a-z0-9][a-z0-9-]{0,62}$", description="part of the run's idempotency key: keep it")
-    source: str = Field(pattern="^[a-z0-9][a-z0-9-]{0,62}$", description="[webhooks.sources.NAME] of the settings")
-    event: str = Field(pattern="^[a-z0-9_.]{1,100}$", description="GitHub's event, or the signed form's type")
-    enabled: bool = Field(default=True, description="false: what fits is stored and starts nothing")
-    when: dict[Path_, Value | list[Value]] = Field(
-        default={}, description="path in the payload → its value, or one of several; all must fit"
+    rule: str
+    release: str
+    environment: str
+    callback_url: str
+    wait_minutes: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """The rule is for this delivery, and nothing can be made of it. *why* says what the payload lacks."""
+
+    rule: str
+    why: str
+
+
+class Rule(BaseModel):
+    """What one kind of delivery starts. Exactly one of `deployment` and `decide`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
+        description="part of what a start is known by: a rule of another name may start again",
     )
-    deployment: str | None = Field(
-        default=None, pattern="^[^/{}]{1,200}/[^/{}]{1,200}$", description="FLOW/DEPLOYMENT of Prefect's to start"
+    source: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="as the settings call it: [webhooks.sources.NAME]"
     )
-    parameters: dict[str, JsonValue] = Field(
-        default={}, description="of the run; {path} in a text is looked up in the payload"
+    event: str = Field(
+        pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)*$",
+        description="X-GitHub-Event, or the signed form's type",
     )
+    when: dict[Path_, Expected] = Field(
+        default={}, description="dotted path in the payload: the value there, or a list of those that will do"
+    )
+    deployment: str | None = Field(default=None, pattern=r"^[^/]+/[^/]+$", description="FLOW/DEPLOYMENT of Prefect's")
+    parameters: dict[str, JsonValue] = Field(default={}, description="of its run; {dotted.path} is the payload's value")
     decide: Literal["quality-gates"] | None = Field(
         default=None, description="answer a deployment_protection_rule by the release's evidence"
     )
-    release: str | None = Field(default=None, max_length=500, description="where `decide`: whose evidence")
+    release: str = Field(default="", description="with decide: whose evidence; a reference into the payload")
     wait_minutes: float = Field(
-        default=60, gt=0, le=10_080, strict=False, description="where `decide`: for missing evidence, then no"
+        default=60, gt=0, le=24 * 60, description="with decide: how long evidence that is missing is waited for"
     )
 
     @model_validator(mode="after")
-    def _does_one_thing(self) -> Self:
+    def _one_effect(self) -> Self:
         if (self.deployment is None) == (self.decide is None):
-            msg = "expected one of deployment (what to start) and decide (what to answer)"
+            msg = "expected either deployment or decide"
             raise ValueError(msg)
-        if self.decide and (self.event != PROTECTION or self.release is None or self.parameters):
-            msg = f"decide is for the event {PROTECTION}: expected release, the template of whose evidence, and no parameters"
+        if self.decide and (self.event != "deployment_protection_rule" or not self.release or self.parameters):
+            msg = "decide is for the event deployment_protection_rule; it wants `release` and no parameters"
             raise ValueError(msg)
-        if self.deployment and self.release is not None:
-            msg = "release belongs to decide; a run is told in its parameters"
+        if self.deployment and {"release", "wait_minutes"} & self.model_fields_set:
+            msg = "release and wait_minutes go with decide; a deployment has parameters"
             raise ValueError(msg)
         return self
 
     @model_validator(mode="after")
-    def _templates_can_be_filled(self) -> Self:
-        if found := next(iter(faults_of([self.release or "", self.parameters])), None):
-            raise ValueError(found)
+    def _templates(self) -> Self:
+        try:
+            check_template(dict(self.parameters))
+            check_template(self.release, "release")
+        except BadInput as error:
+            # As pydantic wants it.
+            raise ValueError(str(error)) from None
         return self
 
-    def fits(self, payload: Payload) -> bool:
-        """Whether *payload* has all that it wants."""
-        return all(_is(look_up(payload, path), wanted) for path, wanted in self.when.items())
-
-    def start(self, payload: Payload) -> Start:
-        """The run that it asks for. Raises RuleDoesNotFit where *payload* lacks what a parameter needs."""
-        assert self.deployment  # noqa: S101  a rule that decides starts nothing
-        return Start(self.deployment, fill(self.parameters, payload))
-
-    def release_of(self, payload: Payload) -> str:
-        """Whose evidence it decides by. Raises RuleDoesNotFit."""
-        return fill_text(self.release or "", payload)
-
-
-class Rules(_Part):
-    """All of them, in the order of their file."""
-
-    format: Literal["steward-webhook-rules-v1"]
-    rules: Annotated[list[Rule], Field(alias="rule", min_length=1, max_length=200)]
-
-    @model_validator(mode="after")
-    def _each_has_a_name_of_its_own(self) -> Self:
-        names = [each.name for each in self.rules]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            msg = f"two rules are called {twice[0]}; a run is known by the rule's name"
-            raise ValueError(msg)
-        return self
-
-    def matching(self, source: str, event: str, payload: Payload) -> tuple[Rule, ...]:
-        """Those that begin something for this delivery."""
-        return tuple(
-            each
-            for each in self.rules
-            if each.enabled and (each.source, each.event) == (source, event) and each.fits(payload)
+    def is_for(self, told: Told) -> bool:
+        """Whether its source, event and every condition are those of *told*."""
+        return (self.source, self.event) == (told.source, told.event) and all(
+            _is_one_of(look_up(told.payload, path), expected) for path, expected in self.when.items()
         )
 
-    def types(self, source: str) -> frozenset[str]:
-        """The events of *source* that a rule names, whether or not it is enabled."""
-        return frozenset(each.event for each in self.rules if each.source == source)
 
-    def require(self, webhooks: Webhooks) -> None:
-        """Raises BadInput for a rule whose source cannot send its event, or whose answer has nowhere to go."""
-        for rule in self.rules:
-            source = webhooks.sources.get(rule.source)
-            if source is None:
-                # The shipped rules are for platforms with and without GitHub.
-                continue
-            if source.kind == "github" and rule.event not in github.EVENTS:
-                raise BadInput(
-                    f"rule {rule.name}: GitHub's event {rule.event} is not received; known: {', '.join(sorted(github.EVENTS))}",
-                    hint=_HINT,
-                )
-            if rule.decide and (source.kind != "github" or source.api is None):
-                raise BadInput(
-                    f"rule {rule.name} answers GitHub, and [webhooks.sources.{rule.source}] has no api",
-                    hint="add its api with a GitHub App; docs/settings.md",
-                )
+class Rules(BaseModel):
+    """All of them, in their file's order."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", title="Rules of webhooks")
+
+    format: Literal["steward-webhook-rules-v1"]
+    rule: tuple[Rule, ...] = ()
+
+    @model_validator(mode="after")
+    def _once_each(self) -> Self:
+        names = [each.name for each in self.rule]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            msg = f"{', '.join(twice)}: a name is there twice; what a start is known by needs it once"
+            raise ValueError(msg)
+        return self
+
+    def events_of(self, source: str) -> frozenset[str]:
+        """The events of *source* that a rule names."""
+        return frozenset(each.event for each in self.rule if each.source == source)
 
 
-def load_rules(path: Path | None) -> Rules:
-    """Those of the file at *path*; None: the shipped ones. Raises BadInput, which names the rule and the field."""
-    named = str(path) if path else "the shipped rules"
+def read_rules(path: Path | None) -> Rules:
+    """Of *path*, or those that are shipped. Raises RulesUnusable, which names the file, the rule and the field."""
+    path = path or _SHIPPED
     try:
-        text = path.read_text() if path else (files("deployments") / "webhooks" / "rules.toml").read_text()
-        read = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadInput(f"{named}: {error}", hint=_HINT) from None
+        return rules_of(tomllib.loads(path.read_text()))
+    except OSError as error:
+        raise RulesUnusable(
+            f"cannot read {path}: {error.strerror}", hint="`rules` in [webhooks] must name a file"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RulesUnusable(f"{path} is not TOML: {error}", hint="mend the line it names") from None
+    except RulesUnusable as error:
+        raise RulesUnusable(f"{path}: {error.message}", hint=error.hint) from None
+
+
+def rules_of(read: Mapping[str, object]) -> Rules:
+    """What a file says. Raises RulesUnusable."""
     try:
         return Rules.model_validate(read)
     except ValidationError as error:
-        faults = error.errors(include_url=False, include_input=False)
-        told = "; ".join(f"{_place(fault['loc'], read)}{fault['msg']}" for fault in faults[:5])
-        raise BadInput(f"{named}: {told}", hint=_HINT) from None
+        faults = "; ".join(
+            f"{_place(read, fault['loc'])}{fault['msg'].removeprefix('Value error, ')}" for fault in error.errors()
+        )
+        raise RulesUnusable(faults, hint="see docs/webhook-rules.md, and rules.schema.json") from None
 
 
-def _place(path: tuple[int | str, ...], read: Mapping[str, Any]) -> str:
-    """`rule 2 (release-candidate): when.action: `, counted as people count."""
-    match path:
-        case ("rule", int(number), *rest):
-            given = read["rule"][number]
-            name = given.get("name") if isinstance(given, dict) else None
-            where = f"rule {number + 1}" + (f" ({name})" if isinstance(name, str) else "")
-            return ": ".join([where, *([".".join(map(str, rest))] if rest else []), ""])
+def matching(rules: Rules, told: Told) -> list[Start | Decide | Unfit]:
+    """What *told* starts, in the order of the file; nothing where no rule is for it."""
+    return [_applied(rule, told) for rule in rules.rule if rule.is_for(told)]
+
+
+def _applied(rule: Rule, told: Told) -> Start | Decide | Unfit:
+    try:
+        if rule.deployment is not None:
+            # A table is filled as a table.
+            parameters = fill(dict(rule.parameters), told.payload)
+            return Start(rule.name, rule.deployment, parameters if isinstance(parameters, dict) else {})
+        return Decide(
+            rule.name,
+            release=_text(rule.release, told),
+            environment=_text("{environment}", told),
+            callback_url=_text("{deployment_callback_url}", told),
+            wait_minutes=rule.wait_minutes,
+        )
+    except RuleDoesNotFit as error:
+        return Unfit(rule.name, error.message)
+
+
+def _text(template: str, told: Told) -> str:
+    found = fill(template, told.payload)
+    if not isinstance(found, str):
+        raise RuleDoesNotFit(f"{template} is no text")
+    return found
+
+
+def _is_one_of(found: object, expected: Expected) -> bool:
+    # True is no 1 here, as it is none in JSON.
+    wanted = expected if isinstance(expected, list) else [expected]
+    return any(found == each and isinstance(found, bool) == isinstance(each, bool) for each in wanted)
+
+
+def _place(read: Mapping[str, object], loc: tuple[int | str, ...]) -> str:
+    return "".join(f"{part}: " for part in _parts(read, loc))
+
+
+def _parts(read: Mapping[str, object], loc: tuple[int | str, ...]) -> Iterator[str]:
+    """`rule 2 (deploy)`, then the field: whoever mends it looks for the name."""
+    match loc:
+        case ("rule", int(index), *rest):
+            listed = read.get("rule")
+            one = listed[index] if isinstance(listed, list) and index < len(listed) else None
+            name = one.get("name") if isinstance(one, dict) else None
+            yield f"rule {index + 1} ({name})" if isinstance(name, str) else f"rule {index + 1}"
+            if rest:
+                yield ".".join(map(str, rest))
         case ():
-            return ""
+            return
         case _:
-            return ".".join(map(str, path)) + ": "
-
-
-def _is(found: JsonValue, wanted: Value | list[Value]) -> bool:
-    return any(
-        type(found) is type(each) and found == each for each in (wanted if isinstance(wanted, list) else [wanted])
-    )
+            yield ".".join(map(str, loc))

@@ -1,169 +1,178 @@
-"""What a rule puts into a run's parameters: values of the payload, by dotted paths.
+"""What a rule makes of a payload: trees of values in which `{dotted.path}` stands for what the payload has there.
 
-    {deployment.id}                             the value as it is, where the text is nothing else
-    deployment {deployment.id} by {sender.login}  within a text: its words
-    {deployment.payload.release|deployment.sha} the first that is there
-    {deployment.payload.variant?}               left out, with its name, where it is not there
-    {{ and }}                                   braces
-
-A path goes through objects, and through a text that is a JSON object: a deployment's payload at GitHub may be either. What is null
-is not there.
+`{a.b}` is there or the rule does not fit; `{a.b?}` is left out where it is not; `{a.b|c.d}` is the first of both that is there;
+`{a.b:12}` is its first twelve characters. `{{` and `}}` are braces. A string that is one such reference keeps the type of what it
+finds; within a longer one it is put in as text. What is null counts as not there. Where a path goes on inside a string, that is read as JSON:
+GitHub's `deployment.payload` may be an object, or a string of one.
 """
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import NamedTuple, TypeAlias, cast
 
 from pydantic import JsonValue
+from pydantic_core import from_json
 
-from steward.webhooks.delivery import Payload, payload_of
-from steward.webhooks.errors import MalformedBody, RuleDoesNotFit
+from steward.errors import BadInput
 
-PATH: Final = r"[A-Za-z0-9_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_][A-Za-z0-9_-]*)*"
-_PART = re.compile(r"(?P<brace>\{\{|\}\})|\{(?P<asked>[^{}]*)\}|(?P<stray>[{}])")
-_ASKED = re.compile(rf"(?P<paths>{PATH}(?:\|{PATH})*)(?P<optional>\??)")
-#: A run's parameters are stored in clear and shown as a form: names and numbers, not a sender's documents.
-MOST_CHARACTERS = 65_536
+#: As parameters of a TOML file are: numbers, dates as text, tables and lists.
+Tree: TypeAlias = JsonValue
 
-
-class _LeftOut:
-    """Stands where an optional value is not there."""
-
-
-_LEFT_OUT: Final = _LeftOut()
-
-
-def look_up(payload: Payload, path: str) -> JsonValue:
-    """What is at *path*; None: nothing is."""
-    at: Any = payload
-    for name in path.split("."):
-        if isinstance(at, str):
-            at = _object_in(at)
-        if not isinstance(at, Mapping):
-            return None
-        at = at.get(name)
-    return at
+_KEY = r"[A-Za-z0-9_][A-Za-z0-9_-]*"
+PATH = rf"{_KEY}(\.{_KEY})*"
+_ALTERNATIVE = rf"{PATH}(:[1-9][0-9]{{0,3}})?"
+_REFERENCE = re.compile(rf"{_ALTERNATIVE}(\|{_ALTERNATIVE})*\??")
+_PIECES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+#: By which Prefect takes a parameter for something to work out: a variable, a template. A sender's word must never be one.
+_WORKED_OUT = "__prefect_kind"
+_TOO_LARGE = 1 << 63
 
 
-def _object_in(text: str) -> Payload | None:
-    try:
-        return payload_of(text.encode("utf-8", "surrogatepass"))
-    except MalformedBody:
-        return None
+class TemplateUnusable(BadInput):
+    """It is no template."""
 
 
-def fill(template: Mapping[str, JsonValue], payload: Payload) -> dict[str, JsonValue]:
-    """*template* with what it asks *payload* for. Raises RuleDoesNotFit, which names the path and no value."""
-    filled = _filled(dict(template), payload)
-    assert isinstance(filled, dict)  # noqa: S101  an object of a template is never left out
-    _demand_sendable(filled)
-    return filled
+class RuleDoesNotFit(BadInput):
+    """The payload lacks what the rule makes its parameters of, or has something there that may be no parameter."""
 
 
-def fill_text(template: str, payload: Payload) -> str:
-    """As `fill`, of one text."""
-    filled = _text(template, payload)
-    if not isinstance(filled, str):
-        raise RuleDoesNotFit(f"{template} is no text in this delivery", hint="name the path of a text")
-    return filled
+class _Absent:
+    """What a payload has where it has nothing; null is the same."""
 
 
-def faults_of(template: JsonValue) -> Iterator[str]:
-    """What is wrong with the texts of *template*, whatever it is filled from."""
-    match template:
+ABSENT = _Absent()
+
+
+class _Reference(NamedTuple):
+    paths: tuple[tuple[str, int | None], ...]
+    """Each with how many characters of it are wanted; None: it, as it is."""
+    is_optional: bool
+
+
+def look_up(payload: Mapping[str, JsonValue], path: str) -> JsonValue | _Absent:
+    """What *payload* has at *path*; ABSENT where there is none, or null."""
+    at: JsonValue = cast("JsonValue", payload)
+    for key in path.split("."):
+        inside = _parsed(at) if isinstance(at, str) else at
+        if not isinstance(inside, dict) or key not in inside:
+            return ABSENT
+        at = inside[key]
+    return ABSENT if at is None else at
+
+
+def fill(tree: Tree, payload: Mapping[str, JsonValue]) -> Tree | _Absent:
+    """*tree* with what *payload* has; ABSENT where it is one optional reference to nothing. Raises RuleDoesNotFit, with the path."""
+    match tree:
         case str():
-            yield from _faults_of_text(template)
-        case list():
-            for each in template:
-                yield from faults_of(each)
+            return _fill_text(tree, payload)
         case dict():
-            for each in template.values():
-                yield from faults_of(each)
+            filled = {key: fill(value, payload) for key, value in tree.items()}
+            return {key: value for key, value in filled.items() if not isinstance(value, _Absent)}
+        case list():
+            return [value for each in tree if not isinstance(value := fill(each, payload), _Absent)]
+        case _:
+            return tree
+
+
+def check_template(tree: Tree, at: str = "parameters") -> None:
+    """Raises TemplateUnusable, with the place in the tree and what stands there."""
+    match tree:
+        case str():
+            for reference in _references(tree, at):
+                _parse(reference, at)
+        case dict():
+            for key, value in tree.items():
+                check_template(value, f"{at}.{key}")
+        case list():
+            for index, value in enumerate(tree):
+                check_template(value, f"{at}.{index}")
         case _:
             return
 
 
-def _faults_of_text(text: str) -> Iterator[str]:
-    for part in _PART.finditer(text):
-        if part["stray"]:
-            yield f"{text!r} has a brace without its other; a brace that is meant is written twice"
-        elif part["asked"] is not None:
-            asked = _ASKED.fullmatch(part["asked"])
-            if asked is None:
-                yield f"{{{part['asked']}}} is no path; expected {{a.b}}, {{a.b|c.d}} or {{a.b?}}"
-            elif asked["optional"] and part.span() != (0, len(text)):
-                yield f"{{{part['asked']}}} may be left out, and {text!r} not; an optional value stands alone"
+def _fill_text(text: str, payload: Mapping[str, JsonValue]) -> Tree | _Absent:
+    whole = _PIECES.fullmatch(text)
+    if whole and whole[1] is not None:
+        return _find(_parse(whole[1], text), payload)
+
+    def put_in(piece: re.Match[str]) -> str:
+        if piece[1] is None:
+            return piece[0][0]
+        found = _find(_parse(piece[1], text), payload)
+        return "" if isinstance(found, _Absent) else _as_text(found, piece[1])
+
+    return _PIECES.sub(put_in, text)
 
 
-def _filled(template: JsonValue, payload: Payload) -> JsonValue | _LeftOut:
-    match template:
-        case str():
-            return _text(template, payload)
-        case list():
-            values = [_filled(each, payload) for each in template]
-            return [each for each in values if not isinstance(each, _LeftOut)]
-        case dict():
-            named = {name: _filled(each, payload) for name, each in template.items()}
-            return {name: each for name, each in named.items() if not isinstance(each, _LeftOut)}
+def _find(reference: _Reference, payload: Mapping[str, JsonValue]) -> Tree | _Absent:
+    for path, most in reference.paths:
+        found = look_up(payload, path)
+        if not isinstance(found, _Absent):
+            _refuse_unfit(found, path)
+            return found if most is None else _as_text(found, path)[:most]
+    if reference.is_optional:
+        return ABSENT
+    named = " nor ".join(path for path, _ in reference.paths)
+    raise RuleDoesNotFit(f"the payload has no {named}", hint="send it, or mend the rule; docs/webhook-rules.md")
+
+
+def _as_text(found: Tree, path: str) -> str:
+    match found:
+        case bool():
+            return "true" if found else "false"
+        case str() | int() | float():
+            return str(found)
         case _:
-            return template
+            kind = "an object" if isinstance(found, dict) else "a list"
+            raise RuleDoesNotFit(f"{path} is {kind}; expected text or a number", hint="let a path end at a value")
 
 
-def _text(text: str, payload: Payload) -> JsonValue | _LeftOut:
-    whole = _PART.fullmatch(text)
-    if whole and whole["asked"] is not None:
-        return _asked(whole["asked"], payload)
-    return _PART.sub(lambda part: part["brace"][0] if part["brace"] else _words(part["asked"], payload), text)
+def _refuse_unfit(found: Tree, path: str) -> None:
+    """Raises RuleDoesNotFit for what may be no parameter, on a sender's word, or cannot be stored."""
+    match found:
+        case dict():
+            if _WORKED_OUT in found:
+                raise RuleDoesNotFit(f"{path} has the key {_WORKED_OUT}, which is Prefect's own", hint="leave it out")
+            for key, value in found.items():
+                _refuse_unfit(key, path)
+                _refuse_unfit(value, path)
+        case list():
+            for value in found:
+                _refuse_unfit(value, path)
+        case str() if "\0" in found:
+            raise RuleDoesNotFit(f"{path} has a character that no text has: NUL", hint="leave it out")
+        case int() if abs(found) >= _TOO_LARGE:
+            raise RuleDoesNotFit(f"{path} is a number beyond 64 bits", hint="send it as text")
+        case _:
+            return
 
 
-def _asked(asked: str, payload: Payload) -> JsonValue | _LeftOut:
-    read = _ASKED.fullmatch(asked)
-    assert read  # noqa: S101  the rule was validated
-    for path in read["paths"].split("|"):
-        if (found := look_up(payload, path)) is not None:
-            return found
-    if read["optional"]:
-        return _LEFT_OUT
-    raise RuleDoesNotFit(
-        f"the delivery has no {' and no '.join(read['paths'].split('|'))}",
-        hint="mend what is sent, or the rule: {path?} where it may be missing",
-    )
+def _references(text: str, at: str) -> Iterator[str]:
+    for piece in _PIECES.finditer(text):
+        if piece[0] in {"{", "}"}:
+            raise TemplateUnusable(
+                f"{at}: {text!r} has a brace without its other", hint="a brace that is meant is written twice: {{ or }}"
+            )
+        if piece[1] is not None:
+            yield piece[1]
 
 
-def _words(asked: str, payload: Payload) -> str:
-    found = _asked(asked, payload)
-    if isinstance(found, bool):
-        return "true" if found else "false"
-    if isinstance(found, str | int | float):
-        return str(found)
-    raise RuleDoesNotFit(
-        f"{asked} is an object or a list, which stands within a text", hint="name the path of a text or a number"
-    )
-
-
-def _demand_sendable(filled: Mapping[str, JsonValue]) -> None:
-    if not all(map(math.isfinite, _numbers(filled))):
-        raise RuleDoesNotFit("a number is too large to be one", hint="see what the sender sends")
-    if (length := len(json.dumps(filled))) > MOST_CHARACTERS:
-        raise RuleDoesNotFit(
-            f"the parameters have {length:,} characters, {MOST_CHARACTERS:,} are allowed",
-            hint="name the paths of names and numbers, not of whole objects",
+def _parse(reference: str, at: str) -> _Reference:
+    if not _REFERENCE.fullmatch(reference):
+        raise TemplateUnusable(
+            f"{at}: {{{reference}}} is no reference; expected {{dotted.path}}, {{path?}}, {{path|other}} or {{path:12}}",
+            hint="a path is made of letters, digits, _ and -, with dots between keys",
         )
+    paths = [each.partition(":") for each in reference.removesuffix("?").split("|")]
+    return _Reference(
+        tuple((path, int(most) if most else None) for path, _, most in paths), is_optional=reference.endswith("?")
+    )
 
 
-def _numbers(value: Any) -> Iterator[float]:
-    match value:
-        case float():
-            yield value
-        case Mapping():
-            for each in value.values():
-                yield from _numbers(each)
-        case list():
-            for each in value:
-                yield from _numbers(each)
-        case _:
-            return
+def _parsed(text: str) -> JsonValue:
+    try:
+        return cast("JsonValue", from_json(text, allow_inf_nan=False))
+    except ValueError:
+        return None
