@@ -8,6 +8,7 @@ GitHub's `deployment.payload` may be an object, or a string of one.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple, TypeAlias, cast
@@ -145,6 +146,9 @@ def _refuse_unfit(found: Tree, path: str) -> None:
             raise RuleDoesNotFit(f"{path} has a character that no text has: NUL", hint="leave it out")
         case int() if abs(found) >= _TOO_LARGE:
             raise RuleDoesNotFit(f"{path} is a number beyond 64 bits", hint="send it as text")
+        case float() if not math.isfinite(found):
+            # 1e999 is JSON, and no number when it was read.
+            raise RuleDoesNotFit(f"{path} is no number", hint="send it as text")
         case _:
             return
 
