@@ -112,6 +112,7 @@ lint: setup  ## style, types, import rules, rendered files
 	$(BIN)/lint-imports
 	$(BIN)/python -m deployments.elasticsearch render --check
 	$(BIN)/python -m deployments.prefect check
+	$(BIN)/python -m deployments.webhooks render --check
 	$(BIN)/hadolint Dockerfile
 	deployments/ci/check
 
