@@ -26,6 +26,7 @@ from tasks.pipeline_beginning import begin_candidate, remove_checkout
 from tasks.pipeline_publishing import (
     announce_candidate,
     conclude_candidate,
+    deploy_at_github,
     hand_over,
     publish_candidate,
     record_candidate,
@@ -61,6 +62,7 @@ def release_candidate(request: CandidateRequest) -> CandidateReport:
     hand_over(report)
     # Last, so that whoever is told finds the release and its evidence.
     announce_candidate(report, statement.digest)
+    deploy_at_github(report, statement.digest)
     return report
 
 

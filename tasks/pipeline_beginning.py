@@ -15,7 +15,7 @@ from steward.pipeline.manifest import FILE, Manifest, read_manifest
 from steward.pipeline.request import Candidate, CandidateRequest, Certified
 from steward.settings import Settings, load
 from tasks.durable import step
-from tasks.pipeline_workspace import Workspace, remove_workspace, repository_of, workspace
+from tasks.pipeline_workspace import Workspace, github_of, remove_workspace, repository_of, workspace
 from tasks.rollout_gates import gates_of
 
 
@@ -25,6 +25,7 @@ def begin_candidate(request: CandidateRequest) -> Candidate:
     settings = load()
     told = repository_of(settings, request.repository)
     require_ways_out(settings, told.environment)
+    github_of(settings, request.repository)
     with connect(settings) as db:
         compared = _compared_with(db, settings, request, told.environment)
     with workspace(settings, request.repository) as work:

@@ -6,9 +6,12 @@ from datetime import UTC, datetime
 
 from prefect.artifacts import create_markdown_artifact
 from prefect.events import emit_event
+from pydantic import JsonValue
 
 from steward.clients.announcing import announce
 from steward.clients.application_host import open_application_host
+from steward.clients.github_api import GitHub
+from steward.clients.github_deploying import ensure_deployment
 from steward.evidence.provenance import CodeVersion, code_version, host_class
 from steward.evidence.statements import Artifact as Named
 from steward.evidence.statements import Statement, artifact_of
@@ -30,6 +33,7 @@ from steward.rollout.gates import GateEvidence
 from steward.settings import load
 from tasks.durable import operation, step
 from tasks.pipeline_build import read_artifact
+from tasks.pipeline_workspace import github_of
 from tasks.rollout_gates import OPERATION
 
 
@@ -96,6 +100,19 @@ def announce_candidate(report: CandidateReport, statement: str) -> None:
     settings = load()
     if told := settings.proving.announce:
         announce(told, settings.vault, announcement_id(report), announcement(report, statement))
+
+
+@step("deploy at GitHub", run_name="deploy {report.candidate.release} at GitHub")
+def deploy_at_github(report: CandidateReport, statement: str) -> int | None:
+    """A deployment where the repository's settings name a source: GitHub's webhook of it tells the rest. None: they do not."""
+    settings, candidate = load(), report.candidate
+    api = github_of(settings, candidate.request.repository)
+    if api is None:
+        return None
+    payload: dict[str, JsonValue] = {"release": candidate.release, "flag": candidate.flag, "statement": statement}
+    because = candidate.request.because or f"release candidate {candidate.release}"
+    github = GitHub(api, settings.vault)
+    return ensure_deployment(github, candidate.commit, candidate.environment, payload, because)
 
 
 def candidate_statement(report: CandidateReport) -> Statement:

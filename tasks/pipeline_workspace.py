@@ -16,7 +16,7 @@ from steward.clients.secrets import read_secret
 from steward.errors import BadInput, StewardError, Unavailable
 from steward.pipeline.errors import UnknownRepository
 from steward.pipeline.manifest import Command
-from steward.settings import PipelineRepository, Settings
+from steward.settings import GitHubApi, GitHubSource, PipelineRepository, Settings
 from steward.settings.references import references_in
 from tasks.durable import operation
 
@@ -76,6 +76,20 @@ def repository_of(settings: Settings, name: str) -> PipelineRepository:
             hint=f"add [pipeline.repositories.{name}] to the settings, or use one of the known names",
         )
     return known[name]
+
+
+def github_of(settings: Settings, repository: str) -> GitHubApi | None:
+    """Where its proved releases become deployments; None: nowhere. BadInput where the settings name a source that has no API."""
+    name = repository_of(settings, repository).github
+    if name is None:
+        return None
+    source = settings.webhooks.sources.get(name) if settings.webhooks else None
+    if isinstance(source, GitHubSource) and source.api:
+        return source.api
+    raise BadInput(
+        f"[pipeline.repositories.{repository}] names the source {name} of webhooks, which has no GitHub API",
+        hint=f"add [webhooks.sources.{name}.api] to the settings, of kind github; docs/settings.md",
+    )
 
 
 @contextmanager
