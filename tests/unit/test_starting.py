@@ -19,7 +19,7 @@ _LATER = {
     "boto3": "0.1 s: with the first object that is written",
     "botocore.config": "0.09 s: with boto3",
     "grpc": "applications listen to flags by it, flows do not",
-    "matplotlib": "0.3 s: with a night's picture",
+    "matplotlib": "with a night's picture",
     "numpy": "0.1 s: with the first look of the judge",
     "optuna": "nothing here optimizes",
     "pandas": "nothing here needs it",
@@ -29,7 +29,7 @@ _LATER = {
 }
 #: Of a release's flows, whose start somebody waits for: only what a rollout's first step needs.
 _LATER_IN_RELEASES = {
-    "azure": "0.1 s: with the first secret of the vault",
+    "azure": "with the first secret of the vault",
     "duckdb": "costs and parquet",
     "elasticsearch": "search",
     "redis": "limits",
