@@ -16,6 +16,8 @@ SENT = frozenset(
         "steward.ai.provider_recovered",
         "steward.ai.provider_refused",
         "steward.ai.sealed",
+        "steward.deploy.refused",
+        "steward.deploy.requested",
         "steward.keyring.backed_up",
         "steward.release.refuted",
         "steward.release.unknown",

@@ -85,6 +85,11 @@ class Runs:
         with _worded(name):
             return str(self._client.read_deployment_by_name(name).id)
 
+    def form(self, name: str) -> dict[str, Any]:
+        """The JSON schema of the parameters of *flow/deployment*. Raises DeploymentGone."""
+        with _worded(name):
+            return self._client.read_deployment_by_name(name).parameter_openapi_schema or {}
+
     def create(
         self,
         deployment_id: str,

@@ -1,7 +1,8 @@
-"""`python -m services.webhooks serve --port N`: one receiver. Any number may run beside one another, and be killed at any time.
+"""`python -m services.webhooks serve --port N`: one receiver; `dispatch`: one dispatcher; `check`: are the rules usable?
 
-Failure semantics: a delivery that was answered 202 or 200 is on the database's disk. What could not be stored is answered 503, and
-comes again: its sender tries again, or the hourly reconciliation finds it in the sender's list.
+Any number may run beside one another, and be killed at any time. Failure semantics: a delivery that was answered 202 or 200 is on the database's disk. What could not be stored is answered 503, and
+comes again: its sender tries again, or the hourly reconciliation finds it in the sender's list. What is stored waits for Prefect as long as it
+is away, and starts once.
 """
 
 from __future__ import annotations
@@ -27,10 +28,16 @@ def main(arguments: list[str]) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     # What the others stand on is not imported: a receiver is there again in a second.
-    from services.webhooks.server import serve  # noqa: PLC0415  the reason stands above
+    if options.command == "serve":
+        from services.webhooks.server import serve  # noqa: PLC0415  the reason stands above
 
-    serve(load(), port=options.port)
-    return 0
+        serve(load(), port=options.port)
+        return 0
+    from services.webhooks import dispatching  # noqa: PLC0415  the reason stands above
+
+    if options.command == "check":
+        return dispatching.check(load())
+    return dispatching.dispatch(load(), port=options.port, lanes=options.lanes)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -40,6 +47,12 @@ def _parser() -> argparse.ArgumentParser:
         "serve", help="one receiver, on loopback: a load balancer that speaks TLS stands before it"
     )
     receiver.add_argument("--port", type=int, required=True)
+    dispatcher = commands.add_parser("dispatch", help="one dispatcher: what the inbox holds becomes runs, once each")
+    dispatcher.add_argument("--port", type=int, required=True, help="of /metrics and /healthz, on loopback")
+    dispatcher.add_argument(
+        "--lanes", type=int, default=4, choices=range(1, 33), metavar="1-32", help="at work at once"
+    )
+    commands.add_parser("check", help="compare the rules with the settings' sources and Prefect's deployments")
     return parser
 
 

@@ -7,6 +7,7 @@ import uvicorn
 from services.webhooks.receiver import Receiver
 from steward.errors import BadInput
 from steward.settings import Settings, Webhooks
+from steward.webhooks.rules import read_rules
 
 #: A delivery is stored by then, or its sender is told that it is not.
 _LEAVING_SECONDS = 8
@@ -16,8 +17,9 @@ _KEEP_ALIVE_SECONDS = 75
 
 def serve(settings: Settings, *, port: int) -> None:
     """Until SIGTERM or SIGINT. Raises BadInput for settings or rules that no receiver can be made of."""
+    webhooks = demand_webhooks(settings)
     uvicorn.run(
-        Receiver(settings, _webhooks(settings), _types).application(),
+        Receiver(settings, webhooks, read_rules(webhooks.rules).events_of).application(),
         host="127.0.0.1",
         port=port,
         loop="uvloop",
@@ -32,14 +34,10 @@ def serve(settings: Settings, *, port: int) -> None:
     )
 
 
-def _webhooks(settings: Settings) -> Webhooks:
+def demand_webhooks(settings: Settings) -> Webhooks:
+    """Raises BadInput where the settings name no sender."""
     if settings.webhooks is None or not settings.webhooks.sources:
         raise BadInput(
             "the settings tell of no sender of webhooks", hint="add [webhooks] and its sources; docs/webhooks.md"
         )
     return settings.webhooks
-
-
-def _types(_: str) -> frozenset[str]:
-    """Those that something is begun for."""
-    return frozenset({"release.candidate", "git.push"})
