@@ -21,6 +21,8 @@ class Dials:
     """Each delivery is sent, and noted, two times under one guid."""
     delay_seconds: float = 0.0
     """Before each delivery is sent."""
+    age_seconds: float = 0.0
+    """Deliveries are noted as if they had been made so long ago."""
     api_status: int = 0
     """What the API answers in place of everything; 0: what it ought to."""
     api_retry_after_seconds: int | None = None

@@ -104,7 +104,7 @@ class Hook:
     def _deliver(self, guid: str, event: str, body: bytes, *, redelivery: bool) -> None:
         time.sleep(self._dials.delay_seconds)
         headers = self._headers(guid, event, body)
-        begun, delivered_at = time.monotonic(), now()
+        begun, delivered_at = time.monotonic(), now(seconds_ago=self._dials.age_seconds)
         status, words, answer = self._sent(headers, body)
         payload = json.loads(body)
         self._store.put(

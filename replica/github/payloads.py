@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -21,9 +21,9 @@ def example(configuration: Configuration, event: str) -> Payload:
     return _adapted(event, configuration.repository, configuration.url)
 
 
-def now() -> str:
+def now(*, seconds_ago: float = 0.0) -> str:
     """As GitHub writes a moment."""
-    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return f"{datetime.now(UTC) - timedelta(seconds=seconds_ago):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _adapted(event: str, repository: str, url: str) -> Payload:

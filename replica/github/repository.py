@@ -57,12 +57,12 @@ class Repository:
             "state": state,
             "description": description,
             "environment": asked.get("environment") or deployment["environment"],
-            "log_url": asked.get("log_url") or asked.get("target_url") or "",
             "target_url": asked.get("log_url") or asked.get("target_url") or "",
-            "environment_url": asked.get("environment_url") or "",
             "deployment_url": deployment["url"],
             "created_at": now(),
             "updated_at": now(),
+            # Left out where there is none.
+            **{name: asked[name] for name in ("log_url", "environment_url") if asked.get(name)},
         }
         self._store.put("status", status, of=number)
         told = self._payload("deployment_status", deployment_status=status, deployment=deployment)
