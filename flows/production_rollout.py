@@ -1,12 +1,12 @@
 """Let a release out step by step, each passed only on proof, and take it back on harm or when proof does not come.
 
 Failure semantics: bad input (an unknown release, a flag that is not there, another rollout under way, gates without
-evidence, SDKs that disagree) ends the run Failed before anything is touched. From then on every end but a certified one
-takes the users off the release first, then the traffic, and says why: harm that was shown is REFUTED; a deadline, data that
-is missing or stale, a person's word or a run that could not go on is UNKNOWN. Users are exposed under a lease that only a
-run renews which sees fresh data and no harm. Killed anywhere, a new run goes on at the step in flight while that lease
-lives; over, users are back already, the guardian in the watch gives the traffic back, and the new run states so. Prefect
-away keeps a run from nothing but being shown.
+evidence, SDKs that disagree) ends the run Failed before anything is touched; a deployment at GitHub is told so. From then
+on every end but a certified one takes the users off the release first, then the traffic, and says why: harm that was shown
+is REFUTED; a deadline, data that is missing or stale, a person's word or a run that could not go on is UNKNOWN. Users are
+exposed under a lease that only a run renews which sees fresh data and no harm. Killed anywhere, a new run goes on at the
+step in flight while that lease lives; over, users are back already, the guardian in the watch gives the traffic back, and
+the new run states so. Prefect away keeps a run from nothing but being shown.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from tasks.rollout_preparing import (
 )
 from tasks.rollout_proving import bake, expose, prove
 from tasks.rollout_publishing import conclude_rollout, publish_rollout, record_rollout
-from tasks.rollout_telling import Announcements
+from tasks.rollout_telling import Announcements, tell_refused
 
 
 def _period(request: RolloutRequest) -> str:
@@ -65,8 +65,13 @@ def production_rollout(request: RolloutRequest) -> RolloutReport:
 
 def roll_out(request: RolloutRequest) -> Ending:
     """How it ended, whatever ended it."""
-    found = check_preconditions(request)
-    rollout = begin_rollout(request, found)
+    try:
+        found = check_preconditions(request)
+        rollout = begin_rollout(request, found)
+    except Exception as refused:
+        # Else a deployment at GitHub that was refused would wait there for ever.
+        tell_refused(request, refused)
+        raise
     so_far, announce = SoFar(rollout.id, found), Announcements(rollout, request.deployment)
     announce(Happened.BEGUN)
     try:

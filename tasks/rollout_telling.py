@@ -6,10 +6,36 @@ from collections.abc import Iterable
 
 from prefect.futures import PrefectFuture
 
+from steward.errors import StewardError
 from steward.notices.notice import Happened, Notice, Told
+from steward.operations.errors import Refused
 from steward.rollout.record import Rollout
 from steward.rollout.report import Cause
-from tasks.notices import announce
+from steward.rollout.request import RolloutRequest
+from tasks.notices import announce, tell
+
+
+def tell_refused(request: RolloutRequest, refused: Exception) -> None:
+    """Tell whoever hears of rollouts that this one did not begin, and GitHub's deployment that it failed.
+
+    Only of what came from a deployment there: whoever started a run by hand sees what became of it. In the body of a durable
+    flow; not by one that has lost its operation, whose successor tells what it comes to itself.
+    """
+    if request.deployment is None or isinstance(refused, Refused):
+        return
+    # What is no finding of ours may quote anything.
+    why = refused.message if isinstance(refused, StewardError) else type(refused).__name__
+    tell(
+        Notice(
+            rollout=0,
+            environment=request.environment,
+            release=request.release,
+            flag=request.flag,
+            happened=Happened.REFUSED,
+            reasons=(why,),
+            deployment_id=request.deployment,
+        )
+    )
 
 
 class Announcements:

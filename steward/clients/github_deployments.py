@@ -36,6 +36,8 @@ def state_of(notice: Notice) -> str:
         case Happened.ROLLED_BACK | Happened.WITHDRAWN:
             # It did not fail as a deployment: it was one, and is none any more.
             return "inactive" if notice.had_proved_itself else "failure"
+        case Happened.REFUSED:
+            return "failure"
         case _:
             return "in_progress"
 

@@ -16,7 +16,7 @@ from steward.clients.mail import Letter, send_mail
 from steward.clients.slack import send_to_slack
 from steward.errors import StewardError
 from steward.notices.errors import ReceiverUnavailable
-from steward.notices.notice import Notice, Told
+from steward.notices.notice import Happened, Notice, Told
 from steward.notices.rendering import Templates
 from steward.settings import GitHubTarget, MailTarget, Settings, SlackTarget, Vault
 
@@ -92,9 +92,9 @@ def targets_of(settings: Settings, notice: Notice) -> list[str]:
 
 
 def linked(settings: Settings, notice: Notice) -> Notice:
-    """With the address of its status page, where the settings know one."""
+    """With the address of its status page, where it has one and the settings know it."""
     pages = settings.notices.pages or (settings.flags.url if settings.flags else "")
-    if notice.page_url or not pages:
+    if notice.page_url or not pages or notice.happened is Happened.REFUSED:
         return notice
     return notice.model_copy(update={"page_url": f"{pages}/rollouts/{notice.rollout}"})
 

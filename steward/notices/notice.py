@@ -19,6 +19,8 @@ class Happened(StrEnum):
     ROLLED_BACK = "rolled back"
     WITHDRAWN = "withdrawn"
     """Its lease was over: nobody was left to decide, and the users went back."""
+    REFUSED = "refused"
+    """It was asked for and did not begin: there is no rollout, and nothing was touched."""
 
 
 class Notice(BaseModel):
@@ -27,7 +29,7 @@ class Notice(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     rollout: int
-    """Of `steward.rollouts`."""
+    """Of `steward.rollouts`; 0: none began."""
     environment: str
     release: str
     flag: str
@@ -68,7 +70,7 @@ _OF_A_STEP = frozenset({Happened.EXPOSED, Happened.APPROVAL_ASKED, Happened.OVER
 
 
 def _message_id(notice: Notice, key: str) -> str:
-    of = f"{notice.environment}\n{notice.release}\n{notice.flag}\n{notice.rollout}"
+    of = f"{notice.environment}\n{notice.release}\n{notice.flag}\n{notice.rollout or notice.deployment_id or 0}"
     # Names of releases are people's, and may hold what an id must not.
     mark = hashlib.sha256(of.encode()).hexdigest()[:16]
     return f"rollout-{notice.rollout}.{key.replace(' ', '-')}.{mark}"
