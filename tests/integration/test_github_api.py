@@ -10,8 +10,11 @@ import pytest
 from steward.clients import github_app
 from steward.clients.github_api import GitHub, require_below
 from steward.clients.github_asking import GitHubAway, GitHubRefused
+from steward.clients.github_deploying import Wanted, create_deployment, find_deployment
+from steward.clients.github_deployments import DeploymentStatus, GitHubDeployment
 from steward.clients.github_protection import answer
 from steward.errors import BadInput
+from steward.settings import GitHubTarget
 from tests.integration.github_ground import APP, HOOK, Listener, standing_in
 
 pytestmark = pytest.mark.without_search
@@ -176,3 +179,39 @@ def test_an_answer_about_another_environment_is_githubs_to_refuse(github):
     with pytest.raises(GitHubRefused) as told:
         answer(github.api(), None, asking["deployment_callback_url"], environment="x", state="approved", comment="")
     assert told.value.status == 422
+
+
+WANTED = Wanted(
+    commit="f95f852bd8fca8fcc58a9a2d6c842781e32a215e", environment="production", payload={"release": "shop-2"}
+)
+
+
+def test_a_deployment_that_was_made_is_found_before_it_is_made_a_second_time(github):
+    asking = GitHub(github.api(), None)
+    assert find_deployment(asking, WANTED) is None
+    number = create_deployment(asking, WANTED)
+    assert find_deployment(asking, WANTED) == number
+    made = github.ask("GET", f"/deployments/{number}")
+    assert (made["sha"], made["task"], made["payload"]) == (WANTED.commit, "deploy", {"release": "shop-2"})
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"payload": {"release": "shop-3"}}, {"environment": "staging"}, {"task": "migrate"}, {"commit": "0" * 40}],
+    ids=str,
+)
+def test_a_deployment_of_something_else_is_another_one(github, other):
+    asking = GitHub(github.api(), None)
+    create_deployment(asking, WANTED)
+    assert find_deployment(asking, WANTED.model_copy(update=other)) is None
+
+
+def test_statuses_of_a_rollout_are_taken_as_github_takes_them(github, tmp_path):
+    (tmp_path / "token").write_text("token-of-a-test")
+    target = GitHubTarget(kind="github", url=github.url, repository="example/shop", token=f"file:{tmp_path / 'token'}")
+    number = github.deploy()["id"]
+    status = DeploymentStatus("in_progress", "rollout 7: shop-2 begins", "https://flags.example.net/rollouts/7")
+    deployment = GitHubDeployment(target, None, number)
+    assert not deployment.has(status, 5)
+    deployment.add(status, 5)
+    assert deployment.has(status, 5)
