@@ -10,7 +10,7 @@ import pytest
 from steward.clients import github_app
 from steward.clients.github_api import GitHub, require_below
 from steward.clients.github_asking import GitHubAway, GitHubRefused
-from steward.clients.github_deploying import Wanted, create_deployment, find_deployment
+from steward.clients.github_deploying import ensure_deployment
 from steward.clients.github_deployments import DeploymentStatus, GitHubDeployment
 from steward.clients.github_protection import answer
 from steward.errors import BadInput
@@ -181,29 +181,21 @@ def test_an_answer_about_another_environment_is_githubs_to_refuse(github):
     assert told.value.status == 422
 
 
-WANTED = Wanted(
-    commit="f95f852bd8fca8fcc58a9a2d6c842781e32a215e", environment="production", payload={"release": "shop-2"}
-)
+WANTED = ("f95f852bd8fca8fcc58a9a2d6c842781e32a215e", "production", {"release": "shop-2"})
 
 
-def test_a_deployment_that_was_made_is_found_before_it_is_made_a_second_time(github):
+def test_a_deployment_that_was_made_is_found_and_not_made_a_second_time(github):
     asking = GitHub(github.api(), None)
-    assert find_deployment(asking, WANTED) is None
-    number = create_deployment(asking, WANTED)
-    assert find_deployment(asking, WANTED) == number
+    number = ensure_deployment(asking, *WANTED, "proved")
+    assert ensure_deployment(asking, *WANTED, "proved again") == number
     made = github.ask("GET", f"/deployments/{number}")
-    assert (made["sha"], made["task"], made["payload"]) == (WANTED.commit, "deploy", {"release": "shop-2"})
-
-
-@pytest.mark.parametrize(
-    "other",
-    [{"payload": {"release": "shop-3"}}, {"environment": "staging"}, {"task": "migrate"}, {"commit": "0" * 40}],
-    ids=str,
-)
-def test_a_deployment_of_something_else_is_another_one(github, other):
-    asking = GitHub(github.api(), None)
-    create_deployment(asking, WANTED)
-    assert find_deployment(asking, WANTED.model_copy(update=other)) is None
+    assert (made["sha"], made["task"], made["payload"]) == (WANTED[0], "deploy", {"release": "shop-2"})
+    others = [
+        (WANTED[0], "production", {"release": "shop-3"}),
+        (WANTED[0], "staging", WANTED[2]),
+        ("0" * 40, *WANTED[1:]),
+    ]
+    assert len({number, *(ensure_deployment(asking, *each, "another") for each in others)}) == 4
 
 
 def test_statuses_of_a_rollout_are_taken_as_github_takes_them(github, tmp_path):
