@@ -32,6 +32,7 @@ _forks.set_forkserver_preload(
         "flows.limit_drift",
         "flows.production_rollout",
         "flows.reconcile_days",
+        "flows.reconcile_webhooks",
         "flows.release_candidate",
         "flows.roll_back_now",
         "flows.rotate_provider_keys",
