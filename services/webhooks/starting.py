@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 from prefect.events.schemas.events import Event, RelatedResource, Resource
@@ -150,7 +150,7 @@ def event_of(name: str, start: Waiting, *, run_id: str | None = None, why: str |
     run = {"prefect.resource.id": f"prefect.flow-run.{run_id}", "prefect.resource.role": "flow-run"}
     return Event(
         id=uuid.uuid5(_EVENTS, f"{start.id}/{name}/{why or ''}"),
-        occurred=DateTime.now(UTC),
+        occurred=DateTime.fromisoformat(datetime.now(UTC).isoformat()),
         event=name,
         resource=Resource({"prefect.resource.id": f"steward.webhook.{start.source}.{start.rule}"}),
         related=[RelatedResource(run)] if run_id else [],
