@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from replica.server import Server
+from replica.servers.dispatcher import Dispatcher
 from replica.servers.elasticsearch import ELASTICSEARCH
 from replica.servers.flags import Flags
 from replica.servers.gateway import Gateway
@@ -35,6 +36,7 @@ _REAL: list[Server] = [
     Flags(),
     Shop(),
     Webhooks(),
+    Dispatcher(),
     GitHub(),
     HAProxy(),
     Prometheus(),
