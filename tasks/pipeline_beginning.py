@@ -37,7 +37,7 @@ def begin_candidate(request: CandidateRequest) -> Candidate:
             commit=request.commit,
             tree=work.repository.tree(request.commit),
             environment=told.environment,
-            flag=told.flag,
+            flag=request.flag or told.flag,
             manifest=_manifest(work, request.commit),
             certified=compared,
             begun_at=datetime.now(UTC),

@@ -34,6 +34,12 @@ class CandidateRequest(BaseModel):
         pattern=r"^([a-z0-9][a-z0-9.-]{0,63})?$",
         description="What the application's host is to call it; empty: the commit's first 12 digits.",
     )
+    flag: str = Field(
+        default="",
+        title="Flag",
+        pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,60})?$",
+        description="Behind which users are exposed to it; empty: the one that the settings name for the repository.",
+    )
     first: bool = Field(
         default=False,
         title="First release",
