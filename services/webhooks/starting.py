@@ -149,7 +149,8 @@ def event_of(name: str, start: Waiting, *, run_id: str | None = None, why: str |
     }
     run = {"prefect.resource.id": f"prefect.flow-run.{run_id}", "prefect.resource.role": "flow-run"}
     return Event(
-        id=uuid.uuid5(_EVENTS, f"{start.id}/{name}/{why or ''}"),
+        # With the key: numbers of rows begin anew in a database that is set up anew, and Prefect keeps old events.
+        id=uuid.uuid5(_EVENTS, f"{start.idempotency_key}/{start.id}/{name}/{why or ''}"),
         occurred=DateTime.fromisoformat(datetime.now(UTC).isoformat()),
         event=name,
         resource=Resource({"prefect.resource.id": f"steward.webhook.{start.source}.{start.rule}"}),

@@ -100,10 +100,10 @@ def runs_of(client, key):
     return client.read_flow_runs(flow_run_filter=asked)
 
 
-def events_of(client, name, delivery):
-    """Those that Prefect has kept about *delivery*."""
+def events_of(client, name, key):
+    """Those that Prefect has kept about what is known by *key*."""
     answer = client.request("POST", "/events/filter", json={"filter": {"event": {"name": [name]}}, "limit": 50}).json()
-    return [each for each in answer["events"] if each["payload"]["delivery"] == delivery]
+    return [each for each in answer["events"] if each["payload"]["key"] == key]
 
 
 class Work:

@@ -77,7 +77,7 @@ def test_a_delivery_becomes_one_run_with_the_parameters_of_its_rule(settings, wo
     assert {"webhook", "ci"} <= set(run.tags)
     assert run.name == f"release {start['key']}"
     assert run.state.is_scheduled()
-    (told,) = until(lambda: events_of(client, "steward.deploy.requested", delivery), 10, "event")
+    (told,) = until(lambda: events_of(client, "steward.deploy.requested", start["key"]), 10, "event")
     assert (told["payload"]["run"], told["resource"]["prefect.resource.id"]) == (
         str(run.id),
         "steward.webhook.ci.release",
@@ -101,7 +101,7 @@ def test_an_unknown_deployment_is_refused_and_told(settings, client):
     Work(settings, rules_for("webhook-target/nowhere")).do()
     start = only(settings, delivery)
     assert (start["state"], start["why"]) == ("refused", "Prefect has no deployment webhook-target/nowhere")
-    (told,) = until(lambda: events_of(client, "steward.deploy.refused", delivery), 10, "event")
+    (told,) = until(lambda: events_of(client, "steward.deploy.refused", start["key"]), 10, "event")
     assert told["payload"]["why"] == start["why"]
     assert not runs_of(client, start["key"])
 
