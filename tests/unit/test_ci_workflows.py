@@ -14,6 +14,11 @@ import pytest
 import yaml
 from standardwebhooks import Webhook
 
+from steward.pipeline.request import CandidateRequest
+from steward.rollout.request import RolloutRequest
+from steward.webhooks.rules import matching, read_rules
+from tests.contract.github.payloads import whole
+
 ROOT = Path(__file__).parents[2]
 CI = ROOT / "deployments" / "ci"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -65,7 +70,7 @@ def test_linters_find_a_planted_fault(tmp_path, sound, faulty, said):
 
 def test_linters_hold_what_a_caller_says_against_the_inputs_of_the_pipeline(tmp_path):
     text = (CI / "service.yaml").read_text()
-    ran = checked(tmp_path, service=text + "    with: { biuld: make }\n")
+    ran = checked(tmp_path, service=text.replace("with: { flag: FLAG }", "with: { biuld: make }"))
     assert ran.returncode == 1
     assert 'input "biuld" is not defined' in ran.stdout
 
@@ -112,7 +117,14 @@ def sender(monkeypatch):
         monkeypatch.setattr(urllib.request, "urlopen", answer)
         monkeypatch.setattr("time.sleep", lambda _: None)
         of = {"GITHUB_SHA": COMMIT, "GITHUB_REPOSITORY": "acme/shop", "GITHUB_REF": "refs/heads/main", "URL": url}
-        for name, value in {**of, "IMAGE": "ghcr.io/acme/shop", "DIGEST": "sha256:aa", "SECRET": SECRET}.items():
+        of |= {"ENVIRONMENT": "production"}
+        for name, value in {
+            **of,
+            "IMAGE": "ghcr.io/acme/shop",
+            "DIGEST": "sha256:aa",
+            "FLAG": "new-search",
+            "SECRET": SECRET,
+        }.items():
             monkeypatch.setenv(name, value)
         with pytest.raises(SystemExit) as ended:
             exec(script("deploy", "send the signed webhook"), {})  # noqa: S102 # the project's own file
@@ -131,6 +143,8 @@ def test_the_signed_webhook_is_one_that_the_standards_own_library_takes(sender):
         "commit": COMMIT,
         "ref": "refs/heads/main",
         "release": COMMIT[:12],
+        "flag": "new-search",
+        "environment": "production",
         "image": "ghcr.io/acme/shop@sha256:aa",
     }
 
@@ -191,11 +205,11 @@ def shell(tmp_path):
     for program in programs.iterdir():
         program.chmod(0o755)
 
-    def run(job, step, *answers):
+    def run(job, step, *answers, **changed):
         (tmp_path / "answers").write_text("".join(f"{each}\n" for each in answers))
         of = {"GITHUB_REPOSITORY": "acme/shop", "GITHUB_SHA": COMMIT, "GITHUB_OUTPUT": str(tmp_path / "output")}
         known = {**of, "ENVIRONMENT": "production", "DEPLOYMENT": "7", "ANSWERS": str(tmp_path / "answers")}
-        known |= {"IMAGE": "ghcr.io/acme/shop", "DIGEST": "sha256:aa"}
+        known |= {"IMAGE": "ghcr.io/acme/shop", "DIGEST": "sha256:aa", "FLAG": "new-search", **changed}
         ran = subprocess.run(
             ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script(job, step)],
             cwd=tmp_path,
@@ -252,6 +266,44 @@ def test_a_deployment_is_created_of_the_commit_and_its_image(shell, tmp_path):
     assert output == "deployment=42\n"
     asked = json.loads((tmp_path / "asked.body").read_text())
     assert asked["ref"] == COMMIT
-    assert asked["payload"] == {"release": COMMIT[:12], "image": "ghcr.io/acme/shop@sha256:aa"}
+    assert asked["payload"] == {
+        "release": COMMIT[:12],
+        "flag": "new-search",
+        "image": "ghcr.io/acme/shop@sha256:aa",
+    }
     # GitHub would otherwise merge the default branch first, or wait for the very checks that this job is one of.
     assert (asked["auto_merge"], asked["required_contexts"]) == (False, [])
+
+
+def test_what_is_exposed_behind_no_flag_is_not_deployed(shell, tmp_path):
+    ran, _ = shell("deploy", "create the deployment, or find that of an earlier attempt", FLAG="")
+    assert ran.returncode == 1
+    assert "flag: NAME" in ran.stdout
+    assert not (tmp_path / "asked").exists()
+
+
+def test_what_the_pipeline_asks_for_is_what_the_shipped_rules_start(shell, sender, tmp_path):
+    shell("deploy", "create the deployment, or find that of an earlier attempt", "", "42")
+    payload = whole("deployment", 0)
+    asked = json.loads((tmp_path / "asked.body").read_text())
+    payload["deployment"] |= {"sha": COMMIT} | {name: asked[name] for name in ("environment", "task", "payload")}
+    (request,), _ = sender(202)
+    told = {"github": ("deployment", payload), "ci": ("release.candidate", json.loads(request.data))}
+    for source, (event, body) in told.items():
+        (start,) = matching(read_rules(None), SimpleNamespace(source=source, event=event, payload=body))
+        request = RolloutRequest.model_validate(start.parameters["request"])
+        assert (request.release, request.flag, request.environment) == (COMMIT[:12], "new-search", "production")
+
+
+def test_when_a_services_pipeline_begins_the_flow_that_proves_its_gates_begins_too():
+    payload = whole("workflow_run", 0) | {"action": "requested"}
+    named = yaml.safe_load((CI / "service.yaml").read_text())["name"]
+    payload["workflow_run"] |= {"name": named, "event": "push", "head_branch": "main", "head_sha": COMMIT}
+    payload["repository"]["name"] = "shop"
+    (start,) = matching(read_rules(None), SimpleNamespace(source="github", event="workflow_run", payload=payload))
+    request = CandidateRequest.model_validate(start.parameters["request"])
+    assert (request.repository, request.commit, request.ref, request.name) == ("shop", COMMIT, "main", COMMIT[:12])
+    for away in ({"event": "pull_request"}, {"head_branch": "try"}, {"name": "other"}):
+        elsewhere = payload | {"workflow_run": payload["workflow_run"] | away}
+        told = SimpleNamespace(source="github", event="workflow_run", payload=elsewhere)
+        assert matching(read_rules(None), told) == []
