@@ -16,6 +16,7 @@ from psycopg.types.json import Jsonb
 from pydantic import JsonValue
 
 from steward.clients.postgres import Connection
+from steward.clients.webhook_inbox import NOTIFY
 from steward.webhooks.delivery import Payload, payload_of
 from steward.webhooks.rules import Decide, Start, Unfit
 
@@ -105,6 +106,19 @@ def postponed(db: Connection, start_id: int, why: str, seconds: float) -> None:
     db.execute(_POSTPONED, {"id": start_id, "why": why, "seconds": seconds})
 
 
+def match_again(db: Connection, delivery_id: int) -> bool:
+    """Let the rules, which somebody may have mended, be asked anew about a delivery that was refused or ignored. Whether it is.
+
+    What was refused of it is forgotten; what was started, decided or waits stays as it is, so nothing begins twice. False: nothing of it
+    was refused, or its body is forgotten.
+    """
+    if db.execute(_AGAIN, {"id": delivery_id}).rowcount == 0:
+        return False
+    db.execute(_FORGET_REFUSED, {"id": delivery_id})
+    db.execute(NOTIFY)
+    return True
+
+
 def forget_bodies(db: Connection, older_than_days: float = 30) -> int:
     """Bodies of old deliveries for which everything was begun or refused are gone; how many, FORGOTTEN_AT_ONCE at most.
 
@@ -181,6 +195,16 @@ _POSTPONED: LiteralString = """
 UPDATE steward.webhook_starts
    SET why = %(why)s, tries = tries + 1, next_try_at = clock_timestamp() + make_interval(secs => %(seconds)s)
  WHERE id = %(id)s
+"""
+
+_AGAIN: LiteralString = """
+UPDATE steward.webhook_deliveries d SET state = 'received', matched_at = NULL
+ WHERE id = %(id)s AND body IS NOT NULL AND (state = 'ignored' OR state = 'matched' AND EXISTS (
+    SELECT FROM steward.webhook_starts s WHERE s.delivery_id = d.id AND s.state = 'refused'))
+"""
+
+_FORGET_REFUSED: LiteralString = """
+DELETE FROM steward.webhook_starts WHERE delivery_id = %(id)s AND state = 'refused'
 """
 
 _FORGET: LiteralString = """

@@ -22,7 +22,7 @@ from steward.clients.webhook_inbox import keep
 from steward.migrations.apply import migrate
 from steward.settings import Webhooks, load
 from steward.webhooks import github
-from steward.webhooks.rules import FORMAT, rules_of
+from steward.webhooks.rules import FORMAT, read_rules, rules_of
 from tests.flows.prefect_server import recording_in
 from tests.integration.dispatch_ground import Work, events_of, idle_deployment, rules_for, runs_of, sent, starts
 from tests.integration.fresh_database import fresh_database
@@ -265,6 +265,40 @@ def test_bodies_are_forgotten_once_nothing_waits_for_them(settings, work):
         ).fetchall()
         assert left == [(waiting,)]
         db.rollback()
+
+
+def test_what_was_refused_is_matched_with_mended_rules_and_starts_once(settings, work, client):
+    delivery = sent(settings)
+    Work(settings, rules_for("webhook-target/nowhere")).do()
+    assert again(settings, delivery)
+    work.do()
+    start = only(settings, delivery)
+    assert [run.id for run in runs_of(client, start["key"])] == [start["run_id"]]
+    # What was started is nobody's to start again.
+    assert not again(settings, delivery)
+
+
+def test_what_was_ignored_is_matched_with_a_rule_that_came_later(settings, work, target):
+    delivery = sent(settings)
+    Work(settings, rules_for(target, when={"data.release": "another"})).do()
+    assert again(settings, delivery)
+    work.do()
+    assert only(settings, delivery)["state"] == "started"
+
+
+def test_what_waits_or_has_no_body_any_more_is_not_matched_again(settings, target):
+    waiting = sent(settings)
+    assert not again(settings, waiting)
+    Work(settings, rules_for("webhook-target/nowhere")).do()
+    with connect(settings) as db:
+        db.execute("UPDATE steward.webhook_deliveries SET body = NULL WHERE id = %s", [waiting])
+    assert not again(settings, waiting)
+    assert only(settings, waiting)["state"] == "refused"
+
+
+def again(settings, delivery):
+    with connect(settings) as db:
+        return inbox.match_again(db, delivery)
 
 
 def test_the_inbox_is_counted_by_what_became_of_deliveries(settings, work):
@@ -519,4 +553,4 @@ def test_the_check_names_every_fault_and_ends_with_1(settings, client, in_replic
     # This server has none of the deployments that the shipped rules start.
     assert dispatching.check(settings) == 1
     faults = capsys.readouterr().err.splitlines()
-    assert {line.split(":")[0] for line in faults} == {"rule deploy", "rule protect", "rule release", "rule push"}
+    assert {line.split(":")[0] for line in faults} == {f"rule {rule.name}" for rule in read_rules(None).rule}
