@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 
+import httpx
 import pytest
 import tomli_w
 from prefect.client.orchestration import get_client
@@ -122,6 +123,11 @@ def dispatching(replica, settings_file, folder, count):
             process.wait()
 
 
+def got(log, path):
+    port = log.read_text().rpartition("listen=127.0.0.1:")[2].split()[0]
+    return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=10).raise_for_status().text
+
+
 def ended(settings, deliveries):
     found = starts(settings, *deliveries)
     return found if len(found) == len(deliveries) and all(each["done_at"] for each in found) else None
@@ -143,6 +149,13 @@ def test_two_at_once_start_a_hundred_deliveries_once_each_and_end_when_told(
         assert {run.id for run in client.read_flow_runs(flow_run_filter=asked, limit=200)} == {
             each["run_id"] for each in found
         }
+        for log in logs:
+            until(
+                lambda log=log: 'source="ci",state="started"} 1' in got(log, "/metrics"),
+                20,
+                "count of what was started",
+            )
+            assert got(log, "/healthz").splitlines() == ["database: answers", "prefect: answers"]
         # Both had their share.
         assert all(" started " in log.read_text() for log in logs)
         for process in processes:
@@ -166,6 +179,13 @@ def test_deliveries_wait_for_a_prefect_that_is_away_and_start_once_it_is_back(re
             "second try",
         )
         assert {each["state"] for each in starts(settings, *deliveries)} == {"waiting"}
+        assert "prefect: does not answer" in got(log, "/healthz")
+        # The database leaves it, too, as it does when it is restarted.
+        with connect(settings) as db:
+            db.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+                " AND application_name LIKE 'steward-dispatcher%'"
+            )
         start.up(replica.state, SERVERS, ["prefect"])
         found = until(lambda: ended(settings, deliveries), _PATIENCE_SECONDS, "starts")
     assert [each["state"] for each in found] == ["started"] * 3
