@@ -1,4 +1,7 @@
-"""`python -m steward migrate`, `keyring …`, `keys coverage`, `limits …`, `costs …`, `notices …` and `rollout …`: what a person does beside the flows."""
+"""`python -m steward migrate`, `keyring …`, `keys coverage`, `limits …`, `costs …`, `notices …`, `rollout …`, `webhooks …`.
+
+What a person does beside the flows.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from steward.errors import StewardError
 from steward.fieldcrypt.keyring import WrappedKeys
 from steward.rollout_commandline import add_commands
 from steward.settings import Settings, load
+from steward.webhook_commandline import add_commands as add_webhook_commands
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -80,6 +84,8 @@ def _parser() -> argparse.ArgumentParser:
     trying.set_defaults(work=partial(_on_notices, "try_notices"))
     rolling = commands.add_parser("rollout", help="see rollouts, answer them, and go back: roll-back ENVIRONMENT")
     spoken = list(_rollout(rolling))
+    delivered = commands.add_parser("webhooks", help="see what was delivered and what came of it; send, and try again")
+    spoken += list(_webhooks(delivered))
     for command in (loading, showing, checking, trying, *ours, *spoken):
         command.add_argument("--settings", type=Path, help="settings file (default: the one STEWARD_SETTINGS names)")
     for command in (migrating, enrolling, retiring, reinstating, listing, restoring, erasing, covering):
@@ -111,6 +117,12 @@ def _costs(costs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Iterat
 def _rollout(rolling: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
     for command in add_commands(rolling):
         command.set_defaults(work=_on_rollouts)
+        yield command
+
+
+def _webhooks(delivered: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    for command in add_webhook_commands(delivered):
+        command.set_defaults(work=_on_webhooks)
         yield command
 
 
@@ -179,6 +191,13 @@ def _on_rollouts(settings: Settings, chosen: argparse.Namespace) -> list[str]:
     from steward import rollout_commands  # noqa: PLC0415 # as above
 
     work: Callable[[Settings, argparse.Namespace], list[str]] = getattr(rollout_commands, chosen.does)
+    return work(settings, chosen)
+
+
+def _on_webhooks(settings: Settings, chosen: argparse.Namespace) -> list[str]:
+    from steward import webhook_commands  # noqa: PLC0415 # as above
+
+    work: Callable[[Settings, argparse.Namespace], list[str]] = getattr(webhook_commands, chosen.does)
     return work(settings, chosen)
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pydantic import JsonValue
 from standardwebhooks.webhooks import Webhook
 
-from steward.clients.receivers import Question, Receiver, ask
+from steward.clients.receivers import Answer, Question, Receiver, ask
 from steward.clients.secrets import read_secret
 from steward.settings import Announce, Vault
 from steward.webhooks.signatures import signed_secret
@@ -18,8 +18,8 @@ _RECEIVER = Receiver("the receiver of webhooks", "see [pipeline.announce], and t
 _SECONDS = 20.0
 
 
-def announce(told: Announce, vault: Vault | None, identity: str, message: Mapping[str, JsonValue]) -> None:
-    """Send *message*, known by *identity*: its receiver takes a second one for the first.
+def announce(told: Announce, vault: Vault | None, identity: str, message: Mapping[str, JsonValue]) -> Answer:
+    """What *message*, known by *identity*, is answered: its receiver takes a second one for the first.
 
     Raises ReceiverUnavailable (transient), ReceiverRefused, and what reading the secret raises.
     """
@@ -31,7 +31,7 @@ def announce(told: Announce, vault: Vault | None, identity: str, message: Mappin
         "webhook-timestamp": str(int(now.timestamp())),
         "webhook-signature": Webhook(announce_key(told, vault)).sign(identity, now, body),
     }
-    ask(_RECEIVER, Question("POST", told.url, headers, body.encode()), _SECONDS)
+    return ask(_RECEIVER, Question("POST", told.url, headers, body.encode()), _SECONDS)
 
 
 def announce_key(told: Announce, vault: Vault | None) -> bytes:
