@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-#: Sent by the flows and the watch.
+#: Sent by the flows, the watch and the dispatcher of webhooks.
 SENT = frozenset(
     {
         "steward.ai.budget.alert",

@@ -192,7 +192,7 @@ def test_a_cron_that_comes_due_is_taken(cron):
 
 
 def test_every_event_that_a_task_or_the_watch_names_is_known():
-    senders = (ROOT / "tasks", ROOT / "services" / "watch")
+    senders = (ROOT / "tasks", ROOT / "services" / "watch", ROOT / "services" / "webhooks")
     texts = [path.read_text() for folder in senders for path in folder.glob("*.py")]
     known = [name for name in SENT if any(f'"{name}"' in text for text in texts)]
     made = {
