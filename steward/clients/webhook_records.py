@@ -12,7 +12,7 @@ from psycopg.rows import class_row
 from pydantic import JsonValue
 
 from steward.clients.postgres import Connection
-from steward.clients.webhook_inbox import NOTIFY
+from steward.clients.webhook_starts import match_again
 from steward.errors import BadInput
 
 Stands = Literal["received", "waiting", "refused", "decided", "started", "ignored"]
@@ -97,26 +97,22 @@ def begun(db: Connection, deliveries: Sequence[int]) -> list[Begun]:
 
 
 def retry(db: Connection, delivery_id: int) -> list[Begun]:
-    """Have the rules asked about it as if it had just come; what was refused, and is forgotten with that. What was started or decided stays.
+    """Have the rules asked about it as if it had just come; what was refused, and is forgotten with that.
 
     Raises NoSuchDelivery, NotRetried.
     """
-    row = db.execute(_LOCKED, {"id": delivery_id}).fetchone()
-    if row is None:
-        raise _missing(delivery_id)
-    state, has_body = row
     refused = [each for each in begun(db, [delivery_id]) if each.state == "refused"]
-    if not refused and state != "ignored":
-        stands = record(db, delivery_id).stands
-        raise NotRetried(f"delivery {delivery_id} is {stands}; expected refused or ignored", hint=_INSTEAD[stands])
-    if not has_body:
-        raise NotRetried(
-            f"what delivery {delivery_id} told is forgotten", hint="let its sender tell it anew, under another id"
-        )
-    db.execute(_UNREFUSE, {"id": delivery_id})
-    db.execute(_UNREAD_AGAIN, {"id": delivery_id})
-    db.execute(NOTIFY)
+    if not match_again(db, delivery_id):
+        raise _not_retried(record(db, delivery_id))
     return refused
+
+
+def _not_retried(found: Record) -> NotRetried:
+    if instead := _INSTEAD.get(found.stands):
+        return NotRetried(f"delivery {found.id} is {found.stands}; expected refused or ignored", hint=instead)
+    return NotRetried(
+        f"what delivery {found.id} told is forgotten", hint="let its sender tell it anew, under another id"
+    )
 
 
 def _missing(delivery_id: int) -> NoSuchDelivery:
@@ -128,8 +124,6 @@ _INSTEAD: Mapping[Stands, str] = {
     "waiting": "it is tried again by itself, twice a minute at least; `show` tells what it waits for",
     "started": "start its run anew in Prefect, or let its sender tell it anew, under another id",
     "decided": "GitHub has the answer: run its job again there",
-    "ignored": "",
-    "refused": "",
 }
 
 _RECORDS: LiteralString = """
@@ -156,13 +150,3 @@ SELECT id, delivery_id, rule, deployment, coalesce(parameters, '{}') AS paramete
 """
 
 _BODY: LiteralString = "SELECT body FROM steward.webhook_deliveries WHERE id = %(id)s"
-
-_LOCKED: LiteralString = """
-SELECT state, body IS NOT NULL FROM steward.webhook_deliveries WHERE id = %(id)s FOR UPDATE
-"""
-
-_UNREFUSE: LiteralString = "DELETE FROM steward.webhook_starts WHERE delivery_id = %(id)s AND state = 'refused'"
-
-_UNREAD_AGAIN: LiteralString = """
-UPDATE steward.webhook_deliveries SET state = 'received', matched_at = NULL WHERE id = %(id)s
-"""
