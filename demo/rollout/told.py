@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from demo.settings_file import other_for_a_while
 from demo.stage import Stage
 from steward.errors import StewardError
 from steward.settings import VARIABLE
@@ -83,16 +83,5 @@ def _named(settings: Path, table: str) -> Generator[None]:
         raise ReceiversSilent(
             f"{settings} names receivers already, of a demo that was killed", hint="make up writes it anew"
         )
-    _replace(settings, f"{before.rstrip()}\n\n{table}")
-    try:
+    with other_for_a_while(settings, f"{before.rstrip()}\n\n{table}"):
         yield
-    finally:
-        _replace(settings, before)
-
-
-def _replace(path: Path, text: str) -> None:
-    # Whole at every moment: flows and servers may be reading it.
-    beside = path.with_name(f".new-{path.name}-{os.getpid()}")
-    beside.touch(mode=0o600)
-    beside.write_text(text)
-    beside.replace(path)

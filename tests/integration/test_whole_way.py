@@ -1,0 +1,128 @@
+"""From a push to all users without a hand between; and what is bad in production comes back, and what is red goes nowhere."""
+
+from __future__ import annotations
+
+import pytest
+from prefect.client.orchestration import get_client
+
+from demo.acts import prepare
+from demo.release.ground import listening
+from demo.release.seen import Commit, wait_for
+from demo.rollout.laying import lay
+from demo.shop.repository import changes
+from demo.stage import open_stage
+from replica import start, stop
+from replica.servers import SERVERS as EVERY
+from steward.clients.application_host import open_application_host
+from steward.clients.flag_store import read_flag
+from steward.clients.postgres import connect
+from steward.rollout.gates import Gate
+from steward.verdicts import Verdict
+from tests.flows import rollout_ground as at
+from tests.flows.prefect_server import recording_in
+
+pytestmark = pytest.mark.without_search
+
+SERVERS = (*at.SERVERS, "webhooks", "github")
+RANKING = "new-ranking"
+#: No promise: what takes longer will not come any more.
+PATIENCE_SECONDS = 120
+
+
+@pytest.fixture(scope="module")
+def place(replica):
+    place = start.up(replica.state, EVERY, SERVERS)
+    yield place
+    with recording_in(place), get_client(sync_client=True) as client:
+        # Or their schedules would start runs beside whatever test comes next.
+        for deployment in client.read_deployments():
+            client.delete_deployment(deployment.id)
+    stop.down(place.state, EVERY, SERVERS)
+
+
+@pytest.fixture(scope="module")
+def stage(place):
+    """Migrated and deployed; the steady release has the traffic, and users."""
+    stage = open_stage(place.state)
+    prepare(stage)
+    lay(stage.settings)
+    with at.users(stage.settings, rate=16):
+        yield stage
+    with open_application_host(stage.settings, at.ENVIRONMENT) as host:
+        for colour in ("blue", "green"):
+            host.empty(colour)
+
+
+@pytest.fixture(scope="module")
+def origin(stage):
+    with listening(stage, at.plan()) as origin:
+        yield origin
+
+
+@pytest.fixture
+def pushed(origin, stage):
+    """What becomes of what is pushed."""
+
+    def push(name, changed, *options):
+        return Commit(stage.settings, origin.push(name, changed, *options))
+
+    return push
+
+
+def awaited(commit, look, what):
+    return wait_for(look, PATIENCE_SECONDS, f"{what} of {commit.release}", commit.said)
+
+
+def exposed_percent(settings, flag):
+    with connect(settings) as db:
+        stored = read_flag(db, flag).flag
+    return 0 if stored.killed else stored.split.exposure_percent
+
+
+def releases_at_the_host(settings):
+    with open_application_host(settings, at.ENVIRONMENT) as host:
+        return host.releases()
+
+
+def assert_all_gates_are_in(statement):
+    assert {each["gate"] for each in statement.figures["quality_gates"]["evidence"]} == set(Gate)
+
+
+def test_a_push_goes_to_everybody_or_comes_back_or_is_stopped_and_its_deployment_at_github_says_which(
+    pushed, origin, stage
+):
+    changed = changes()
+    good = pushed("good", changed["good"], "first")
+    assert awaited(good, good.ended, "end") == "success"
+    told = good.statuses()
+    assert (told[0], set(told[1:-1])) == ("queued", {"in_progress"})
+    assert_all_gates_are_in(good.proved())
+    assert exposed_percent(stage.settings, at.FLAG) == 100
+    assert at.last_rollout(stage.settings).release == good.release
+
+    # It passes every gate: what users come to feel, no gate sees.
+    slow = {"dials.toml": with_dials(changed["good"]["dials.toml"], RANKING, median_ms=40.0)}
+    bad = pushed("slow for its users", slow, f"flag={RANKING}")
+    assert awaited(bad, bad.proved, "statement").verdict is Verdict.VERIFIED
+    assert bad.proved().figures["commit"] == bad.commit
+
+    # Beside its rollout.
+    origin.take_back()
+    red = pushed("red", changed["red"], f"flag={RANKING}")
+    assert awaited(bad, bad.ended, "end") == "failure"
+    assert awaited(red, red.proved, "statement").verdict is Verdict.REFUTED
+    assert red.deployments() == []
+    assert red.release not in releases_at_the_host(stage.settings)
+
+    assert bad.statuses()[:2] == ["queued", "in_progress"]
+    assert exposed_percent(stage.settings, RANKING) == 0
+    assert exposed_percent(stage.settings, at.FLAG) == 100
+    with open_application_host(stage.settings, at.ENVIRONMENT) as host:
+        (live,) = at.live(stage.settings)
+        assert host.colour(live).release == good.release
+
+
+def with_dials(text, flag, **on):
+    """Those of a release behind *flag*."""
+    head, _ = text.split("[on]")
+    return f'flag = "{flag}"\n{head}[on]\nerring_percent = 1.0\n' + "".join(f"{k} = {v}\n" for k, v in on.items())
