@@ -1,4 +1,4 @@
-"""Prometheus, which asks the load balancer, the watch, the gateway and the application for their figures each second."""
+"""Prometheus, which asks the application and the load balancer for their figures each second, and our services now and then."""
 
 from __future__ import annotations
 
@@ -48,6 +48,8 @@ class Prometheus(Server):
                 balancer=_address(place, "haproxy", "metrics"),
                 watch=_address(place, "watch", "metrics"),
                 gateway=_address(place, "gateway", "http"),
+                webhooks=_address(place, "webhooks", "http"),
+                dispatcher=_address(place, "dispatcher", "metrics"),
             )
         )
         colours = [
