@@ -1,0 +1,1 @@
+"""What the webhooks are worth, on real servers: `python -m bench.webhooks`."""
