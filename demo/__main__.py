@@ -1,4 +1,4 @@
-"""`python -m demo snapshot | keys | costs | rollout | seed | writers | onboard`: the sample application, its users and its data."""
+"""`python -m demo snapshot | keys | costs | rollout | release | seed | writers | onboard`: the sample application, its users and its data."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ USERS_SEED = 16
 
 
 def main(arguments: list[str]) -> int:
-    """Exit code 0: done, and for `snapshot`, `keys`, `costs` and `rollout` VERIFIED."""
+    """Exit code 0: done, and for `snapshot`, `keys`, `costs`, `rollout` and `release` VERIFIED."""
     options = _parser().parse_args(arguments)
     try:
         return options.run(options)
@@ -69,6 +69,15 @@ def _costs(options: argparse.Namespace) -> int:
 
 def _rollout(options: argparse.Namespace) -> int:
     from demo.rollout.play import play  # noqa: PLC0415  as above
+    from demo.stage import open_stage  # noqa: PLC0415
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    verdict = play(open_stage(options.state), options.rate, options.seed)
+    return 0 if verdict is Verdict.VERIFIED else 1
+
+
+def _release(options: argparse.Namespace) -> int:
+    from demo.release.play import play  # noqa: PLC0415  as above
     from demo.stage import open_stage  # noqa: PLC0415
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
@@ -124,11 +133,15 @@ def _parser() -> argparse.ArgumentParser:
     rollout = verb(
         "rollout", _rollout, "two rollouts on the running replica, under live users: one to everybody, one back"
     )
-    rollout.add_argument("--rate", type=float, default=SESSIONS, help="sessions of users that begin in a second")
-    rollout.add_argument(
-        "--seed", type=int, default=USERS_SEED, help="of the users; with others it may take twice as long"
+    release = verb(
+        "release", _release, "three pushes on the running replica, under live users: to everybody, back, stopped"
     )
-    for each in (snapshot, keys, costs, rollout):
+    for each in (rollout, release):
+        each.add_argument("--rate", type=float, default=SESSIONS, help="sessions of users that begin in a second")
+        each.add_argument(
+            "--seed", type=int, default=USERS_SEED, help="of the users; with others it may take twice as long"
+        )
+    for each in (snapshot, keys, costs, rollout, release):
         each.add_argument("--state", type=Path, help="the replica's state folder (default: as for `python -m replica`)")
     seed = verb("seed", _seed, "create the tenants' documents; needs STEWARD_SETTINGS")
     writers = verb("writers", _writers, "write for a while; needs STEWARD_SETTINGS")

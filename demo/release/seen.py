@@ -13,14 +13,22 @@ from steward.errors import BadInput, Unavailable
 from steward.evidence.envelopes import open_envelope
 from steward.evidence.statements import Statement, parse_statement
 from steward.evidence.store import list_statements
+from steward.rollout.gates import Gate, QualityGates
 from steward.settings import Settings
 from steward.settings.webhooks import GitHubSource
+from steward.verdicts import Verdict
 
-CANDIDATE, ROLLOUT = "release-candidate", "production-rollout"
+OPERATION, FIGURE = "release-candidate", "quality_gates"
 Found = TypeVar("Found")
 _DIGITS = 12
 _LOOK_SECONDS = 0.5
 _ENDS = frozenset({"success", "failure", "error", "inactive"})
+
+
+def gates_in(statement: Statement) -> dict[Gate, Verdict]:
+    """What the pipeline found of each."""
+    found = QualityGates.model_validate(statement.figures[FIGURE])
+    return {each.gate: each.verdict for each in found.evidence}
 
 
 @dataclass(frozen=True)
@@ -38,7 +46,7 @@ class Commit:
     def proved(self) -> Statement | None:
         """What the pipeline stated of it; None: nothing yet."""
         with connect(self.settings) as db:
-            rows = list_statements(db, CANDIDATE, subject=self.release, limit=1)
+            rows = list_statements(db, OPERATION, subject=self.release, limit=1)
         return parse_statement(open_envelope(rows[0].envelope.encode()).payload) if rows else None
 
     def deployments(self) -> list[Mapping[str, Any]]:
@@ -47,12 +55,16 @@ class Commit:
 
     def statuses(self) -> list[str]:
         """Of its only deployment, in the order in which they came; none: it is not deployed."""
+        return [state for state, _ in self.described()]
+
+    def described(self) -> list[tuple[str, str]]:
+        """As `statuses`, each with what it says."""
         found = self.deployments()
         if not found:
             return []
         (deployment,) = found
         told = self._github.get(f"/deployments/{deployment['id']}/statuses?per_page=100")
-        return [each["state"] for each in sorted(told, key=lambda each: each["id"])]
+        return [(each["state"], each["description"]) for each in sorted(told, key=lambda each: each["id"])]
 
     def ended(self) -> str | None:
         """The status that it came to; None: it goes on."""
@@ -74,7 +86,7 @@ class Commit:
         return GitHub(source.api, self.settings.vault)
 
 
-def wait_for(look: Callable[[], Found], seconds: float, what: str, told: Callable[[], Iterator[str]]) -> Found:
+def wait_for(look: Callable[[], Found | None], seconds: float, what: str, told: Callable[[], Iterator[str]]) -> Found:
     """What *look* finds. Unavailable, with what is *told* then, where it finds nothing in *seconds*."""
     until = time.monotonic() + seconds
     while not (found := look()):
