@@ -12,7 +12,7 @@ _MOST_LINES = 30
 
 
 def render_candidate(report: CandidateReport) -> str:
-    """Markdown: the verdict, the gates in a table, then of each that is not VERIFIED what speaks against it."""
+    """Markdown: the verdict, the gates, what was found at each, then of each that is not VERIFIED what speaks against it."""
     return "\n".join(_lines(report)) + "\n"
 
 
@@ -28,11 +28,16 @@ def _lines(report: CandidateReport) -> Iterator[str]:
         else ("There is no certified release to compare with.")
     )
     yield ""
-    yield "| Gate | Verdict | Seconds | Found |"
-    yield "| --- | --- | ---: | --- |"
+    if report.verdict is not Verdict.VERIFIED:
+        yield "Nothing was handed over, and nobody was told."
+        yield ""
+    yield "| Gate | Verdict | Seconds |"
+    yield "| --- | --- | ---: |"
     for stage in report.stages:
-        took = seconds_between(stage.started, stage.finished)
-        yield f"| {stage.gate} | {stage.found.verdict} | {took:.1f} | {_cell(stage.found.summary)} |"
+        yield f"| {stage.gate} | {stage.found.verdict} | {seconds_between(stage.started, stage.finished):.1f} |"
+    yield ""
+    # Not in the table: Prefect shows its cells on one line each, and hides what is longer.
+    yield from (f"- **{_cell(stage.gate)}**: {_cell(stage.found.summary)}" for stage in report.stages)
     if report.artifact:
         yield ""
         yield f"Artifact: `{_code(report.artifact.file)}`, {report.artifact.bytes:,} bytes, SHA-256 `{report.artifact.sha256}`"
@@ -47,6 +52,9 @@ def _against(stage: StageRun) -> Iterator[str]:
     yield ""
     yield from (f"- {_cell(finding)}" for finding in stage.found.findings)
     if stage.found.tail.strip():
+        yield ""
+        # Right below a list, what is indented would be part of its last item, and read as Markdown.
+        yield "What its program said last:"
         yield ""
         # Indented: whatever it says ends no fence of ours.
         yield from (f"    {line}" for line in stage.found.tail.splitlines()[-_MOST_LINES:])

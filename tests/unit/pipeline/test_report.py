@@ -122,9 +122,11 @@ def test_its_page_obeys_nothing_that_a_repository_says():
     assert page.startswith("# Release 0123456789ab: REFUTED\n")
     assert r"\[x\](http://y) \| z" in page
     assert "[x](http" not in page
-    assert "    ```\n    last" in page
-    assert r"- \*one\*" in page
+    # Not right below the list, where its indentation would make it part of the last item.
+    assert "- \\*one\\*\n\nWhat its program said last:\n\n    ```\n    last" in page
+    assert "Nothing was handed over" in page
     assert "There is no certified release" in page
+    assert "Nothing was handed over" not in render_candidate(report())
 
 
 @pytest.mark.parametrize("wrong", [{"commit": "abc"}, {"repository": "../x"}, {"release": "A b"}, {"more": 1}])
