@@ -78,8 +78,8 @@ def say_to_github(word: Word, settings: Settings) -> None:
     """One try. Raises GitHubAway (transient), GitHubRefused."""
     github = GitHub(word.api, settings.vault, _SECONDS)
     path = f"/deployments/{word.deployment}/statuses"
-    # The newest status is the one that counts: a rollout that has begun meanwhile has said more.
-    if word.state == "queued" and github.get(f"{path}?per_page=1"):
+    # The newest status is the one that counts: a rollout that has begun meanwhile has said more. After an error there was none.
+    if word.state == "queued" and (said := github.get(f"{path}?per_page=1")) and said[0]["state"] != "error":
         return
     github.post(path, {"state": word.state, "description": word.description})
 

@@ -231,5 +231,7 @@ _OLDEST: LiteralString = """
 SELECT coalesce(extract(epoch FROM clock_timestamp() - min(since)), 0) FROM (
     SELECT min(received_at) AS since FROM steward.webhook_deliveries WHERE state = 'received'
     UNION ALL
-    SELECT min(created_at) FROM steward.webhook_starts WHERE state = 'waiting') AS waiting
+    -- One that decides waits for evidence, as long as its rule says.
+    SELECT min(created_at) FROM steward.webhook_starts
+     WHERE state = 'waiting' AND (deployment IS NOT NULL OR NOT parameters ? 'wait_minutes')) AS waiting
 """

@@ -403,6 +403,9 @@ def test_a_deployment_at_github_is_told_that_its_run_is_queued_unless_that_has_s
         server.statuses = [{"state": "in_progress"}]
         say_to_github(word, own)
         assert len(server.told) == 1
+        server.statuses = [{"state": "error"}]
+        say_to_github(word, own)
+        assert len(server.told) == 2, "what was refused, and is tried again, is queued"
 
 
 def test_a_deployment_that_is_refused_is_told_why(settings, target):
@@ -465,6 +468,7 @@ def test_a_protection_rule_waits_for_evidence_and_is_rejected_when_none_came(set
         assert start["why"].startswith(f"waits for proof of release {payload['deployment']['sha'][:12]}: build UNKNOWN")
         assert not server.told
         with connect(own) as db:
+            assert inbox.standing(db).waiting_seconds == 0, "it waits as its rule says, for nothing that is late"
             db.execute(
                 "UPDATE steward.webhook_starts SET created_at = now() - interval '61 minutes' WHERE id = %s",
                 [start["id"]],
