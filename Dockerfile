@@ -6,6 +6,7 @@
 #   the watch     python -m services.watch
 #   the gateway   python -m services.gateway serve --port 8001 --name NAME --workers N
 #   the flags     python -m services.flags serve --sync-port 8015 --port 8016
+#   webhooks      python -m services.webhooks serve --port 8020, and python -m services.webhooks dispatch --port 8021
 #
 # The repository's history is part of the build context and its files are not (.dockerignore): what is not committed
 # cannot get in, and pip records the commit, which each statement of evidence then names.

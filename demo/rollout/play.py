@@ -14,7 +14,7 @@ from typing import Any
 
 from demo.acts import closing, prepare, run, say, timed
 from demo.commands import CommandFailed
-from demo.rollout.asked import ERRING, ERRING_FLAG, GOOD, GOOD_FLAG, SHORTER, request
+from demo.rollout.asked import ERRING, ERRING_FLAG, GOOD, GOOD_FLAG, NO_GATES, SHORTER, request
 from demo.rollout.come_to import (
     DIALLED,
     CameTo,
@@ -43,6 +43,7 @@ def play(stage: Stage, rate: float, seed: int) -> Verdict:
         colour = lay(stage.settings)
     say(f"  {STEADY} on {colour}, behind the load balancer {stage.settings.balancer('production').url}")
     say(SHORTER)
+    say(NO_GATES)
     with receivers(stage) as told, live_users(stage, rate, seed) as users:
         say(f"users: {rate:g} sessions begin in a second ({users.log})")
         time.sleep(QUIET_SECONDS)
