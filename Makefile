@@ -118,6 +118,7 @@ lint: setup  ## style, types, import rules, rendered files
 	$(BIN)/python -m deployments.prefect check
 	$(BIN)/python -m deployments.webhooks render --check
 	$(BIN)/hadolint Dockerfile
+	$(LINTERS)/shellcheck deployments/webhooks/post-receive
 	deployments/ci/check
 
 format: $(VENV)/.made  ## let the formatter write
