@@ -19,6 +19,8 @@ def main(arguments: list[str]) -> int:
     """0, or 2 for bad input."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    # It tells each request to Prefect.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         return _run(options)
     except StewardError as error:
