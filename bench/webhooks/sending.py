@@ -42,9 +42,7 @@ class Sender:
         line: _Line | None = None
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                line = (
-                    self._idle.pop() if self._idle else _Line(*await asyncio.open_connection("127.0.0.1", self._port))
-                )
+                line = self._kept() or _Line(*await asyncio.open_connection("127.0.0.1", self._port))
                 line.writer.write(self._request(headers, body))
                 status, stays = await _answer(line.reader)
         except (OSError, asyncio.IncompleteReadError, TimeoutError):
@@ -56,6 +54,15 @@ class Sender:
         else:
             line.writer.close()
         return status
+
+    def _kept(self) -> _Line | None:
+        """One that the server has not closed since, as a proxy looks for it; None: all that were kept are."""
+        while self._idle:
+            line = self._idle.pop()
+            if not line.reader.at_eof() and line.reader.exception() is None:
+                return line
+            line.writer.close()
+        return None
 
     def close(self) -> None:
         """All that is idle."""

@@ -12,7 +12,7 @@ from bench.webhooks.counting import Tally, tally
 from bench.webhooks.deliveries import AGAIN, STARTS, Mill
 from bench.webhooks.killing import schedule
 from bench.webhooks.loss import ROUNDS, VICTIMS, Sent, plan
-from bench.webhooks.sending import Answered, arrive
+from bench.webhooks.sending import Answered, Sender, arrive
 from bench.webhooks.speed import arrivals, event_of, figures
 from steward.webhooks import github
 from steward.webhooks.signatures import demand_github_signature
@@ -132,3 +132,19 @@ def test_the_rival_gets_the_same_payload_and_one_id_an_event():
     ((one,), (other,)) = (json.loads(event_of(each, "bench")) for each in (first, mill.again(first, "told anew")))
     assert one["id"] == other["id"]
     assert one["payload"]["body"] == json.loads(first.body)
+
+
+def test_a_connection_that_the_server_has_closed_meanwhile_costs_no_request():
+    async def answer(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        writer.close()
+
+    async def twice():
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            sender = Sender(server.sockets[0].getsockname()[1], "/")
+            first = await sender.post({}, b"")
+            await sender._idle[0].reader.read()
+            return first, await sender.post({}, b"")
+
+    assert asyncio.run(twice()) == (204, 204)
