@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import http
-import http.client
-
 from replica.server import NotReady, Place, Program, Server, python
 from replica.servers.prefect import api_url, auth_string
+from replica.servers.services import environment, healthy_lines
 from replica.state import checkout
 
 _ANSWER_SECONDS = 5
@@ -29,8 +27,8 @@ class Dispatcher(Server):
 
     def program(self, place: Place) -> Program:
         """One dispatcher, by the shipped rules."""
-        environment = {
-            "STEWARD_SETTINGS": str(place.state / "settings.toml"),
+        told = {
+            **environment(place),
             "PREFECT_API_URL": api_url(place),
             "PREFECT_API_AUTH_STRING": auth_string(place),
             "PREFECT_API_SSL_CERT_FILE": str(place.ca_file),
@@ -38,19 +36,11 @@ class Dispatcher(Server):
         }
         port = str(place.port(self.name, "metrics"))
         command = [python(), "-m", "services.webhooks", "dispatch", "--port", port]
-        return Program(command, environment, directory=checkout(), stop_seconds=10)
+        return Program(command, told, directory=checkout(), stop_seconds=10)
 
     def probe(self, place: Place) -> str:
         """Its threads run, and it has read the inbox."""
-        connection = http.client.HTTPConnection("127.0.0.1", place.port(self.name, "metrics"), timeout=_ANSWER_SECONDS)
-        try:
-            connection.request("GET", "/healthz")
-            answer = connection.getresponse()
-            lines = answer.read().decode().splitlines()
-        except (OSError, http.client.HTTPException) as error:
-            raise NotReady(f"/healthz: {type(error).__name__}: {error}") from None
-        finally:
-            connection.close()
-        if answer.status != http.HTTPStatus.OK or "database: answers" not in lines:
+        lines = healthy_lines(place.port(self.name, "metrics"), seconds=_ANSWER_SECONDS)
+        if "database: answers" not in lines:
             raise NotReady("; ".join(lines))
         return ", ".join(lines)

@@ -5,21 +5,15 @@ What production's operators do before it is started for the first time is done h
 
 from __future__ import annotations
 
-import http
-import http.client
-import os
-import subprocess
 from collections.abc import Mapping
 from typing import Any
 
-from replica.errors import DidNotStart
-from replica.server import NotReady, Place, Program, Server, python
+from replica.server import Place, Program, Server, python
+from replica.servers.services import environment, healthy_lines, migrate
 from replica.state import checkout
 
 OPERATOR, VIEWER = "flags.operator", "flags.viewer"
 """The secrets that are the tokens of who changes flags, and of who looks at them."""
-# `steward migrate` of an empty database beside Elasticsearch's four nodes that start.
-_STEP_SECONDS = 120
 _ANSWER_SECONDS = 2
 
 
@@ -40,38 +34,17 @@ class Flags(Server):
 
     def provision(self, place: Place) -> None:
         """Steward's own command, harmless where it is done already."""
-        done = subprocess.run(
-            [python(), "-m", "steward", "migrate"],
-            check=False,
-            capture_output=True,
-            text=True,
-            cwd=checkout(),
-            env=os.environ | _environment(place),
-            timeout=_STEP_SECONDS,
-        )
-        if done.returncode:
-            raise DidNotStart(self.name, f"`steward migrate` failed: {done.stderr.strip()[-400:]}")
+        migrate(place, self.name)
 
     def program(self, place: Place) -> Program:
         """One server."""
         command = [python(), "-m", "services.flags", "serve"]
         command += ["--sync-port", str(place.port(self.name, "sync")), "--port", str(place.port(self.name, "http"))]
-        return Program(command, _environment(place), directory=checkout(), stop_seconds=10)
+        return Program(command, environment(place), directory=checkout(), stop_seconds=10)
 
     def probe(self, place: Place) -> str:
         """It has flags to serve, and says how it stands to the database."""
-        connection = http.client.HTTPConnection("127.0.0.1", place.port(self.name, "http"), timeout=_ANSWER_SECONDS)
-        try:
-            connection.request("GET", "/healthz")
-            answer = connection.getresponse()
-            lines = answer.read().decode().splitlines()
-        except (OSError, http.client.HTTPException) as error:
-            raise NotReady(f"/healthz: {type(error).__name__}: {error}") from None
-        finally:
-            connection.close()
-        if answer.status != http.HTTPStatus.OK:
-            raise NotReady("; ".join(lines))
-        return ", ".join(lines)
+        return ", ".join(healthy_lines(place.port(self.name, "http"), seconds=_ANSWER_SECONDS))
 
     def settings(self, place: Place) -> Mapping[str, Any]:
         """Where it is, both tokens, and the user as whom applications count outcomes."""

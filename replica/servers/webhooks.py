@@ -7,24 +7,18 @@ each sender.
 from __future__ import annotations
 
 import base64
-import http
-import http.client
-import os
 import secrets
-import subprocess
 from collections.abc import Mapping
 from typing import Any
 
-from replica.errors import DidNotStart
 from replica.secrets import place_once
 from replica.server import NotReady, Place, Program, Server, python
 from replica.servers.pipeline import pipeline
+from replica.servers.services import environment, healthy_lines, migrate
 from replica.state import checkout
 
 GITHUB, CI = "webhooks.github", "webhooks.ci"
 """The secrets that GitHub signs with, and that any other tool does."""
-# `steward migrate` of an empty database beside Elasticsearch's four nodes that start.
-_STEP_SECONDS = 120
 _ANSWER_SECONDS = 2
 
 
@@ -48,35 +42,17 @@ class Webhooks(Server):
 
     def provision(self, place: Place) -> None:
         """Steward's own command, harmless where it is done already."""
-        done = subprocess.run(
-            [python(), "-m", "steward", "migrate"],
-            check=False,
-            capture_output=True,
-            text=True,
-            cwd=checkout(),
-            env=os.environ | _environment(place),
-            timeout=_STEP_SECONDS,
-        )
-        if done.returncode:
-            raise DidNotStart(self.name, f"`steward migrate` failed: {done.stderr.strip()[-400:]}")
+        migrate(place, self.name)
 
     def program(self, place: Place) -> Program:
         """One receiver."""
         command = [python(), "-m", "services.webhooks", "serve", "--port", str(place.port(self.name, "http"))]
-        return Program(command, _environment(place), directory=checkout(), stop_seconds=10)
+        return Program(command, environment(place), directory=checkout(), stop_seconds=10)
 
     def probe(self, place: Place) -> str:
         """It knows every secret, and reaches the inbox."""
-        connection = http.client.HTTPConnection("127.0.0.1", place.port(self.name, "http"), timeout=_ANSWER_SECONDS)
-        try:
-            connection.request("GET", "/healthz")
-            answer = connection.getresponse()
-            lines = answer.read().decode().splitlines()
-        except (OSError, http.client.HTTPException) as error:
-            raise NotReady(f"/healthz: {type(error).__name__}: {error}") from None
-        finally:
-            connection.close()
-        if answer.status != http.HTTPStatus.OK or "database: answers" not in lines:
+        lines = healthy_lines(place.port(self.name, "http"), seconds=_ANSWER_SECONDS)
+        if "database: answers" not in lines:
             raise NotReady("; ".join(lines))
         return ", ".join(lines)
 
