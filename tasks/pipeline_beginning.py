@@ -15,6 +15,7 @@ from steward.pipeline.manifest import FILE, Manifest, read_manifest
 from steward.pipeline.request import Candidate, CandidateRequest, Certified
 from steward.settings import Settings, load
 from tasks.durable import step
+from tasks.pipeline_certified import suites_passed
 from tasks.pipeline_workspace import Workspace, github_of, remove_workspace, repository_of, workspace
 from tasks.rollout_gates import gates_of
 
@@ -65,7 +66,7 @@ def _compared_with(db: Connection, settings: Settings, request: CandidateRequest
     release = last_certified(db, environment, besides=request.name)
     gates = gates_of(db, settings, release.release) if release else None
     if release and gates:
-        return Certified(release=release.release, commit=gates.commit)
+        return Certified(release=release.release, commit=gates.commit, tests=suites_passed(db, settings, gates))
     if request.first:
         return None
     seen = (

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from steward.pipeline.manifest import Tests
 from steward.pipeline.request import Candidate
 from steward.pipeline.stage import StageFound
-from steward.pipeline.tests_found import TestsCounted, assess_tests, read_junit
+from steward.pipeline.tests_found import Expected, TestsCounted, assess_tests, read_junit
+from steward.rollout.gates import Gate
 from steward.settings import Settings
 from steward.verdicts import Verdict
 from tasks.pipeline_build import artifacts, built
-from tasks.pipeline_workspace import Workspace
+from tasks.pipeline_workspace import Workspace, repository_of
 
 #: Of a JUnit file; thousands of tests with their output.
 _MOST_BYTES = 64 * 1024**2
@@ -19,15 +21,15 @@ _MOST_BYTES = 64 * 1024**2
 
 def prove_unit_tests(work: Workspace, candidate: Candidate, settings: Settings) -> StageFound:
     """`[unit_tests]` of the candidate's pipeline.toml."""
-    return _run(work, candidate, candidate.manifest.unit_tests)
+    return _run(work, candidate, candidate.manifest.unit_tests, _expected(candidate, Gate.UNIT_TESTS, settings))
 
 
 def prove_contract_tests(work: Workspace, candidate: Candidate, settings: Settings) -> StageFound:
     """`[contract_tests]` of the candidate's pipeline.toml."""
-    return _run(work, candidate, candidate.manifest.contract_tests)
+    return _run(work, candidate, candidate.manifest.contract_tests, _expected(candidate, Gate.CONTRACT_TESTS, settings))
 
 
-def _run(work: Workspace, candidate: Candidate, told: Tests | None) -> StageFound:
+def _run(work: Workspace, candidate: Candidate, told: Tests | None, expected: Expected) -> StageFound:
     """Never run twice to see whether they are green now: a test that fails has failed."""
     if told is None:
         return StageFound.of(Verdict.UNKNOWN, "pipeline.toml has no table of these tests: nothing was proved")
@@ -37,10 +39,23 @@ def _run(work: Workspace, candidate: Candidate, told: Tests | None) -> StageFoun
     ran = work.run(told.command, folder, told.seconds, {"COMMIT": candidate.commit})
     return assess_tests(
         ran.how,
+        expected,
         is_green=ran.is_green,
         has_ended=ran.end == "exited",
         counted=_counted(folder, told.junit),
         tail=ran.tail,
+    )
+
+
+def _expected(
+    candidate: Candidate, gate: Literal[Gate.UNIT_TESTS, Gate.CONTRACT_TESTS], settings: Settings
+) -> Expected:
+    name, certified = candidate.request.repository, candidate.certified
+    told = repository_of(settings, name)
+    return Expected(
+        bounds=told.unit_tests if gate is Gate.UNIT_TESTS else told.contract_tests,
+        where=f"[pipeline.repositories.{name}.{gate}]",
+        before=certified.tests.get(gate) if certified else None,
     )
 
 

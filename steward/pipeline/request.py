@@ -7,6 +7,7 @@ from datetime import datetime
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from steward.pipeline.manifest import Manifest
+from steward.pipeline.tests_bounds import TestsBefore
 from steward.rollout.gates import Gate
 
 #: In this order; what was not built is not tested.
@@ -63,6 +64,8 @@ class Certified(BaseModel):
     commit: str
     manifest: Manifest | None = None
     """None: that commit has none, or one of another format."""
+    tests: dict[Gate, TestsBefore] = {}
+    """What passed of it; of a gate that is not there nobody knows."""
 
 
 class Candidate(BaseModel):

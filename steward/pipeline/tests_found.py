@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
+from pydantic import JsonValue
 
-from steward.pipeline.stage import StageFound
+from steward.pipeline.stage import StageFound, short
+from steward.pipeline.tests_bounds import MOST_SUITES, TestsBefore, lost_suites, too_few
+from steward.settings import SuiteBounds
 from steward.verdicts import Verdict
+
+#: Of a name that a statement keeps.
+_SUITE_CHARACTERS = 200
 
 
 @dataclass(frozen=True)
@@ -25,6 +33,10 @@ class TestsCounted:
     skipped: int
     first: tuple[str, ...]
     """Names of those that failed, in the file's order."""
+    left_out: tuple[str, ...]
+    """Names of those that were skipped."""
+    suites: Mapping[str, int]
+    """How many passed, by `classname`: pytest's file or class. None of a file that names too many."""
 
     @property
     def bad(self) -> int:
@@ -48,34 +60,71 @@ def read_junit(xml: bytes) -> TestsCounted | None:
         return None
     if root.tag not in {"testsuites", "testsuite"}:
         return None
-    cases = list(root.iter("testcase"))
-    kinds = [_kind(case) for case in cases]
-    bad = [_name(case) for case, kind in zip(cases, kinds, strict=True) if kind in {"failure", "error"}]
-    return TestsCounted(len(cases), kinds.count("failure"), kinds.count("error"), kinds.count("skipped"), tuple(bad))
+    cases = [(case, _kind(case)) for case in root.iter("testcase")]
+    count = Counter(kind for _, kind in cases)
+    suites = Counter(short(case.get("classname", ""), _SUITE_CHARACTERS) for case, kind in cases if kind == "passed")
+    return TestsCounted(
+        tests=len(cases),
+        failures=count["failure"],
+        errors=count["error"],
+        skipped=count["skipped"],
+        first=tuple(_name(case) for case, kind in cases if kind in {"failure", "error"}),
+        left_out=tuple(_name(case) for case, kind in cases if kind == "skipped"),
+        suites=dict(suites) if len(suites) <= MOST_SUITES else {},
+    )
 
 
-def assess_tests(how: str, *, is_green: bool, has_ended: bool, counted: TestsCounted | None, tail: str) -> StageFound:
-    """VERIFIED: it ended well, and at least one test passed; REFUTED: one failed. Whatever else it is, nobody knows.
+@dataclass(frozen=True)
+class Expected:
+    """How much of a suite has to have passed."""
 
-    A program that ends ill with no test failed has not come to all of them; nor has one that was ended.
+    bounds: SuiteBounds
+    where: str
+    """The settings' table that the bounds stand in."""
+    before: TestsBefore | None = None
+
+
+def assess_tests(
+    how: str, expected: Expected, *, is_green: bool, has_ended: bool, counted: TestsCounted | None, tail: str
+) -> StageFound:
+    """VERIFIED: it ended well, and as many passed as are expected; REFUTED: one failed. Whatever else it is, nobody knows.
+
+    A program that ends ill with no test failed has not come to all of them; nor has one that was ended. What was skipped,
+    or is not there any more, nobody has checked.
     """
     if counted is None:
         return StageFound.of(Verdict.UNKNOWN, f"{how}, and left no JUnit XML behind", tail=tail)
-    figures = {
+    figures = _figures(counted, expected)
+    if counted.bad and has_ended:
+        return StageFound.of(Verdict.REFUTED, str(counted), figures=figures, findings=counted.first, tail=tail)
+    if not is_green:
+        return StageFound.of(Verdict.UNKNOWN, f"{how}; {counted}", figures=figures, findings=counted.first, tail=tail)
+    return _enough(counted, expected, figures, tail)
+
+
+def _enough(counted: TestsCounted, expected: Expected, figures: dict[str, JsonValue], tail: str) -> StageFound:
+    bounds, before = expected.bounds, expected.before
+    lost = lost_suites(counted.passed, counted.suites, before)
+    if not counted.passed:
+        return StageFound.of(Verdict.UNKNOWN, f"no test was run: {counted}", figures=figures, tail=tail)
+    if reasons := list(too_few(counted.passed, counted.skipped, bounds, before, expected.where)):
+        findings = [*lost, *(f"skipped: {name}" for name in counted.left_out)]
+        summary = "; ".join([str(counted), *reasons])
+        return StageFound.of(Verdict.UNKNOWN, summary, figures=figures, findings=findings, tail=tail)
+    return StageFound.of(Verdict.VERIFIED, "; fewer in ".join([str(counted), *lost]), figures=figures)
+
+
+def _figures(counted: TestsCounted, expected: Expected) -> dict[str, JsonValue]:
+    return {
         "tests": counted.tests,
+        "passed": counted.passed,
         "failures": counted.failures,
         "errors": counted.errors,
         "skipped": counted.skipped,
+        "suites": {**counted.suites},
+        "expected": expected.bounds.model_dump(mode="json"),
+        "passed_before": expected.before.passed if expected.before else None,
     }
-    if counted.bad and has_ended:
-        return StageFound.of(Verdict.REFUTED, str(counted), figures={**figures}, findings=counted.first, tail=tail)
-    if not is_green:
-        return StageFound.of(
-            Verdict.UNKNOWN, f"{how}; {counted}", figures={**figures}, findings=counted.first, tail=tail
-        )
-    if not counted.passed:
-        return StageFound.of(Verdict.UNKNOWN, f"no test was run: {counted}", figures={**figures}, tail=tail)
-    return StageFound.of(Verdict.VERIFIED, str(counted), figures={**figures})
 
 
 def _kind(case: Element) -> str:

@@ -16,7 +16,7 @@ from steward.settings.keys import Application, Audit, Keyring
 from steward.settings.loading import load
 from steward.settings.notices import GitHubTarget, MailTarget, Notices, NoticeTarget, SlackTarget
 from steward.settings.operations import Operations
-from steward.settings.pipeline import Announce, Pipeline, PipelineDatabase, PipelineRepository
+from steward.settings.pipeline import Announce, Pipeline, PipelineDatabase, PipelineRepository, SuiteBounds
 from steward.settings.postgres import Postgres
 from steward.settings.redis import Redis
 from steward.settings.references import FileRef, SecretRef, read_secret
@@ -65,6 +65,7 @@ __all__ = [
     "Settings",
     "SignedSource",
     "SlackTarget",
+    "SuiteBounds",
     "Vault",
     "Webhooks",
     "load",

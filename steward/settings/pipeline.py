@@ -24,6 +24,16 @@ def _fetchable(url: str) -> str:
 Name = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9-]{0,62}$")]
 
 
+class SuiteBounds(Frozen):
+    """How much of a green suite has to have passed. Here, and not in the repository: a commit may not lower it for itself."""
+
+    fewest_passed: int = Field(default=1, ge=1, description="tests that pass; less is a suite that was not run")
+    most_skipped: int = Field(default=0, ge=0, description="tests that are skipped; pytest's xfail counts as one")
+    most_lost_percent: int = Field(
+        default=10, ge=0, le=100, description="that fewer may pass than of the last certified release"
+    )
+
+
 class PipelineRepository(Frozen):
     """One repository whose commits may become releases."""
 
@@ -33,6 +43,8 @@ class PipelineRepository(Frozen):
         default="production", pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,60}$", description="where its releases go"
     )
     flag: str = Field(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,60}$", description="behind which users are exposed to them")
+    unit_tests: SuiteBounds = SuiteBounds()
+    contract_tests: SuiteBounds = SuiteBounds()
     variables: dict[Annotated[str, Field(pattern="^[A-Z][A-Z0-9_]*$")], str] = Field(
         default={}, description="what its commands are told beside the usual: PIP_INDEX_URL, say; no secrets"
     )

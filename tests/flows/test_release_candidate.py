@@ -21,7 +21,7 @@ from steward.pipeline.errors import NoSuchCommit, UnknownRepository, UnusableMan
 from steward.rollout.gates import Gate, GatesNeeded, assess_gates
 from steward.verdicts import Verdict
 from tasks.rollout_gates import gates_of
-from tests.flows.candidate_ground import FAILED, ground, laid
+from tests.flows.candidate_ground import FAILED, PASSED, ground, laid
 from tests.flows.killed_runs import Death
 from tests.flows.prefect_server import artifact, recording_in
 from tests.unit.pipeline.test_commands import marked
@@ -54,6 +54,13 @@ def test_a_good_commit_is_proved_against_what_users_have_handed_over_and_announc
     report = ground.run(ground.request(ground.shop["good"], "shop", first=False, because="a ticket"))
     release, good = report.candidate.release, ground.shop["good"]
     assert (report.verdict, report.candidate.certified.commit) == (Verdict.VERIFIED, ground.shop["steady"])
+
+    # How much of its suites is there, by what users have passed of theirs.
+    for gate, before in report.candidate.certified.tests.items():
+        (stated,) = ground.statements("quality-gate", f"{release}/{gate}")
+        assert (before.release, stated.figures["passed_before"]) == (proved_steady, before.passed)
+        assert before.suites == stated.figures["suites"] != {}
+    assert len(report.candidate.certified.tests) == len(("unit", "contract"))
 
     # What a rollout asks for, as it asks.
     with connect(ground.settings) as db:
@@ -108,6 +115,19 @@ def test_a_red_test_refutes_it_every_other_gate_is_checked_and_nobody_is_told(gr
     assert assess_gates(GatesNeeded(), gates, report.candidate.release, datetime.now(UTC)).verdict is Verdict.REFUTED
     # Never again to see whether it is green now.
     assert ground.ran(commit) == ["build", "unit", "contract"]
+
+
+def test_a_green_suite_that_skips_more_than_the_settings_allow_leaves_its_gate_unknown(ground):
+    skipping = PASSED.format("unit").replace("/></testsuite>", "><skipped/></testcase></testsuite>")
+    report = ground.refused(ground.request(ground.tiny(unit_xml=skipping, contract_xml=skipping)))
+    found = {each.gate: each.found for each in report.stages}
+    assert (found[Gate.UNIT_TESTS].verdict, found[Gate.UNIT_TESTS].findings) == (
+        Verdict.UNKNOWN,
+        ("skipped: unit.two",),
+    )
+    assert "raise most_skipped in [pipeline.repositories.tiny.unit_tests]" in found[Gate.UNIT_TESTS].summary
+    # Of this gate the ground's settings allow one.
+    assert found[Gate.CONTRACT_TESTS].verdict is Verdict.VERIFIED
 
 
 def test_of_a_build_that_fails_nothing_is_checked_and_its_last_words_are_shown(ground):
