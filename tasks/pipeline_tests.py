@@ -13,7 +13,7 @@ from steward.rollout.gates import Gate
 from steward.settings import Settings
 from steward.verdicts import Verdict
 from tasks.pipeline_build import artifacts, built
-from tasks.pipeline_workspace import Workspace, repository_of
+from tasks.pipeline_workspace import Workspace
 
 #: Of a JUnit file; thousands of tests with their output.
 _MOST_BYTES = 64 * 1024**2
@@ -21,12 +21,12 @@ _MOST_BYTES = 64 * 1024**2
 
 def prove_unit_tests(work: Workspace, candidate: Candidate, settings: Settings) -> StageFound:
     """`[unit_tests]` of the candidate's pipeline.toml."""
-    return _run(work, candidate, candidate.manifest.unit_tests, _expected(candidate, Gate.UNIT_TESTS, settings))
+    return _run(work, candidate, candidate.manifest.unit_tests, _expected(work, candidate, Gate.UNIT_TESTS))
 
 
 def prove_contract_tests(work: Workspace, candidate: Candidate, settings: Settings) -> StageFound:
     """`[contract_tests]` of the candidate's pipeline.toml."""
-    return _run(work, candidate, candidate.manifest.contract_tests, _expected(candidate, Gate.CONTRACT_TESTS, settings))
+    return _run(work, candidate, candidate.manifest.contract_tests, _expected(work, candidate, Gate.CONTRACT_TESTS))
 
 
 def _run(work: Workspace, candidate: Candidate, told: Tests | None, expected: Expected) -> StageFound:
@@ -47,14 +47,11 @@ def _run(work: Workspace, candidate: Candidate, told: Tests | None, expected: Ex
     )
 
 
-def _expected(
-    candidate: Candidate, gate: Literal[Gate.UNIT_TESTS, Gate.CONTRACT_TESTS], settings: Settings
-) -> Expected:
-    name, certified = candidate.request.repository, candidate.certified
-    told = repository_of(settings, name)
+def _expected(work: Workspace, candidate: Candidate, gate: Literal[Gate.UNIT_TESTS, Gate.CONTRACT_TESTS]) -> Expected:
+    told, certified = work.repository.told, candidate.certified
     return Expected(
         bounds=told.unit_tests if gate is Gate.UNIT_TESTS else told.contract_tests,
-        where=f"[pipeline.repositories.{name}.{gate}]",
+        where=f"[pipeline.repositories.{candidate.request.repository}.{gate}]",
         before=certified.tests.get(gate) if certified else None,
     )
 
