@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import psycopg
 from psycopg import sql
@@ -18,7 +19,7 @@ from services.watch.runs import Runs, connected
 from services.watch.situation import Every
 from services.webhooks.counting import Counts
 from services.webhooks.starting import Decided, Outcome, Postponed, Refused, Started, begin, pause_after
-from services.webhooks.telling import Telling
+from services.webhooks.telling import Telling, is_told
 from steward.clients import webhook_starts as inbox
 from steward.clients.postgres import Connection, open_connection, worded
 from steward.clients.webhook_inbox import CHANNEL
@@ -53,7 +54,8 @@ class Dispatcher:
     def run(self, lanes: int) -> None:
         """Until it is stopped. Its threads are not waited for: whatever they are at, another dispatcher goes on with."""
         work: dict[str, Callable[[], None]] = {f"lane {number}": Lane(self).run for number in range(lanes)}
-        work |= {"telling": self.telling.run, "forgetting": lambda: self.keep_on("forgetting", self._forget)}
+        asides = {"telling": self._tell, "forgetting": self._forget}
+        work |= {name: partial(self.keep_on, name, each) for name, each in asides.items()}
         self._threads = [threading.Thread(target=each, name=name, daemon=True) for name, each in work.items()]
         for each in self._threads:
             each.start()
@@ -112,6 +114,17 @@ class Dispatcher:
         finally:
             self.counts.standing = None
 
+    def _tell(self) -> None:
+        with open_connection(
+            self.settings,
+            autocommit=True,
+            statement_timeout_seconds=_TRANSACTION_SECONDS,
+            application_name="steward-dispatcher-telling",
+        ) as db:
+            while not self.stopped.is_set():
+                if not self.telling.tell(db):
+                    self.telling.wait(POLL_SECONDS)
+
     def _forget(self) -> None:
         with open_connection(self.settings, autocommit=True, application_name="steward-dispatcher-forget") as db:
             while inbox.forget_bodies(db) == inbox.FORGOTTEN_AT_ONCE and not self.stopped.is_set():
@@ -161,7 +174,7 @@ class Lane:
             if start is None:
                 return False
             outcome = self._begin(db, runs, start)
-            _record(db, start, outcome)
+            _record(db, start, outcome, tell=is_told(self._settings, start))
         self._tell(start, outcome)
         return self._pause_where_away(outcome)
 
@@ -184,7 +197,7 @@ class Lane:
 
     def _tell(self, start: Waiting, outcome: Outcome) -> None:
         self._at.counts.add(start.source, outcome)
-        self._at.telling.tell(start, outcome)
+        self._at.telling.wake()
         _say(start, outcome)
 
     def _pause_where_away(self, outcome: Outcome) -> bool:
@@ -217,14 +230,14 @@ class _Told:
         self.source, self.event, self.payload = delivery.source, delivery.event, delivery.payload
 
 
-def _record(db: Connection, start: Waiting, outcome: Outcome) -> None:
+def _record(db: Connection, start: Waiting, outcome: Outcome, *, tell: bool) -> None:
     match outcome:
         case Started():
-            inbox.started(db, start.id, outcome.run_id)
+            inbox.started(db, start.id, outcome.run_id, tell=tell)
         case Decided():
             inbox.decided(db, start.id, outcome.why)
         case Refused():
-            inbox.refused(db, start.id, outcome.why)
+            inbox.refused(db, start.id, outcome.why, tell=tell)
         case Postponed():
             inbox.postponed(db, start.id, outcome.why, outcome.seconds)
 

@@ -86,19 +86,19 @@ def take(db: Connection) -> Waiting | None:
         return cursor.execute(_TAKE).fetchone()
 
 
-def started(db: Connection, start_id: int, run_id: str) -> None:
-    """Prefect has its run."""
-    db.execute(_STARTED, {"id": start_id, "run": UUID(run_id)})
+def started(db: Connection, start_id: int, run_id: str, *, tell: bool = False) -> None:
+    """Prefect has its run. *tell*: its sender is to hear of it."""
+    db.execute(_STARTED, {"id": start_id, "run": UUID(run_id), "tell": tell})
 
 
 def decided(db: Connection, start_id: int, why: str) -> None:
     """GitHub has the answer."""
-    db.execute(_ENDED, {"id": start_id, "state": "decided", "why": why})
+    db.execute(_ENDED, {"id": start_id, "state": "decided", "why": why, "tell": False})
 
 
-def refused(db: Connection, start_id: int, why: str) -> None:
-    """Nothing began, and nothing will by itself."""
-    db.execute(_ENDED, {"id": start_id, "state": "refused", "why": why})
+def refused(db: Connection, start_id: int, why: str, *, tell: bool = False) -> None:
+    """Nothing began, and nothing will by itself. *tell*: its sender is to hear of it."""
+    db.execute(_ENDED, {"id": start_id, "state": "refused", "why": why, "tell": tell})
 
 
 def postponed(db: Connection, start_id: int, why: str, seconds: float) -> None:
@@ -182,13 +182,16 @@ SELECT s.id, s.delivery_id, s.rule, s.deployment, coalesce(s.parameters, '{}') A
 
 _STARTED: LiteralString = """
 UPDATE steward.webhook_starts
-   SET state = 'started', run_id = %(run)s, why = NULL, tries = tries + 1, done_at = clock_timestamp()
+   SET state = 'started', run_id = %(run)s, why = NULL, tries = tries + 1, done_at = clock_timestamp(),
+       tell_at = CASE WHEN %(tell)s THEN clock_timestamp() END
  WHERE id = %(id)s
 """
 
 _ENDED: LiteralString = """
 UPDATE steward.webhook_starts
-   SET state = %(state)s, why = %(why)s, tries = tries + 1, done_at = clock_timestamp() WHERE id = %(id)s
+   SET state = %(state)s, why = %(why)s, tries = tries + 1, done_at = clock_timestamp(),
+       tell_at = CASE WHEN %(tell)s THEN clock_timestamp() END
+ WHERE id = %(id)s
 """
 
 _POSTPONED: LiteralString = """

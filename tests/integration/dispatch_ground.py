@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
 import uuid
 from contextlib import contextmanager
 
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterIdempotencyKey
 
+from replica import inventory
 from services.watch.runs import connected
 from services.webhooks.dispatcher import Dispatcher, Lane
 from steward.clients.postgres import connect, open_connection
 from steward.clients.webhook_inbox import keep
 from steward.webhooks import signed
 from steward.webhooks.rules import FORMAT, rules_of
+from tests.flows.killed_runs import plant
+from tests.flows.prefect_server import recording_in
 from tests.integration.webhooks_ground import event, from_ci, raw
 
 FLOW = "webhook-target"
+_PATIENCE_SECONDS = 60
 FORM = {
     "type": "object",
     "properties": {
@@ -130,8 +137,25 @@ class Work:
         with connect(self.settings) as db:
             db.execute("UPDATE steward.webhook_starts SET next_try_at = clock_timestamp() WHERE state = 'waiting'")
 
-    @property
-    def words(self):
-        """What GitHub would be told, in turn."""
-        waiting = self.dispatcher.telling._waiting
-        return [waiting.get_nowait() for _ in range(waiting.qsize())]
+    def tell(self):
+        """GitHub, whatever is due."""
+        with open_connection(self.settings, autocommit=True) as db:
+            while self.dispatcher.telling.tell(db):
+                continue
+
+
+def dispatched_until_killed(place, settings, rules, death):
+    """All that is due, in a process of its own that dies by SIGKILL at *death*."""
+    process = multiprocessing.get_context("forkserver").Process(target=_dispatch, args=(place, settings, rules, death))
+    process.start()
+    process.join(_PATIENCE_SECONDS)
+    assert process.exitcode == -signal.SIGKILL
+
+
+def _dispatch(place, settings, rules, death):
+    os.environ |= inventory.environment(place)
+    plant(death)
+    with recording_in(place):
+        work = Work(settings, rules)
+        work.do()
+        work.tell()

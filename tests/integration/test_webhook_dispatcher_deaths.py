@@ -1,6 +1,5 @@
 """A dispatcher that dies anywhere, a Prefect that goes and comes, two at once: each delivery has its one run."""
 
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -23,9 +22,18 @@ from replica.servers import SERVERS
 from steward.clients.postgres import connect
 from steward.migrations.apply import migrate
 from steward.settings import Webhooks, load
-from tests.flows.killed_runs import Death, plant
+from tests.flows.killed_runs import Death
 from tests.flows.prefect_server import recording_in
-from tests.integration.dispatch_ground import Work, events_of, idle_deployment, rules_for, runs_of, sent, starts
+from tests.integration.dispatch_ground import (
+    Work,
+    dispatched_until_killed,
+    events_of,
+    idle_deployment,
+    rules_for,
+    runs_of,
+    sent,
+    starts,
+)
 from tests.integration.fresh_database import fresh_database
 from tests.watching.ground import ROOT, until
 
@@ -66,13 +74,6 @@ def work(settings_file, target):
     return Work(load(settings_file), rules_for(target))
 
 
-def dispatch_until_killed(place, settings_file, target, death):
-    os.environ |= inventory.environment(place)
-    plant(death)
-    with recording_in(place):
-        Work(load(settings_file), rules_for(target)).do()
-
-
 @pytest.mark.parametrize(
     ("call", "state"),
     [
@@ -83,17 +84,10 @@ def dispatch_until_killed(place, settings_file, target, death):
         ("services.webhooks.dispatcher:Lane._tell", "started"),
     ],
 )
-def test_a_dispatcher_that_is_killed_leaves_each_delivery_its_one_run(  # noqa: PLR0917  fixtures
-    replica, settings_file, work, client, call, state
-):
-    settings, target = work.settings, work.dispatcher.rules.rule[0].deployment
+def test_a_dispatcher_that_is_killed_leaves_each_delivery_its_one_run(replica, work, client, call, state):
+    settings = work.settings
     delivery = sent(settings)
-    process = multiprocessing.get_context("forkserver").Process(
-        target=dispatch_until_killed, args=(replica, str(settings_file), target, Death("call", call))
-    )
-    process.start()
-    process.join(_PATIENCE_SECONDS)
-    assert process.exitcode == -signal.SIGKILL
+    dispatched_until_killed(replica, settings, work.dispatcher.rules, Death("call", call))
     assert [each["state"] for each in starts(settings, delivery)] == ([state] if state else [])
     work.do()
     (begun,) = starts(settings, delivery)
