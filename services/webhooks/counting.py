@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import threading
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter
@@ -9,7 +11,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
-from services.webhooks.starting import Outcome
+from services.webhooks.starting import Outcome, Refused, Started
 from steward.clients.webhook_starts import Standing
 
 
@@ -20,6 +22,8 @@ class Counts(Collector):
         self.standing: Standing | None = None
         """None: the database was not asked yet, or is away."""
         self.prefect_away = False
+        self._asked_at = -math.inf
+        self._answering = threading.Lock()
         self.registry = CollectorRegistry()
         self._outcomes = Counter(
             "steward_webhook_starts",
@@ -27,16 +31,36 @@ class Counts(Collector):
             ["source", "outcome"],
             registry=self.registry,
         )
+        self._unheard = Counter(
+            "steward_webhook_events_refused",
+            "Events of starts that Prefect did not take, by source: what was begun goes on, and no automation hears of it",
+            ["source"],
+            registry=self.registry,
+        )
         self.registry.register(self)
 
     def add(self, source: str, outcome: Outcome) -> None:
         """One try."""
         self._outcomes.labels(source, type(outcome).__name__.lower()).inc()
+        if isinstance(outcome, Started | Refused) and outcome.unheard:
+            self._unheard.labels(source).inc()
+
+    def prefect(self, *, answers: bool, asked_at: float) -> None:
+        """What one lane was told by Prefect, asked at a moment of `time.monotonic`.
+
+        The newest question counts, not the newest answer: one that was asked while Prefect was away may time out long after another
+        lane was answered.
+        """
+        with self._answering:
+            if asked_at >= self._asked_at:
+                self._asked_at, self.prefect_away = asked_at, not answers
 
     @override
     def collect(self) -> Iterator[Metric]:
         yield GaugeMetricFamily(
-            "steward_webhook_prefect_up", "Whether Prefect answered the last start", value=int(not self.prefect_away)
+            "steward_webhook_prefect_up",
+            "Whether Prefect answered the last start that asked it",
+            value=int(not self.prefect_away),
         )
         if standing := self.standing:
             states = GaugeMetricFamily(

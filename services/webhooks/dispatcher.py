@@ -8,6 +8,7 @@ Frozen, it keeps its one row from others, who skip it, until PostgreSQL ends its
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 
@@ -18,7 +19,16 @@ from services.watch.journal import Reminder, say
 from services.watch.runs import Runs, connected
 from services.watch.situation import Every
 from services.webhooks.counting import Counts
-from services.webhooks.starting import Decided, Outcome, Postponed, Refused, Started, begin, pause_after
+from services.webhooks.starting import (
+    Decided,
+    Outcome,
+    Postponed,
+    Refused,
+    Started,
+    begin,
+    pause_after,
+    prefect_answered,
+)
 from services.webhooks.telling import Telling, is_told
 from steward.clients import webhook_starts as inbox
 from steward.clients.postgres import Connection, open_connection, worded
@@ -168,15 +178,19 @@ class Lane:
         return bool(found)
 
     def start(self, db: Connection, runs: Runs) -> bool:
-        """Begin what is due longest. Whether anything was, and Prefect answers."""
+        """Begin what is due longest. Whether anything was; where Prefect is away, after a pause."""
+        asked_at = time.monotonic()
         with db.transaction():
             start = inbox.take(db)
             if start is None:
                 return False
             outcome = self._begin(db, runs, start)
-            _record(db, start, outcome, tell=is_told(self._settings, start))
+            _record(db, start, outcome, tell=(tell := is_told(self._settings, start)))
         self._tell(start, outcome)
-        return self._pause_where_away(outcome)
+        if tell:
+            self._at.telling.wake()
+        self._heed_prefect(outcome, asked_at)
+        return True
 
     def _match(self, db: Connection, delivery: Unread) -> None:
         found = _found(self._at.rules, delivery)
@@ -197,17 +211,19 @@ class Lane:
 
     def _tell(self, start: Waiting, outcome: Outcome) -> None:
         self._at.counts.add(start.source, outcome)
-        self._at.telling.wake()
         _say(start, outcome)
 
-    def _pause_where_away(self, outcome: Outcome) -> bool:
-        is_away = isinstance(outcome, Postponed) and outcome.is_away
-        self._at.counts.prefect_away = is_away
-        if is_away:
-            # The rest of them would only be told the same.
-            self._at.stopped.wait(min(_MOST_AWAY_SECONDS, pause_after(self._times_away)))
-        self._times_away = self._times_away + 1 if is_away else 0
-        return True
+    def _heed_prefect(self, outcome: Outcome, asked_at: float) -> None:
+        answers = prefect_answered(outcome)
+        if answers is None:
+            return
+        self._at.counts.prefect(answers=answers, asked_at=asked_at)
+        if answers:
+            self._times_away = 0
+            return
+        # The rest of them would only be told the same.
+        self._at.stopped.wait(min(_MOST_AWAY_SECONDS, pause_after(self._times_away)))
+        self._times_away += 1
 
 
 def _found(rules: Rules, delivery: Unread) -> list[Start | Decide | Unfit]:
@@ -256,3 +272,5 @@ def _say(start: Waiting, outcome: Outcome) -> None:
             say("postponed", **told, reason=outcome.why)
         case Postponed():
             return
+    if isinstance(outcome, Started | Refused) and outcome.unheard:
+        say("event refused", **told, reason=outcome.unheard)

@@ -36,6 +36,8 @@ class Started:
     """Prefect has its run."""
 
     run_id: str
+    unheard: str | None = None
+    """Why Prefect took no event of it: the run goes on, and no automation hears of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ class Refused:
     """Waiting cures nothing: a person mends something, and asks for it again."""
 
     why: str
+    unheard: str | None = None
+    """Why Prefect took no event of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,17 @@ def begin(db: Connection, runs: Runs, settings: Settings, start: Waiting) -> Out
         return _refused(runs, start, error.message)
 
 
+def prefect_answered(outcome: Outcome) -> bool | None:
+    """What *outcome* says of Prefect; None: nothing, for it was not asked."""
+    match outcome:
+        case Started() | Refused():
+            return True
+        case Postponed(is_away=True):
+            return False
+        case _:
+            return None
+
+
 def pause_after(tries: int) -> float:
     """Seconds: half of one, twice as long each time, up to MOST_PAUSE_SECONDS."""
     return min(MOST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** min(tries, _MOST_DOUBLINGS))
@@ -99,16 +114,23 @@ def _begin(db: Connection, runs: Runs, settings: Settings, start: Waiting) -> Ou
         told = f"Prefect has no deployment {start.deployment}" if isinstance(error, DeploymentGone) else error.message
         return _refused(runs, start, told)
     # Before it is on record, so that a start which is has told of itself.
-    runs.emit(event_of("steward.deploy.requested", start, run_id=run_id))
-    return Started(run_id)
+    return Started(run_id, _unheard(runs, event_of("steward.deploy.requested", start, run_id=run_id)))
 
 
 def _refused(runs: Runs, start: Waiting, why: str) -> Outcome:
     try:
-        runs.emit(event_of("steward.deploy.refused", start, why=why))
+        return Refused(why, _unheard(runs, event_of("steward.deploy.refused", start, why=why)))
     except PrefectAway as error:
         return Postponed(f"{why}; to be told: {error.message}", pause_after(start.tries), is_away=True)
-    return Refused(why)
+
+
+def _unheard(runs: Runs, event: Event) -> str | None:
+    """Why Prefect takes no such event: no reason to take back what was done. None: it has it."""
+    try:
+        runs.emit(event)
+    except (DeploymentGone, RunRefused) as error:
+        return error.message
+    return None
 
 
 def _decide(db: Connection, runs: Runs, settings: Settings, start: Waiting) -> Outcome:

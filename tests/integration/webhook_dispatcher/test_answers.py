@@ -27,6 +27,7 @@ def answers(github, payload):
 
 def test_a_protection_rule_waits_for_evidence_and_is_rejected_when_none_came(settings, github, asked):
     work = Work(settings, decides())
+    work.dispatcher.counts.prefect(answers=False, asked_at=0)
     delivery = arrived(settings, RULE, asked)
     work.do()
     start = only(settings, delivery)
@@ -41,6 +42,7 @@ def test_a_protection_rule_waits_for_evidence_and_is_rejected_when_none_came(set
     work.due_now()
     work.do()
     assert only(settings, delivery)["state"] == "decided"
+    assert work.dispatcher.counts.prefect_away, "nobody asked it"
     (answer,) = answers(github, asked)
     assert (answer["state"], answer["environment_name"]) == ("rejected", asked["environment"])
 

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from services.watch.runs import PrefectAway, connected
+from services.watch.runs import PrefectAway, RunRefused, connected
 from services.webhooks.starting import pause_after
 from steward.clients import webhook_starts as inbox
 from steward.clients.postgres import connect
@@ -24,24 +24,27 @@ def test_a_delivery_becomes_one_run_with_the_parameters_of_its_rule(settings, wo
     assert {"webhook", "ci"} <= set(run.tags)
     assert run.name == f"release {start['key']}"
     assert run.state.is_scheduled()
-    (told,) = until(lambda: events_of(client, "steward.deploy.requested", start["key"]), 10, "event")
-    assert (told["payload"]["run"], told["resource"]["prefect.resource.id"]) == (
-        str(run.id),
-        "steward.webhook.ci.release",
-    )
-    assert work.dispatcher.counts.registry.get_sample_value(
-        "steward_webhook_starts_total", {"source": "ci", "outcome": "started"}
-    )
+    assert counted(work, "steward_webhook_starts_total", source="ci", outcome="started") == 1
 
 
-def test_an_unknown_deployment_is_refused_and_told(settings, client):
+def test_an_unknown_deployment_is_refused(settings, client):
     delivery = sent(settings)
     Work(settings, rules_for("webhook-target/nowhere")).do()
     start = only(settings, delivery)
     assert (start["state"], start["why"]) == ("refused", "Prefect has no deployment webhook-target/nowhere")
-    (told,) = until(lambda: events_of(client, "steward.deploy.refused", start["key"]), 10, "event")
-    assert told["payload"]["why"] == start["why"]
     assert not runs_of(client, start["key"])
+
+
+def test_prefect_hears_of_each_run_and_of_each_refusal(settings, work, client):
+    good, bad = sent(settings), sent(settings, release="NOT A RELEASE")
+    work.do()
+    begun, refused = only(settings, good), only(settings, bad)
+    # Prefect shows events once it has stored a batch of them: after seconds.
+    (told,) = until(lambda: events_of(client, "steward.deploy.refused", refused["key"]), 20, "event")
+    assert told["payload"]["why"] == refused["why"]
+    (told,) = until(lambda: events_of(client, "steward.deploy.requested", begun["key"]), 20, "event")
+    assert told["payload"]["run"] == str(begun["run_id"])
+    assert told["resource"]["prefect.resource.id"] == "steward.webhook.ci.release"
 
 
 def test_parameters_that_the_form_refuses_are_refused_with_the_field(settings, work, client):
@@ -88,10 +91,47 @@ def test_a_server_that_fails_after_it_made_the_run_is_asked_again_and_has_one(se
     work.do(fail_once_done)
     start = only(settings, delivery)
     assert (start["state"], start["why"], start["tries"]) == ("waiting", "Prefect answers 500", 1)
+    assert counted(work, "steward_webhook_prefect_up") == 0
     work.due_now()
     work.do()
+    assert counted(work, "steward_webhook_prefect_up") == 1
     again = only(settings, delivery)
     assert [run.id for run in runs_of(client, again["key"])] == [again["run_id"]]
+
+
+def test_a_run_whose_event_prefect_refuses_is_started_and_that_is_said(settings, work, client, capsys):
+    delivery = sent(settings)
+
+    def refusing(runs):
+        runs.emit = refuse_event
+
+    work.do(refusing)
+    start = only(settings, delivery)
+    assert (start["state"], start["why"]) == ("started", None)
+    assert [run.id for run in runs_of(client, start["key"])] == [start["run_id"]]
+    assert "event refused source=ci" in capsys.readouterr().out
+    assert counted(work, "steward_webhook_events_refused_total", source="ci") == 1
+
+
+def test_a_refusal_whose_event_prefect_refuses_is_on_record_and_that_is_said(settings, capsys):
+    work = Work(settings, rules_for("webhook-target/nowhere"))
+    delivery = sent(settings)
+
+    def refusing(runs):
+        runs.emit = refuse_event
+
+    work.do(refusing)
+    start = only(settings, delivery)
+    assert (start["state"], start["why"]) == ("refused", "Prefect has no deployment webhook-target/nowhere")
+    assert "event refused source=ci" in capsys.readouterr().out
+
+
+def refuse_event(event):
+    raise RunRefused(f"Prefect refuses {event.event}: 422")
+
+
+def counted(work, name, **labels):
+    return work.dispatcher.counts.registry.get_sample_value(name, labels)
 
 
 def test_a_database_that_goes_after_the_run_was_made_leaves_one_run(settings, work, client):

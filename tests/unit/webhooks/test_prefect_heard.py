@@ -1,0 +1,38 @@
+"""Whether Prefect answers is said by whoever asked it, and by the newest question."""
+
+import pytest
+
+from services.webhooks.counting import Counts
+from services.webhooks.starting import Decided, Postponed, Refused, Started, prefect_answered
+
+
+@pytest.mark.parametrize(
+    ("outcome", "answers"),
+    [
+        (Started("a-run"), True),
+        (Started("a-run", unheard="422"), True),
+        (Refused("no such deployment"), True),
+        (Postponed("Prefect does not answer", 1, is_away=True), False),
+        (Postponed("waits for proof", 30), None),
+        (Decided("approved"), None),
+    ],
+)
+def test_outcomes_that_asked_prefect_alone_say_whether_it_answers(outcome, answers):
+    assert prefect_answered(outcome) is answers
+
+
+def test_a_question_that_times_out_late_takes_back_no_newer_answer():
+    counts = Counts()
+    counts.prefect(answers=True, asked_at=5.0)
+    counts.prefect(answers=False, asked_at=1.0)
+    assert counts.registry.get_sample_value("steward_webhook_prefect_up") == 1
+    counts.prefect(answers=False, asked_at=6.0)
+    assert counts.registry.get_sample_value("steward_webhook_prefect_up") == 0
+
+
+def test_an_event_that_prefect_did_not_take_is_counted_beside_its_start():
+    counts = Counts()
+    counts.add("ci", Started("a-run", unheard="422"))
+    counts.add("ci", Started("another"))
+    assert counts.registry.get_sample_value("steward_webhook_events_refused_total", {"source": "ci"}) == 1
+    assert counts.registry.get_sample_value("steward_webhook_starts_total", {"source": "ci", "outcome": "started"}) == 2
