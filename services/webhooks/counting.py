@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter
@@ -14,6 +15,9 @@ from typing_extensions import override
 from services.webhooks.starting import Outcome, Refused, Started
 from steward.clients.webhook_starts import Standing
 
+#: Ten of the longest pauses between two tries.
+_LATELY_SECONDS = 300.0
+
 
 class Counts(Collector):
     """Of one dispatcher."""
@@ -21,7 +25,7 @@ class Counts(Collector):
     def __init__(self) -> None:
         self.standing: Standing | None = None
         """None: the database was not asked yet, or is away."""
-        self.prefect_away = False
+        self._prefect_answers = False
         self._asked_at = -math.inf
         self._answering = threading.Lock()
         self.registry = CollectorRegistry()
@@ -53,15 +57,22 @@ class Counts(Collector):
         """
         with self._answering:
             if asked_at >= self._asked_at:
-                self._asked_at, self.prefect_away = asked_at, not answers
+                self._asked_at, self._prefect_answers = asked_at, answers
+
+    def prefect_answers(self) -> bool | None:
+        """None: nobody here has asked it lately. What it did not answer then, another dispatcher may have begun since."""
+        with self._answering:
+            return self._prefect_answers if time.monotonic() - self._asked_at < _LATELY_SECONDS else None
 
     @override
     def collect(self) -> Iterator[Metric]:
-        yield GaugeMetricFamily(
-            "steward_webhook_prefect_up",
-            "Whether Prefect answered the last start that asked it",
-            value=int(not self.prefect_away),
-        )
+        answers = self.prefect_answers()
+        if answers is not None:
+            yield GaugeMetricFamily(
+                "steward_webhook_prefect_up",
+                "Whether Prefect answered the newest start that asked it",
+                value=int(answers),
+            )
         if standing := self.standing:
             states = GaugeMetricFamily(
                 "steward_webhook_deliveries", "Deliveries of the last day, by state", labels=["source", "state"]

@@ -46,6 +46,7 @@ _MOST_AWAY_SECONDS = 5.0
 _LOOK_EVERY_SECONDS = 5.0
 _REMIND_SECONDS = 3600.0
 _FORGET_EVERY_SECONDS = 3600.0
+_PREFECT = {True: "answers", False: "does not answer", None: "not asked lately"}
 
 
 class Dispatcher:
@@ -80,7 +81,7 @@ class Dispatcher:
         ended = [each.name for each in self._threads if not each.is_alive()]
         lines = [
             f"database: {'answers' if self.counts.standing else 'does not answer'}",
-            f"prefect: {'does not answer' if self.counts.prefect_away else 'answers'}",
+            f"prefect: {_PREFECT[self.counts.prefect_answers()]}",
             *(f"{name} has ended" for name in ended),
         ]
         return not ended, lines

@@ -1,5 +1,7 @@
 """A run that waits at GitHub is answered by the evidence of its release, at its own address and nowhere else."""
 
+import time
+
 import pytest
 
 from services.webhooks import deciding
@@ -27,7 +29,7 @@ def answers(github, payload):
 
 def test_a_protection_rule_waits_for_evidence_and_is_rejected_when_none_came(settings, github, asked):
     work = Work(settings, decides())
-    work.dispatcher.counts.prefect(answers=False, asked_at=0)
+    work.dispatcher.counts.prefect(answers=False, asked_at=time.monotonic())
     delivery = arrived(settings, RULE, asked)
     work.do()
     start = only(settings, delivery)
@@ -42,7 +44,7 @@ def test_a_protection_rule_waits_for_evidence_and_is_rejected_when_none_came(set
     work.due_now()
     work.do()
     assert only(settings, delivery)["state"] == "decided"
-    assert work.dispatcher.counts.prefect_away, "nobody asked it"
+    assert work.dispatcher.counts.prefect_answers() is False, "nobody asked it"
     (answer,) = answers(github, asked)
     assert (answer["state"], answer["environment_name"]) == ("rejected", asked["environment"])
 

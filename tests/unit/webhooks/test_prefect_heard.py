@@ -1,5 +1,7 @@
 """Whether Prefect answers is said by whoever asked it, and by the newest question."""
 
+import time
+
 import pytest
 
 from services.webhooks.counting import Counts
@@ -22,12 +24,20 @@ def test_outcomes_that_asked_prefect_alone_say_whether_it_answers(outcome, answe
 
 
 def test_a_question_that_times_out_late_takes_back_no_newer_answer():
-    counts = Counts()
-    counts.prefect(answers=True, asked_at=5.0)
-    counts.prefect(answers=False, asked_at=1.0)
+    counts, now = Counts(), time.monotonic()
+    counts.prefect(answers=True, asked_at=now - 1)
+    counts.prefect(answers=False, asked_at=now - 5)
     assert counts.registry.get_sample_value("steward_webhook_prefect_up") == 1
-    counts.prefect(answers=False, asked_at=6.0)
+    counts.prefect(answers=False, asked_at=now)
     assert counts.registry.get_sample_value("steward_webhook_prefect_up") == 0
+
+
+def test_what_was_not_asked_lately_is_not_known():
+    counts = Counts()
+    assert counts.prefect_answers() is None
+    counts.prefect(answers=False, asked_at=time.monotonic() - 301)
+    assert counts.prefect_answers() is None
+    assert counts.registry.get_sample_value("steward_webhook_prefect_up") is None
 
 
 def test_an_event_that_prefect_did_not_take_is_counted_beside_its_start():
