@@ -3,13 +3,16 @@
 check   everything wrong with the files, all at once; no server is asked
 deploy  check, put the work pool's template and every deployment onto the server, then verify
 verify  read back: the server holds what the files say, and nothing else of this project
+
+STEWARD_SETTINGS names the platform's settings: schedules of what they have no part for are not active. `check` does without.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from deployments.prefect import checking, templates
@@ -18,7 +21,9 @@ from deployments.prefect.deploying import deploy, put_template
 from deployments.prefect.description import Deployment
 from deployments.prefect.faults import Fault
 from deployments.prefect.held import connected, read_held
+from deployments.prefect.resting import put_to_rest, resting, said_of
 from steward.errors import StewardError
+from steward.settings import VARIABLE, load
 
 FILE = Path(__file__).resolve().parents[2] / "prefect.yaml"
 
@@ -33,13 +38,14 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     described, faults = checking.check(options.file.resolve())
     faults += templates.check()
-    if faults or options.command == "check":
-        return told(
-            faults, f"{options.file.name}: {len(described)} deployments and their work pools are well described"
-        )
     try:
+        described = as_settings_allow(described, is_needed=options.command != "check")
+        if faults or options.command == "check":
+            return told(
+                faults, f"{options.file.name}: {len(described)} deployments and their work pools are well described"
+            )
         if options.command == "deploy":
-            put(options.file.resolve())
+            put(options.file.resolve(), described)
         return told(
             differences(described), f"the server holds {len(described)} deployments as {options.file.name} says"
         )
@@ -48,11 +54,21 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
 
 
-def put(path: Path) -> None:
+def as_settings_allow(described: list[Deployment], *, is_needed: bool) -> list[Deployment]:
+    """Schedules of parts that the settings do not have put to rest, and said so. BadInput where there are no settings."""
+    if not (is_needed or os.environ.get(VARIABLE)):
+        return described
+    at_rest = resting(load())
+    if at_rest:
+        print(said_of(at_rest))
+    return put_to_rest(described, at_rest)
+
+
+def put(path: Path, described: Iterable[Deployment] = ()) -> None:
     """The template first: a deployment's job variables are checked against it."""
     with connected() as client:
         put_template(client)
-    deploy(path)
+    deploy(path, described)
 
 
 def differences(described: Sequence[Deployment]) -> list[Fault]:

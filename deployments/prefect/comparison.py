@@ -114,7 +114,8 @@ def _schedule(where: str, described: Schedule, there: DeploymentSchedule) -> Ite
     expected = {"cron": described.cron, "timezone": described.timezone, "parameters": described.parameters}
     timezone = getattr(there.schedule, "timezone", None)
     yield from _differing(where, expected, {"cron": _when(there), "timezone": timezone, "parameters": there.parameters})
-    hint = _RESUME if described.active else _DEPLOY
+    # Paused by somebody, or at rest when it was deployed.
+    hint = f"{_RESUME}, or deploy again" if described.active else _DEPLOY
     yield from _differing(where, {"active": described.active}, {"active": there.active}, hint)
 
 

@@ -13,10 +13,14 @@ import sys
 import threading
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from services.watch.journal import say
 from steward.errors import BadInput, StewardError
-from steward.settings import load
+from steward.settings import Settings, load
+
+if TYPE_CHECKING:
+    from steward.operations.expectations import Expectation
 
 _DEFAULT = Path(str(files("deployments"))) / "operations.toml"
 
@@ -48,11 +52,11 @@ def _watch(chosen: argparse.Namespace) -> None:
     from services.watch.situation import Situation  # noqa: PLC0415  the reason stands above
     from services.watch.sweeping import Sweeping  # noqa: PLC0415  the reason stands above
     from services.watch.switch import Switch  # noqa: PLC0415  the reason stands above
-    from steward.operations.expectations import read_expectations  # noqa: PLC0415  the reason stands above
     from steward.operations.ledger import Ledger  # noqa: PLC0415  the reason stands above
 
     # A patience of nothing: the next round asks again.
-    situation = Situation(Ledger(load(chosen.settings), patience_seconds=0), read_expectations(chosen.expectations))
+    settings = load(chosen.settings)
+    situation = Situation(Ledger(settings, patience_seconds=0), expected(settings, chosen.expectations))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: situation.stopped.set())
     port = serve(situation, host, port)
@@ -65,6 +69,17 @@ def _watch(chosen: argparse.Namespace) -> None:
     while not situation.stopped.wait(1.0):
         switch.tell()
     say("stopped")
+
+
+def expected(settings: Settings, path: Path) -> list[Expectation]:
+    """What ought to happen where *settings* have the part that it needs; what nobody expects is said once."""
+    from steward.operations.expectations import at_rest, read_expectations  # noqa: PLC0415  as in _watch
+
+    described = read_expectations(path)
+    resting = at_rest(described, settings)
+    for each in resting:
+        say("not expected", operation=each, because=f"the settings do not have {each.needs}")
+    return [each for each in described if each not in resting]
 
 
 def _address(text: str) -> tuple[str, int]:

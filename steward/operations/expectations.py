@@ -15,6 +15,8 @@ from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from steward.errors import BadInput
+from steward.settings import Settings
+from steward.settings.parts import Part, has
 
 #: How many ticks back are looked at: over a year of nights, six hours of minutes.
 MOST_TICKS = 400
@@ -58,6 +60,9 @@ class Expectation(BaseModel):
     cron: Annotated[str, AfterValidator(_cron)] = Field(description="UTC")
     period: str = Field(default="%Y-%m-%dT%H:%MZ", description="strftime format of a tick's period")
     parameters: dict[str, Any] = {}
+    needs: Part | None = Field(
+        default=None, description="a table of the settings; without it nothing is expected, and nothing scheduled"
+    )
     grace_minutes: float = Field(default=15, ge=1, description="how late a run may begin before it counts as missed")
     catch_up: CatchUp = CatchUp.LATEST
     verified_within_hours: float | None = Field(default=None, gt=0, description="the dead man's switch; absent: none")
@@ -117,6 +122,11 @@ def read_expectations(path: Path) -> list[Expectation]:
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         raise BadInput(f"{path} is not usable: {faults}", hint="see docs/watch.md") from None
+
+
+def at_rest(expectations: Sequence[Expectation], settings: Settings) -> list[Expectation]:
+    """Those that need a part which *settings* do not have: no run of theirs could come to anything, so none is missed."""
+    return [each for each in expectations if each.needs and not has(settings, each.needs)]
 
 
 @dataclass(frozen=True)

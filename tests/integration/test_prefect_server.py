@@ -3,12 +3,14 @@
 import base64
 import http.client
 import json
+import tomllib
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import psycopg
 import pytest
+import tomli_w
 from prefect.blocks.system import Secret
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolUpdate
@@ -18,13 +20,14 @@ from prefect.events.schemas.automations import AutomationCore, EventTrigger
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from deployments.prefect.__main__ import main
+from replica.inventory import settings_file
 from replica.servers.prefect import ask, auth_string
 from tests.flows.prefect_server import recording_in
 
 pytestmark = pytest.mark.without_search
 
 ROOT = Path(__file__).parents[2]
-NIGHT = "nightly-snapshot/nightly-snapshot"
+NIGHT, DRIFT = "nightly-snapshot/nightly-snapshot", "limit-drift"
 
 
 @pytest.fixture
@@ -34,9 +37,24 @@ def server(in_replica):
 
 
 @pytest.fixture
-def deployed(server, capfd):
-    """Everything deployed by the project's own command; the server is left without deployments."""
-    assert main(["deploy"]) == 0, capfd.readouterr()
+def poorer(in_replica, tmp_path):
+    """Settings of a platform without a gateway, and with nothing to hear from GitHub."""
+    written = tomllib.loads(settings_file(in_replica).read_text())
+    for part in ("gateway", "costs", "pipeline", "webhooks"):
+        del written[part]
+    path = tmp_path / "settings.toml"
+    path.write_text(tomli_w.dumps(written))
+    return path
+
+
+@pytest.fixture
+def deployed(server, poorer, capfd, monkeypatch):
+    """Everything deployed by the project's own command, for *poorer*; the server is left without deployments."""
+    with monkeypatch.context() as there:
+        there.setenv("STEWARD_SETTINGS", str(poorer))
+        assert main(["deploy"]) == 0, capfd.readouterr()
+        assert "schedules not active, for the settings do not have it: reconcile-webhooks" in capfd.readouterr().out
+        assert main(["verify"]) == 0
     capfd.readouterr()
     yield server
     server.update_work_pool("steward", WorkPoolUpdate(concurrency_limit=None))
@@ -149,16 +167,21 @@ DRIFTS = {
 }
 
 
+def is_active(client, name):
+    return [each.active for each in client.read_deployment_by_name(f"{name}/{name}").schedules]
+
+
 def test_a_server_that_drifted_is_told_and_deploying_mends_what_is_described(deployed, capfd):
-    assert main(["verify"]) == 0
     night = deployed.read_deployment_by_name(NIGHT)
     for drift in DRIFTS:
         drift(deployed, night)
     deployed.delete_deployment(deployed.read_deployment_by_name("onboard-tenant/onboard-tenant").id)
-    capfd.readouterr()
+    assert [is_active(deployed, name) for name in (DRIFT, "watch-ai-health")] == [[False], [True]]
     assert main(["verify"]) == 1
     told = capfd.readouterr().err
-    expected = ["onboard-tenant: no such deployment", *(word for words in DRIFTS.values() for word in words)]
+    # Of a part that the settings have by now.
+    rested = "limit-drift schedule daily active: the server holds False, expected True"
+    expected = ["onboard-tenant: no such deployment", rested, *(word for words in DRIFTS.values() for word in words)]
     assert [word for word in expected if word not in told] == []
     # A limit on the pool and a deployment that nobody describes are left to whoever made them.
     assert main(["deploy"]) == 1
@@ -166,9 +189,10 @@ def test_a_server_that_drifted_is_told_and_deploying_mends_what_is_described(dep
     assert told.endswith("2 faults\n")
     assert "work pool steward concurrency limit: the server holds 3" in told
     assert "prefect deployment delete" in told
+    assert is_active(deployed, DRIFT) == [True]
 
 
-def test_a_server_that_cannot_be_asked_is_neither_right_nor_wrong(replica, server, capfd):
+def test_a_server_that_cannot_be_asked_is_neither_right_nor_wrong(in_replica, server, capfd):
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
         assert main(["verify"]) == 2
     assert "no Prefect server answers at http://127.0.0.1:9/api" in capfd.readouterr().err

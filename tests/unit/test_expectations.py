@@ -7,9 +7,21 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from services.watch.__main__ import expected
 from steward.errors import BadInput
 from steward.operations.alarms import Watched, assess
-from steward.operations.expectations import MOST_TICKS, CatchUp, Expectation, Known, plan_missed, read_expectations
+from steward.operations.expectations import (
+    MOST_TICKS,
+    CatchUp,
+    Expectation,
+    Known,
+    at_rest,
+    plan_missed,
+    read_expectations,
+)
+from steward.settings import load
+from steward.settings.parts import Part, has
+from tests.unit.test_settings import WHOLE
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = {str(each): each for each in read_expectations(ROOT / "deployments" / "operations.toml")}
@@ -140,6 +152,60 @@ def test_what_is_expected_is_scheduled_so_in_prefect_yaml(name):
     assert (expected.cron, "UTC", expected.parameters) in [
         (each["cron"], each["timezone"], each.get("parameters", {})) for each in schedules
     ]
+
+
+HOOKED = """
+[webhooks]
+url = "https://hooks.example.net"
+sources.github = { kind = "github", secrets = ["file:/s"], api = { repository = "o/s", token = "file:/t", HOOK } }
+"""
+#: What makes each part; without `hook` nothing can be reconciled.
+PARTS = {
+    Part.GATEWAY: '[gateway]\ncatalog = "/catalog"\ncallers = "/callers"\n',
+    Part.GITHUB_HOOK: HOOKED.replace("HOOK", "hook = 7"),
+    Part.KEYRING: '[vault]\nurl = "https://v"\n[keyring]\nurl = "postgresql://k@h/k"\npassword = "file:/k"\nkek = "kek"\n',
+}
+
+
+@pytest.fixture
+def settings(tmp_path):
+    def written(more=""):
+        path = tmp_path / "settings.toml"
+        path.write_text(WHOLE + more)
+        return load(path)
+
+    return written
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_what_needs_a_part_is_expected_where_the_settings_have_it(settings, part):
+    needing = [each for each in SHIPPED.values() if each.needs is part]
+    assert needing
+    assert at_rest(needing, settings()) == needing
+    assert at_rest(needing, settings(PARTS[part])) == []
+
+
+def test_a_source_of_webhooks_without_a_hook_has_nothing_to_reconcile(settings):
+    assert not has(settings(HOOKED.replace(", HOOK", "")), Part.GITHUB_HOOK)
+    assert not has(settings('[webhooks]\nurl = "https://h"\n'), Part.GITHUB_HOOK)
+
+
+def test_a_platform_without_any_of_these_parts_still_expects_its_nights(settings):
+    resting = {each.name for each in at_rest(list(SHIPPED.values()), settings())}
+    assert {each.name for each in SHIPPED.values()} - resting == {"nightly-snapshot", "seal-ai-attempts"}
+
+
+def test_the_watch_says_what_it_does_not_expect_and_why(settings, capsys):
+    there = expected(settings(PARTS[Part.GATEWAY]), ROOT / "deployments" / "operations.toml")
+    assert {each.name for each in there} == {"nightly-snapshot", "seal-ai-attempts", "limit-drift"}
+    told = capsys.readouterr().out
+    assert 'not expected operation="reconcile-webhooks webhooks" because="the settings do not have [webhooks' in told
+    assert "limit-drift" not in told
+
+
+def test_a_part_that_nobody_knows_is_refused():
+    with pytest.raises(ValidationError, match="needs"):
+        night(needs="[gatway]")
 
 
 def test_the_night_is_expected_under_the_identity_that_its_flow_claims():

@@ -7,6 +7,9 @@ import pytest
 from deployments.prefect.__main__ import FILE, main
 from deployments.prefect.checking import check, unusable_cron
 from deployments.prefect.events import SENT
+from deployments.prefect.resting import put_to_rest, resting
+from steward.settings import load
+from tests.unit.test_settings import WHOLE as SETTINGS
 
 ROOT = Path(__file__).parents[2]
 WELL = """\
@@ -55,6 +58,29 @@ def test_the_files_of_this_project_are_well_described(capsys):
 
 def test_a_well_described_file_has_no_fault(faults):
     assert faults(WELL) == []
+
+
+def test_schedules_of_what_the_settings_do_not_have_are_put_to_rest_and_named_once(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "settings.toml"
+    path.write_text(SETTINGS)
+    monkeypatch.setenv("STEWARD_SETTINGS", str(path))
+    assert main(["check"]) == 0
+    [line, well] = capsys.readouterr().out.splitlines()
+    assert line.startswith("schedules not active, for the settings do not have it: backup-keyring needs [keyring] and ")
+    assert [line.count(name) for name in ("limit-drift needs [gateway]", "cost-reconciliation needs [costs]")] == [1, 1]
+    assert "well described" in well
+    described = {each.name: each for each in put_to_rest(check(FILE)[0], resting(load(path)))}
+    active = {name: [one.active for one in each.schedules] for name, each in described.items() if each.schedules}
+    assert active["nightly-snapshot"] == active["watch-ai-health"] == [True]
+    assert active["limit-drift"] == active["reconcile-webhooks"] == [False]
+    assert active["cost-reconciliation"] == [False, False]
+
+
+@pytest.mark.parametrize("command", ["deploy", "verify"])
+def test_no_server_is_asked_before_the_settings_are_known(monkeypatch, capsys, command):
+    monkeypatch.delenv("STEWARD_SETTINGS", raising=False)
+    assert main([command]) == 2
+    assert "STEWARD_SETTINGS is not set" in capsys.readouterr().err
 
 
 # Each: what is written instead of what, the line that is named, and words of the message.
