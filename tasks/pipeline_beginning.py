@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from steward.clients.announcing import announce_key
+from steward.clients.git import require_git
 from steward.clients.postgres import Connection, connect
 from steward.clients.rollouts_releases import last_certified
 from steward.clients.secrets import read_secret
@@ -22,7 +23,9 @@ from tasks.rollout_gates import gates_of
 
 @step("begin", run_name="begin {request.name}")
 def begin_candidate(request: CandidateRequest) -> Candidate:
-    """Raises BadInput: UnknownRepository, NoSuchCommit, UnusableManifest, nothing to compare with. Nothing has run by then."""
+    """Raises BadInput: GitMissing, UnknownRepository, NoSuchCommit, UnusableManifest, nothing to compare with. Nothing has run by then."""
+    # First: whatever else is wrong, here nothing can be proved.
+    require_git()
     settings = load()
     told = repository_of(settings, request.repository)
     require_ways_out(settings, told.environment)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -15,7 +16,7 @@ from typing import NoReturn
 from steward.clients.commands import PATH, Ran, remove_tree, run_command
 from steward.clients.secrets import read_secret
 from steward.errors import BadInput
-from steward.pipeline.errors import GitRefused, NoSuchCommit, RepositoryAway
+from steward.pipeline.errors import GitMissing, GitRefused, NoSuchCommit, RepositoryAway
 from steward.pipeline.stage import short
 from steward.settings import PipelineRepository, Vault
 
@@ -41,6 +42,15 @@ _SETTINGS = {
 }
 
 
+def require_git() -> None:
+    """Raises GitMissing."""
+    if shutil.which("git", path=PATH) is None:
+        raise GitMissing(
+            f"there is no program git in {PATH}",
+            hint="let a build machine take this run: Steward's own image is none; docs/ci.md, A build machine",
+        )
+
+
 @dataclass(frozen=True)
 class Repository:
     """A bare repository in a folder of its own, and where it fetches from."""
@@ -50,7 +60,7 @@ class Repository:
     vault: Vault | None
 
     def fetch(self, commit: str) -> None:
-        """*commit* and its history, if they are not there yet. Raises NoSuchCommit, RepositoryAway, GitRefused."""
+        """*commit* and its history, if they are not there yet. Raises NoSuchCommit, RepositoryAway, GitRefused, GitMissing."""
         if not self.folder.is_dir():
             self._make()
         if self.has(commit):
@@ -98,6 +108,8 @@ class Repository:
         return ran.output
 
     def _git(self, *words: str, token: str = "", more: dict[str, str] | None = None) -> Ran:
+        # Without it nothing would be there: no commit, no file.
+        require_git()
         header = _basic(token) if token else ""
         return run_command(
             ["git", f"--git-dir={self.folder}", *words],
@@ -111,8 +123,6 @@ class Repository:
         where, said = self.told.url, short(ran.tail, 300)
         if _NOT_THERE.search(ran.output):
             raise NoSuchCommit(f"{where} has no commit {commit}", hint="was it pushed? give the commit's 40 digits")
-        if ran.end == "missing":
-            raise GitRefused("there is no git program", hint="install git where this pool's workers run")
         if _REFUSED.search(ran.output):
             raise GitRefused(
                 f"{where} cannot be fetched from: {said}", hint="see url and token in [pipeline] and its owner"

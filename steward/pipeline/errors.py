@@ -21,6 +21,10 @@ class RepositoryAway(Unavailable):
     """The repository cannot be fetched from now."""
 
 
+class GitMissing(BadInput):
+    """This machine has no git: it is none to build on."""
+
+
 class GitRefused(StewardError):
     """git does not do what was asked for, and waiting does not help."""
 

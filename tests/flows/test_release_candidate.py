@@ -17,7 +17,7 @@ from steward.clients.postgres import connect
 from steward.clients.s3 import ObjectStoreUnavailable, open_evidence_bucket
 from steward.errors import BadInput
 from steward.notices.errors import ReceiverRefused
-from steward.pipeline.errors import NoSuchCommit, UnknownRepository, UnusableManifest
+from steward.pipeline.errors import GitMissing, NoSuchCommit, UnknownRepository, UnusableManifest
 from steward.rollout.gates import Gate, GatesNeeded, assess_gates
 from steward.verdicts import Verdict
 from tasks.rollout_gates import gates_of
@@ -206,8 +206,12 @@ def test_refused_by_its_receiver_and_killed_after_it_was_announced_it_is_proved_
     assert release.on.erring_percent == 5
 
 
-def test_bad_input_is_refused_before_anything_of_the_commit_runs(ground):
+def test_bad_input_is_refused_before_anything_of_the_commit_runs(ground, monkeypatch):
     commit = ground.tiny()
+    with monkeypatch.context() as without:
+        without.setattr("steward.clients.git.PATH", "/nowhere")
+        with pytest.raises(GitMissing, match="there is no program git in /nowhere"):
+            ground.run(ground.request(commit))
     with pytest.raises(UnknownRepository, match=r"unknown repository 'other'; known: shop, tiny"):
         ground.run(ground.request(commit, "other"))
     with pytest.raises(NoSuchCommit, match="has no commit 0000"):

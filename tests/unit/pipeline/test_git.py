@@ -1,5 +1,7 @@
 """A commit of somebody else's repository is laid out, and nothing of it obeyed."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
@@ -8,7 +10,7 @@ from steward.clients import git as client
 from steward.clients.commands import run_command
 from steward.clients.git import Repository
 from steward.errors import BadInput
-from steward.pipeline.errors import GitRefused, NoSuchCommit, RepositoryAway
+from steward.pipeline.errors import GitMissing, GitRefused, NoSuchCommit, RepositoryAway
 from steward.settings import PipelineRepository
 
 NOWHERE = "0" * 40
@@ -63,6 +65,14 @@ def test_a_commit_that_is_not_there_is_told_from_a_repository_that_is_not(shop, 
     with pytest.raises(RepositoryAway) as away:
         repository(tmp_path / "third", "https://127.0.0.1:9/shop.git").fetch(NOWHERE)
     assert away.value.transient
+
+
+def test_a_machine_without_git_is_told_as_that_and_not_as_a_commit_that_is_not_there(shop, tmp_path, monkeypatch):
+    monkeypatch.setattr(client, "PATH", str(tmp_path))
+    with pytest.raises(GitMissing, match=f"there is no program git in {tmp_path}") as missing:
+        repository(tmp_path, shop[0]).fetch(shop[1]["good"])
+    assert "A build machine" in missing.value.hint
+    assert "## A build machine" in (Path(__file__).parents[3] / "docs" / "ci.md").read_text()
 
 
 @pytest.mark.parametrize("word", ["HEAD", "--upload-pack=touch /tmp/x", NOWHERE[:39], "main"])
