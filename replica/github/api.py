@@ -63,6 +63,12 @@ class GitHub:
                 ("POST", f"{runs}/{{id:int}}/deployment_protection_rule"): lambda request, body: _nothing(
                     self._repository.review(request.path_params["id"], body)
                 ),
+                ("GET", f"{runs}/{{id:int}}/approvals"): lambda request, _: JSONResponse(
+                    self._repository.history(request.path_params["id"])
+                ),
+                ("GET", f"{runs}/{{id:int}}/pending_deployments"): lambda request, _: JSONResponse(
+                    self._repository.pending(request.path_params["id"])
+                ),
                 ("POST", "/app/installations/{id:int}/access_tokens"): self._install,
             },
             self._demand,
@@ -75,6 +81,9 @@ class GitHub:
                 ("GET", "/dials"): lambda _r, _b: JSONResponse(asdict(self._dials)),
                 ("PUT", "/dials"): self._turn,
                 ("POST", "/runs"): lambda _, body: JSONResponse(self._repository.run(body), 201),
+                ("DELETE", "/runs/{id:int}"): lambda request, _: _nothing(
+                    self._repository.end(request.path_params["id"])
+                ),
                 ("POST", "/reviews"): lambda _, body: JSONResponse(self._repository.ask_for_review(body), 201),
                 ("GET", "/reviews"): lambda _r, _b: JSONResponse(self._repository.reviews()),
                 ("GET", "/tokens"): lambda _r, _b: JSONResponse({"made": self._access.made}),

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from replica.github.configuration import Configuration
-from replica.github.errors import not_found, unfit
+from replica.github.errors import Refusal, not_found, unfit
 from replica.github.hook import Hook
 from replica.github.payloads import Payload, example, now
 from replica.github.store import Document, Store
@@ -100,15 +100,15 @@ class Repository:
             deployment_callback_url=f"{base}/deployment_protection_rule",
             deployment=self._new(asked | {"environment": environment}),
         )
-        self._store.put("run", {"id": run, "environment": environment})
+        self._store.put("run", {"id": run, "environment": environment, "waits": True})
         self._hook.tell("deployment_protection_rule", payload)
         return payload
 
     def review(self, run: int, asked: Document) -> None:
-        """Approve, reject, or comment only. Refusal for another environment than it was asked for."""
-        found = self._store.get("run", run)
-        if found is None:
-            raise not_found()
+        """Approve, reject, or comment only. Refusal for another environment than it was asked for, and once it was answered."""
+        found = self._run(run)
+        if not found["waits"]:
+            raise Refusal(422, f"No pending custom deployment requests in workflow run `{run}` to approve or reject")
         if asked.get("environment_name") != found["environment"]:
             raise unfit("DeploymentProtectionRule", "environment_name")
         if "state" in asked and asked["state"] not in _REVIEWS:
@@ -116,6 +116,50 @@ class Repository:
         if "state" not in asked and not asked.get("comment"):
             raise unfit("DeploymentProtectionRule", "comment", "missing_field")
         self._store.put("review", asked | {"id": self._store.number(), "run": run})
+        self._store.put("run", found | {"waits": "state" not in asked})
+
+    def history(self, run: int) -> list[Document]:
+        """Its reviews, the newest first."""
+        self._run(run)
+        return [
+            {
+                "state": each.get("state", "pending"),
+                "comment": each.get("comment", ""),
+                "environments": [self._environment(each["environment_name"])],
+                "user": {"login": "steward[bot]", "id": 1, "type": "Bot", "site_admin": False},
+            }
+            for each in self.reviews()
+            if each["run"] == run
+        ]
+
+    def pending(self, run: int) -> list[Document]:
+        """The environments for which it waits."""
+        found = self._run(run)
+        if not found["waits"]:
+            return []
+        environment = self._environment(found["environment"])
+        waits = {"wait_timer": 0, "wait_timer_started_at": None, "current_user_can_approve": False, "reviewers": []}
+        return [{"environment": environment, **waits}]
+
+    def end(self, run: int) -> None:
+        """As when somebody cancels it: it waits no more, and nobody has answered."""
+        self._store.put("run", self._run(run) | {"waits": False})
+
+    def _run(self, run: int) -> Document:
+        found = self._store.get("run", run)
+        if found is None:
+            raise not_found()
+        return found
+
+    def _environment(self, name: str) -> Document:
+        url = f"{self._configuration.url}/repos/{self._configuration.repository}/environments/{name}"
+        return {
+            "id": 161088068,
+            "node_id": "MDExOkVudmlyb25tZW50MTYxMDg4MDY4",
+            "name": name,
+            "url": url,
+            "html_url": url,
+        }
 
     def reviews(self) -> list[Document]:
         """The newest first."""

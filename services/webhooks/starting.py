@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
 
 from prefect.events.schemas.events import Event, RelatedResource, Resource
@@ -16,7 +17,8 @@ from prefect.types._datetime import DateTime
 
 from services.watch.runs import DeploymentGone, PrefectAway, RunRefused, Runs
 from services.webhooks.deciding import Answer, answer_of
-from steward.clients.github_protection import answer
+from steward.clients.github_asking import GitHubRefused
+from steward.clients.github_protection import answer, standing
 from steward.clients.postgres import Connection
 from steward.clients.webhook_starts import UNFIT, Waiting
 from steward.errors import StewardError
@@ -26,6 +28,8 @@ from steward.settings import GitHubApi, Settings
 MOST_PAUSE_SECONDS = 30.0
 _FIRST_PAUSE_SECONDS = 0.5
 _MOST_DOUBLINGS = 6
+#: GitHub may ask before it can be answered: "No pending custom deployment requests", for a moment.
+_YOUNG_SECONDS = 60.0
 #: Names of runs are for people.
 _NAME_CHARACTERS = 120
 _EVENTS = uuid.UUID("0b0f7f6c-6c1b-5f0e-9c0a-7f6d1f6f3a52")
@@ -140,15 +144,39 @@ def _decide(db: Connection, runs: Runs, settings: Settings, start: Waiting) -> O
     found = answer_of(db, settings, start.parameters, start.age_seconds)
     if not isinstance(found, Answer):
         return Postponed(found, MOST_PAUSE_SECONDS)
-    answer(
+    try:
+        answer(
+            api,
+            settings.vault,
+            str(start.parameters["callback_url"]),
+            environment=str(start.parameters["environment"]),
+            state=found.state,
+            comment=found.comment,
+            mark=start.idempotency_key,
+        )
+    except GitHubRefused as refused:
+        if refused.status != HTTPStatus.UNPROCESSABLE_ENTITY:
+            raise
+        return _answered_before(runs, api, settings, start, refused.message)
+    return Decided(f"{found.state}: {found.comment}")
+
+
+def _answered_before(runs: Runs, api: GitHubApi, settings: Settings, start: Waiting, why: str) -> Outcome:
+    """GitHub takes one answer: a dispatcher may have given it, and have been killed before that was on record."""
+    had = standing(
         api,
         settings.vault,
         str(start.parameters["callback_url"]),
         environment=str(start.parameters["environment"]),
-        state=found.state,
-        comment=found.comment,
+        mark=start.idempotency_key,
     )
-    return Decided(f"{found.state}: {found.comment}")
+    if had.answered:
+        return Decided(f"{had.answered}: GitHub had the answer already")
+    if start.age_seconds < _YOUNG_SECONDS:
+        return Postponed(why, pause_after(start.tries))
+    if had.waits:
+        return _refused(runs, start, why)
+    return Decided("not answered: GitHub waits for no answer any more")
 
 
 def api_of(settings: Settings, source: str) -> GitHubApi | None:

@@ -4,10 +4,12 @@ import time
 
 import pytest
 
-from services.webhooks import deciding
+from services.webhooks import deciding, starting
+from services.webhooks.deciding import Answer
 from steward.clients import webhook_starts as inbox
 from steward.clients.postgres import connect
-from tests.integration.dispatch_ground import Work
+from tests.flows.killed_runs import Death
+from tests.integration.dispatch_ground import Work, dispatched_until_killed
 from tests.integration.webhook_dispatcher.ground import arrived, asks, decides, only, proved
 
 pytestmark = pytest.mark.without_search
@@ -23,8 +25,20 @@ def asked(github):
 
 def answers(github, payload):
     """What the run of *payload* was answered."""
-    run = int(payload["deployment_callback_url"].split("/")[-2])
-    return [each for each in github.admin("GET", "/reviews") if each["run"] == run]
+    return [each for each in github.admin("GET", "/reviews") if each["run"] == run_of(payload)]
+
+
+def run_of(payload):
+    return int(payload["deployment_callback_url"].split("/")[-2])
+
+
+def grow_old(settings, start):
+    """By an hour; and it is due."""
+    with connect(settings) as db:
+        db.execute(
+            "UPDATE steward.webhook_starts SET created_at = now() - interval '61 minutes', next_try_at = now() WHERE id = %s",
+            [start["id"]],
+        )
 
 
 def test_a_protection_rule_waits_for_evidence_and_is_rejected_when_none_came(settings, github, asked):
@@ -38,10 +52,7 @@ def test_a_protection_rule_waits_for_evidence_and_is_rejected_when_none_came(set
     assert not answers(github, asked)
     with connect(settings) as db:
         assert inbox.standing(db).waiting_seconds == 0, "it waits as its rule says, for nothing that is late"
-        db.execute(
-            "UPDATE steward.webhook_starts SET created_at = now() - interval '61 minutes' WHERE id = %s", [start["id"]]
-        )
-    work.due_now()
+    grow_old(settings, start)
     work.do()
     assert only(settings, delivery)["state"] == "decided"
     assert work.dispatcher.counts.prefect_answers() is False, "nobody asked it"
@@ -55,6 +66,49 @@ def test_a_protection_rule_is_approved_by_verified_evidence(settings, github, as
     Work(settings, decides()).do()
     assert only(settings, delivery)["state"] == "decided"
     assert [each["state"] for each in answers(github, asked)] == ["approved"]
+
+
+def test_an_answer_that_github_had_before_its_dispatcher_was_killed_is_decided(
+    replica, settings, github, asked, monkeypatch
+):
+    work = Work(settings, decides())
+    delivery = arrived(settings, RULE, asked)
+    work.do()
+    grow_old(settings, only(settings, delivery))
+    killed = Death("call", "steward.clients.webhook_starts:decided")
+    dispatched_until_killed(replica, settings, work.dispatcher.rules, killed)
+    assert only(settings, delivery)["state"] == "waiting"
+    # Whatever the evidence comes to by now: what GitHub has is what was decided.
+    monkeypatch.setattr(deciding, "gates_of", proved)
+    work.do()
+    start = only(settings, delivery)
+    assert (start["state"], start["why"]) == ("decided", "rejected: GitHub had the answer already")
+    assert [each["state"] for each in answers(github, asked)] == ["rejected"]
+
+
+def test_a_run_that_is_not_ready_for_an_answer_is_answered_soon(settings, github, asked, monkeypatch):
+    monkeypatch.setattr(deciding, "gates_of", proved)
+    work = Work(settings, decides())
+    github.admin("DELETE", f"/runs/{run_of(asked)}")
+    delivery = arrived(settings, RULE, asked)
+    work.do()
+    start = only(settings, delivery)
+    assert (start["state"], start["why"].rpartition(" ")[2]) == ("waiting", "422")
+    grow_old(settings, start)
+    work.do()
+    start = only(settings, delivery)
+    assert (start["state"], start["why"]) == ("decided", "not answered: GitHub waits for no answer any more")
+
+
+def test_an_answer_that_github_refuses_while_the_run_waits_is_refused(settings, github, asked, monkeypatch):
+    monkeypatch.setattr(starting, "answer_of", lambda *_: Answer("perhaps", "neither"))
+    work = Work(settings, decides())
+    delivery = arrived(settings, RULE, asked)
+    work.do()
+    grow_old(settings, only(settings, delivery))
+    work.do()
+    start = only(settings, delivery)
+    assert (start["state"], start["why"].rpartition(" ")[2]) == ("refused", "422")
 
 
 def test_a_callback_that_is_not_githubs_is_sent_nothing(settings, monkeypatch):
