@@ -23,6 +23,7 @@ from steward.errors import StewardError
 from steward.settings import Settings, load
 from tests import lanes
 from tests.integration.fresh_database import superuser
+from tests.working import rest, working
 
 _PREFIX = "steward-test-"
 
@@ -81,7 +82,9 @@ def _remove_abandoned() -> None:
 
 @pytest.fixture(scope="session")
 def replica(request: pytest.FixtureRequest) -> Generator[Place]:
-    """The replica of this test run, every server up. A test that damages a server mends it again."""
+    """The replica of this test run, every server up but the worker, which rests until `worker` is asked for. A test that
+    damages a server mends it again.
+    """
     only = request.config.getoption("--servers")
     if named := request.config.getoption("--replica"):
         yield _up(named.absolute(), only)
@@ -94,6 +97,7 @@ def replica(request: pytest.FixtureRequest) -> Generator[Place]:
         place = _up(folder / "replica", only)
         if "postgres" in {server.name for server in select(SERVERS, [name for name in only.split(",") if name])}:
             _spare_the_disk(place)
+        rest(place)
         yield place
     finally:
         _remove(folder)
@@ -108,6 +112,13 @@ def _spare_the_disk(place: Place) -> None:
     with superuser(load(inventory.settings_file(place))) as connection:
         connection.execute("ALTER SYSTEM SET fsync = off")
         connection.execute("SELECT pg_reload_conf()")
+
+
+@pytest.fixture(scope="module")
+def worker(replica: Place) -> Generator[None]:
+    """The replica's worker is at work while the module lasts: for what is deployed into its pool, and runs."""
+    with working(replica):
+        yield
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ SEED = int(os.environ.get("STEWARD_DRILL_SEED", "20250731"))
 
 
 @pytest.fixture(scope="module")
-def stage(replica, tmp_path_factory):
+def stage(replica, worker, tmp_path_factory):
     folder = tmp_path_factory.mktemp("nights")
     with pytest.MonkeyPatch.context() as patch:
         for name, value in inventory.environment(replica).items():

@@ -39,7 +39,7 @@ SHOWN_WITHIN_SECONDS = 120
 
 
 @pytest.fixture(scope="module")
-def stage(replica, tmp_path_factory):
+def stage(replica, worker, tmp_path_factory):
     with staged(replica, tmp_path_factory.mktemp("operations")) as stage:
         yield stage
 

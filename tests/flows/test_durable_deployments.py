@@ -35,7 +35,7 @@ from tests.flows.durable_ground import (
 )
 from tests.flows.prefect_server import recording_in
 
-pytestmark = pytest.mark.without_search
+pytestmark = [pytest.mark.without_search, pytest.mark.usefixtures("worker")]
 
 #: What Prefect and Kubernetes give a process that was told to end.
 GRACE_SECONDS = 30

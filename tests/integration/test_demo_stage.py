@@ -23,7 +23,7 @@ __all__ = ["ground"]
 
 
 @pytest.fixture(scope="module")
-def stage(replica, ground):
+def stage(replica, worker, ground):
     """On the ground of nights, which is provisioned."""
     return prepared(replica.state)
 

@@ -24,7 +24,7 @@ def at_home(fresh):
 
 
 @pytest.fixture(scope="module")
-def deployed(replica):
+def deployed(replica, worker):
     """The night as the server has it."""
     prepared(replica.state)
     with recording_in(replica), get_client(sync_client=True) as client:

@@ -16,6 +16,8 @@ from replica.servers import SERVERS, gateway
 from replica.servers.prefect import ask
 from replica.supervision import Keeper
 
+pytestmark = pytest.mark.usefixtures("worker")
+
 
 def prefect(place, path, authorization=None):
     connection = http.client.HTTPConnection("127.0.0.1", place.port("prefect", "api"), timeout=20)

@@ -87,6 +87,7 @@ def expire(book, held):
     book.query("UPDATE steward.operations SET lease_until = now() - interval '1 h' WHERE id = %(id)s", id=held.id)
 
 
+@pytest.mark.usefixtures("worker")
 def test_a_killed_flow_is_finished_by_one_new_run_with_two_watches_at_work(
     replica, server, book, settings_file, tmp_path
 ):

@@ -21,7 +21,7 @@ from steward.verdicts import Verdict
 from tests.flows import rollout_ground as at
 from tests.flows.prefect_server import recording_in
 
-pytestmark = pytest.mark.without_search
+pytestmark = [pytest.mark.without_search, pytest.mark.long, pytest.mark.usefixtures("worker")]
 
 SERVERS = (*at.SERVERS, "webhooks", "github")
 RANKING = "new-ranking"

@@ -19,6 +19,7 @@ from tests.drills.costs.judgement import Judgement
 from tests.drills.costs.stand import Stand, reaper, worker
 from tests.integration.costs_ground import meddling
 from tests.keyring_ground import query
+from tests.working import working
 
 #: Of each, one that has a bill on any day.
 PROJECTS = {"openai": "proj_2", "anthropic": "wrkspc_1"}
@@ -153,7 +154,7 @@ def killed_reconciliation(case, stand, judgement, clean):
     first, last = stand.ground.days[0], stand.ground.days[-1]
     request = ReconciliationRequest(accounts=accounts_of(case), first=first, last=last, reading=READING)
     day = str(dt.datetime.now(dt.UTC).date())
-    with worker(stand, case.children), reaper(stand):
+    with working(stand.ground.place), worker(stand, case.children), reaper(stand):
         stand.killed(cost_reconciliation, request, day, case.deaths)
         try:
             stand.run(cost_reconciliation, request, day)
