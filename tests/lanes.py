@@ -1,7 +1,8 @@
 """Test files that several runs of pytest share, `--shared DIR`: whoever comes to one first runs it.
 
 So the lanes of `make test` end together on any machine, and no list says who runs what. A folder like integration/gateway is
-taken whole, for its tests share what takes long to lay. What is not marked `without_search` is not shared, and runs first.
+taken whole, for its tests share what takes long to lay. What is not marked `without_search` is not shared, and runs first;
+of what is shared, files that are marked `long` do, or whoever comes to one last works on while all others have ended.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import pytest
 
 
 def order(items: list[pytest.Item]) -> None:
-    """What only this run can do comes first; otherwise as it was."""
-    items.sort(key=_is_shared)
+    """What only this run can do comes first, then what takes long; otherwise as it was."""
+    items.sort(key=lambda item: (_is_shared(item), not _is_long(item)))
 
 
 def run(session: pytest.Session, folder: Path) -> None:
@@ -52,6 +53,10 @@ def _whole(item: pytest.Item) -> str:
 
 def _is_shared(item: pytest.Item) -> bool:
     return item.get_closest_marker("without_search") is not None
+
+
+def _is_long(item: pytest.Item) -> bool:
+    return item.get_closest_marker("long") is not None
 
 
 def _take(mark: Path) -> bool:

@@ -46,6 +46,12 @@ def test_each_shared_file_and_folder_is_run_once_and_whole_by_one_of_the_runs(tm
     assert sum(map(len, taken)) == len(set.union(*taken)) == 5
 
 
+def test_of_what_is_shared_what_takes_long_comes_first():
+    items = [*collected(), Item("tests/integration/z.py::test_long", "without_search", "long")]
+    lanes.order(items)
+    assert [each.nodeid for each in items[2:4]] == ["tests/integration/z.py::test_long", "tests/flows/a.py::test_0"]
+
+
 def test_what_is_not_shared_is_run_by_everybody_who_has_it_and_first(tmp_path):
     items = collected()
     lanes.order(items)
