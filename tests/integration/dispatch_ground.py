@@ -102,8 +102,8 @@ def starts(settings, *deliveries):
         return [dict(zip(names, row, strict=True)) for row in cursor]
 
 
-def runs_of(client, key):
-    asked = FlowRunFilter(idempotency_key=FlowRunFilterIdempotencyKey(any_=[f"webhook/ci/{key}/release"]))
+def runs_of(client, key, source="ci", rule="release"):
+    asked = FlowRunFilter(idempotency_key=FlowRunFilterIdempotencyKey(any_=[f"webhook/{source}/{key}/{rule}"]))
     return client.read_flow_runs(flow_run_filter=asked)
 
 

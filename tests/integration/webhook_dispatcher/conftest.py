@@ -9,11 +9,12 @@ from prefect.client.orchestration import get_client
 
 from replica import inventory
 from steward.migrations.apply import migrate
-from steward.settings import Settings, Webhooks, load
+from steward.settings import GitHubApi, Settings, load
 from tests.flows.prefect_server import recording_in
 from tests.integration.dispatch_ground import Work, idle_deployment, rules_for
-from tests.integration.fresh_database import fresh_database
+from tests.integration.fresh_database import changed, fresh_database
 from tests.integration.github_ground import StandIn, standing_in
+from tests.integration.webhooks_ground import with_sources
 
 
 @pytest.fixture(scope="package")
@@ -44,24 +45,23 @@ def github(standin) -> StandIn:
 @pytest.fixture(scope="package")
 def settings(replica, client, standin, tmp_path_factory) -> Generator[Settings]:
     folder = tmp_path_factory.mktemp("dispatched")
-    sources = {
-        "ci": {"kind": "signed", "secrets": [f"file:{folder / 'ci'}"]},
-        "github": {"kind": "github", "secrets": [f"file:{folder / 'github'}"], "api": standin.api()},
-    }
     with fresh_database(load(inventory.settings_file(replica))) as fresh:
         migrate(fresh)
-        webhooks = Webhooks.model_validate({"url": "http://127.0.0.1:1", "sources": sources})
-        yield fresh.model_copy(update={"webhooks": webhooks})
+        yield _answering(with_sources(fresh, folder), standin.api())
 
 
 @pytest.fixture
 def silent(settings) -> Settings:
     """The same settings, where GitHub is not answered."""
-    sources = dict(settings.webhooks.sources)
-    sources["github"] = sources["github"].model_copy(update={"api": None})
-    return settings.model_copy(update={"webhooks": settings.webhooks.model_copy(update={"sources": sources})})
+    return _answering(settings, None)
 
 
 @pytest.fixture
 def work(settings, target) -> Work:
     return Work(settings, rules_for(target))
+
+
+def _answering(settings: Settings, api: GitHubApi | None) -> Settings:
+    sources = settings.webhooks.sources
+    answering = sources | {"github": sources["github"].model_copy(update={"api": api})}
+    return changed(settings, "webhooks", sources=answering)
