@@ -31,6 +31,7 @@ _SECONDS = 5.0
 _REMIND_SECONDS = 3600.0
 #: Of a status' description; GitHub refuses a longer one.
 _MOST_CHARACTERS = 140
+_REFUSED = "refused: "
 #: The token's, which somebody may mend.
 _NOT_ITS_FAULT = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
@@ -129,10 +130,12 @@ def say_to_github(word: Word, settings: Settings) -> None:
 
 
 def _is_enough(newest: dict[str, Any], word: Word) -> bool:
-    if (newest["state"], newest["description"]) == (word.state, word.description):
+    """Whether *word* would add nothing: the newest status is the one that counts."""
+    state, description = newest["state"], newest["description"] or ""
+    if (state, description) == (word.state, word.description):
         return True
-    # The newest status is the one that counts: a rollout that has begun meanwhile has said more. After an error there was none.
-    return word.state == "queued" and newest["state"] != "error"
+    # A rollout that has begun meanwhile has said more. Where we said that none will begin, none had.
+    return word.state == "queued" and not (state == "error" and description.startswith(_REFUSED))
 
 
 def word_of(settings: Settings, found: Untold) -> Word | None:
@@ -142,7 +145,7 @@ def word_of(settings: Settings, found: Untold) -> Word | None:
         return None
     if found.state == "started":
         return Word(api, number, "queued", _cut(f"run {found.run_id} of {found.deployment}"))
-    return Word(api, number, "error", _cut(f"refused: {found.why}"))
+    return Word(api, number, "error", _cut(f"{_REFUSED}{found.why}"))
 
 
 def _deployment(body: bytes | None) -> int | None:

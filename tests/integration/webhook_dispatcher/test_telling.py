@@ -59,12 +59,13 @@ def test_a_deployment_that_is_refused_hears_why(settings, github, deploying):
     assert said(github, made) == [("error", "refused: the payload has no deployment.payload.release")]
 
 
-def test_a_rollout_that_has_said_more_by_then_has_the_last_word(settings, github, made, deploying):
+@pytest.mark.parametrize("state", ["in_progress", "error"])
+def test_whoever_has_said_more_by_then_has_the_last_word(settings, github, made, deploying, state):
     told_of(settings, made)
     deploying.do()
-    github.ask("POST", f"/deployments/{made['id']}/statuses", {"state": "in_progress"}, 201)
+    github.ask("POST", f"/deployments/{made['id']}/statuses", {"state": state}, 201)
     deploying.tell()
-    assert said(github, made) == [("in_progress", "")]
+    assert said(github, made) == [(state, "")]
 
 
 def test_what_was_refused_is_told_again_each_time_that_the_rules_are_asked_anew(settings, github, made, target):
