@@ -41,6 +41,7 @@ from steward.settings import Settings, load
 from tests.flows.killed_runs import Death, run_killed
 from tests.flows.prefect_server import recording_in
 from tests.integration.fresh_database import fresh_database
+from tests.integration.github_ground import StandIn, standing_in
 from tests.keyring_ground import query
 from tests.shop_host import served
 
@@ -150,6 +151,8 @@ class Ground:
     receiver: Receiver
     shop: dict[str, str]
     """Commits of the demo's repository, by name."""
+    github: StandIn
+    """Where its proved releases become deployments; tiny's do not."""
 
     @property
     def counted(self) -> Path:
@@ -233,6 +236,10 @@ class Ground:
         with open_application_host(self.settings, "production") as host:
             return host.releases()
 
+    def deployed(self, commit: str) -> list[dict[str, Any]]:
+        """Its deployments at GitHub."""
+        return self.github.ask("GET", f"/deployments?sha={commit}")
+
     def told_of(self, commit: str) -> list[Told]:
         return [each for each in self.receiver.told if each.data["commit"] == commit]
 
@@ -250,13 +257,18 @@ def _received() -> Generator[Receiver]:
         thread.join(20)
 
 
-def _described(fresh: Settings, folder: Path, receiver: Receiver, host: str) -> dict[str, Any]:
+def _described(fresh: Settings, folder: Path, receiver: Receiver, host: str, github: StandIn) -> dict[str, Any]:
     """The tables of the settings that a candidate needs."""
     for name, secret in {"announce": receiver.secret, "host": "the host's own word"}.items():
         (folder / name).write_text(secret)
     password = Path(fresh.postgres.password.removeprefix("file:")).with_name("postgres.pipeline")
     repository = {"flag": "new-search", "variables": {"COUNTED": str(folder / "counted")}}
+    api = github.api().model_dump(mode="json", exclude_none=True)
     return {
+        "webhooks": {
+            "url": receiver.url,
+            "sources": {"github": {"kind": "github", "secrets": [f"file:{folder}/host"], "api": api}},
+        },
         "application_hosts": {"production": {"url": host, "token": f"file:{folder}/host"}},
         "pipeline": {
             "folder": str(folder / "work"),
@@ -269,7 +281,7 @@ def _described(fresh: Settings, folder: Path, receiver: Receiver, host: str) -> 
             "artifact_days": 1,
             "repositories": {
                 "tiny": {"url": str(folder / "tiny"), "contract_tests": {"most_skipped": 1}, **repository},
-                "shop": {"url": str(folder / "shop"), **repository},
+                "shop": {"url": str(folder / "shop"), "github": "github", **repository},
             },
         },
     }
@@ -281,9 +293,14 @@ def laid(replica, tmp_path_factory) -> Generator[Ground]:
     (folder / "counted").mkdir()
     commits = make(folder / "shop")
     host = Host({}, lambda: "the host's own word", folder / "taken")
-    with fresh_database(load(file)) as fresh, _received() as receiver, served(host) as url:
+    with (
+        fresh_database(load(file)) as fresh,
+        _received() as receiver,
+        served(host) as url,
+        standing_in(folder) as github,
+    ):
         migrate(fresh)
-        written = tomllib.loads(file.read_text()) | _described(fresh, folder, receiver, url)
+        written = tomllib.loads(file.read_text()) | _described(fresh, folder, receiver, url, github)
         written["postgres"]["url"] = fresh.postgres.url
         written["operations"] = {"lease_seconds": 2, "heartbeat_seconds": 0.5}
         for checkpoint in ("checkpoint_key", "checkpoint_public_keys"):
@@ -291,7 +308,7 @@ def laid(replica, tmp_path_factory) -> Generator[Ground]:
         path = folder / "settings.toml"
         path.touch(mode=0o600)
         path.write_text(tomli_w.dumps(written))
-        yield Ground(replica, load(path), path, folder, receiver, commits)
+        yield Ground(replica, load(path), path, folder, receiver, commits, github)
 
 
 @pytest.fixture

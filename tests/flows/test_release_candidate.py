@@ -85,6 +85,9 @@ def test_a_good_commit_is_proved_against_what_users_have_handed_over_and_announc
     assert told.id == f"{release}/{good}"
     assert (told.data["release"], told.data["flag"], told.data["because"]) == (release, "new-search", "a ticket")
     assert told.data["statement"] == hashlib.sha256(whole.payload()).hexdigest()
+    (made,) = ground.deployed(good)
+    assert (made["environment"], made["description"]) == ("production", "a ticket")
+    assert made["payload"] == {"release": release, "flag": "new-search", "statement": told.data["statement"]}
     assert f"# Release {release}: VERIFIED" in artifact("release-candidate")
 
 
@@ -185,7 +188,7 @@ def test_the_demos_bad_commits_are_refuted_each_by_its_gate(ground, proved_stead
         Gate.PERFORMANCE,
     }
     assert report.verdict is Verdict.REFUTED
-    assert ground.told_of(together) == []
+    assert (ground.told_of(together), ground.deployed(together)) == ([], [])
 
 
 def test_refused_by_its_receiver_and_killed_after_it_was_announced_it_is_proved_once_and_told_the_same(
@@ -200,6 +203,7 @@ def test_refused_by_its_receiver_and_killed_after_it_was_announced_it_is_proved_
     assert report.verdict is Verdict.VERIFIED
     first, *others = ground.told_of(ground.shop["erring"])
     assert others == [first, first]
+    assert len(ground.deployed(ground.shop["erring"])) == 1
     assert len(ground.statements("quality-gate", f"{request.name}/build")) == 1
     # What users would come to feel, no gate sees: that is what a rollout is for.
     release = releases.read(request.name, ground.folder / "taken")
