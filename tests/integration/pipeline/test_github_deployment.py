@@ -42,9 +42,11 @@ def test_asked_for_twice_it_is_one_and_another_release_of_the_commit_is_another(
     assert len(made["description"]) == 140
 
 
-def test_a_repository_that_names_a_source_without_an_api_is_refused():
-    repository = {"url": "/srv/shop", "flag": "f", "github": "ci"}
+def test_a_repository_that_names_a_source_without_an_api_is_refused_and_one_that_names_none_deploys_nowhere():
+    shop = {"url": "/srv/shop", "flag": "f"}
     told = Settings.model_construct(pipeline=None, webhooks=None)
-    told = told.model_copy(update={"pipeline": Pipeline(folder="/x", repositories={"shop": repository})})
+    repositories = {"shop": shop | {"github": "ci"}, "other": shop}
+    told = told.model_copy(update={"pipeline": Pipeline(folder="/x", repositories=repositories)})
+    assert github_of(told, "other") is None
     with pytest.raises(BadInput, match="names the source ci of webhooks, which has no GitHub API"):
         github_of(told, "shop")
