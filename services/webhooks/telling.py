@@ -113,11 +113,14 @@ def pause_after(error: Exception, age_seconds: float) -> float | None:
 
     Never for what GitHub refuses, whoever asks, and after PATIENCE_SECONDS.
     """
-    status = error.status if isinstance(error, GitHubRefused) else 0
-    if age_seconds >= PATIENCE_SECONDS or (status and status not in _NOT_ITS_FAULT):
+    if age_seconds >= PATIENCE_SECONDS or (isinstance(error, GitHubRefused) and _is_final(error.status)):
         return None
     pause = min(max(age_seconds, _FIRST_PAUSE_SECONDS), _MOST_PAUSE_SECONDS)
     return max(pause, error.retry_after_seconds) if isinstance(error, GitHubAway) else pause
+
+
+def _is_final(status: int) -> bool:
+    return status >= HTTPStatus.BAD_REQUEST and status not in _NOT_ITS_FAULT
 
 
 def say_to_github(word: Word, settings: Settings) -> None:

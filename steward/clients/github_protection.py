@@ -69,7 +69,7 @@ def standing(
 
 def _is_marked(review: Any, environment: str, mark: str) -> bool:
     names = {each["name"] for each in review["environments"]}
-    return environment in names and review["comment"].rstrip().endswith(mark)
+    return environment in names and (review["comment"] or "").rstrip().endswith(mark)
 
 
 def _run(github: GitHub, callback_url: str) -> str:

@@ -117,7 +117,8 @@ def test_github_that_says_when_it_will_answer_is_not_asked_before():
     [
         (GitHubRefused("not there", status=404), None),
         (GitHubRefused("too many", status=422), None),
-        # A token is somebody's to mend, and so is a proxy that answers in GitHub's place.
+        # A token is somebody's to mend; so are a repository that was renamed, and a proxy that answers in GitHub's place.
+        (GitHubRefused("it is elsewhere", status=301), 2),
         (GitHubRefused("bad token", status=401), 2),
         (GitHubRefused("may not", status=403), 2),
         (GitHubRefused("no JSON"), 2),
