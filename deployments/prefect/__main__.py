@@ -38,12 +38,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     described, faults = checking.check(options.file.resolve())
     faults += templates.check()
+    well = f"{options.file.name}: {len(described)} deployments and their work pools are well described"
+    if faults:
+        return told(faults, well)
     try:
         described = as_settings_allow(described, is_needed=options.command != "check")
-        if faults or options.command == "check":
-            return told(
-                faults, f"{options.file.name}: {len(described)} deployments and their work pools are well described"
-            )
+        if options.command == "check":
+            return told([], well)
         if options.command == "deploy":
             put(options.file.resolve(), described)
         return told(
