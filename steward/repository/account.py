@@ -52,12 +52,14 @@ class LuceneFile:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """One blob that is missing, malformed, or contradicts another one."""
+    """A blob that is missing, malformed, or contradicts itself or another one."""
 
     path: str
     fact: str
     missing: bool = False
     """True where the blob was not there: while the repository is written to, it may just have been replaced."""
+    against: str | None = None
+    """The blob that says otherwise, where two disagree: either may be the wrong one."""
 
 
 @dataclass
@@ -89,9 +91,9 @@ class Account:
             self.damage.append(Damage(path, malformed.why))
         return None
 
-    def contradict(self, path: str, facts: Iterable[str]) -> None:
-        """Tell *facts* of the blob at *path*."""
-        self.damage += [Damage(path, fact) for fact in facts]
+    def contradict(self, path: str, facts: Iterable[str], against: str | None = None) -> None:
+        """Tell *facts* of the blob at *path*: it contradicts itself, or the one at *against*."""
+        self.damage += [Damage(path, fact, against=against) for fact in facts]
 
     def extend(self, other: Account) -> None:
         """Take in what was read apart."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 from steward.repository import layout
 from steward.repository.account import Account, Damage, Kind, LuceneFile, Needed
 from steward.repository.blobs import Blobs
 from steward.repository.errors import MalformedBlob, SnapshotAbsent
-from steward.repository.layout import Catalogue, ListedIndex, ListedSnapshot, SnapshotInfo
+from steward.repository.layout import Catalogue, IndexMetadata, ListedIndex, ListedSnapshot, SnapshotInfo
 from steward.repository.shard_files import read_shard
 
 
@@ -22,15 +22,10 @@ from steward.repository.shard_files import read_shard
 class Closure:
     """Every blob that the snapshot needs at this generation, in a fixed order, and what is wrong with those read."""
 
-    repository: str
-    """The repository's UUID."""
-    cluster: str
-    """The UUID of the cluster that wrote the catalogue, to be compared with the cluster's own."""
     generation: int
-    snapshot: str
-    snapshot_uuid: str
-    indices: dict[str, str]
-    """Id → name of each index in the snapshot."""
+    catalogue: Catalogue
+    """The repository's and the cluster's UUID, and every snapshot: to be compared with what the cluster says."""
+    snapshot: ListedSnapshot
     metadata: tuple[Needed, ...]
     files: tuple[LuceneFile, ...]
     damage: tuple[Damage, ...]
@@ -44,8 +39,11 @@ class Closure:
 
     def index_of(self, path: str) -> str | None:
         """The name of the index that the blob at *path* is of, None where it is of all."""
-        folder, _, rest = path.partition("/")
-        return self.indices.get(rest.partition("/")[0]) if folder == "indices" else None
+        return self._indices.get(path.removeprefix("indices/").partition("/")[0])
+
+    @cached_property
+    def _indices(self) -> dict[str, str]:
+        return {index.id: name for name, index in self.catalogue.indices.items()}
 
 
 Each = Callable[[Callable[[str], Account], Iterable[str]], Iterable[Account]]
@@ -61,24 +59,34 @@ def closure_of(blobs: Blobs, generation: int, snapshot_uuid: str, each: Each = m
     account = Account(blobs)
     path = layout.catalogue_path(generation)
     catalogue = layout.catalogue(path, account.read(path, Kind.CATALOGUE))
-    snapshot = _listed(catalogue, path, snapshot_uuid)
-    mine = {name: index for name, index in sorted(catalogue.indices.items()) if snapshot.uuid in index.snapshots}
+    pinned = _Pinned(path, catalogue, _listed(catalogue, path, snapshot_uuid))
     account.contradict(path, catalogue.contradictions())
     account.parsed(layout.LATEST, Kind.LATEST, partial(_pointing_to, generation))
-    _read_roots(account, snapshot, mine)
-    for read in each(lambda name: _read_index(blobs, catalogue, snapshot, name), mine):
+    _read_roots(account, pinned)
+    for read in each(lambda name: _read_index(blobs, pinned, name), sorted(pinned.indices)):
         account.extend(read)
     return Closure(
-        repository=catalogue.uuid,
-        cluster=catalogue.cluster_id,
         generation=generation,
-        snapshot=snapshot.name,
-        snapshot_uuid=snapshot.uuid,
-        indices={index.id: name for name, index in mine.items()},
+        catalogue=catalogue,
+        snapshot=pinned.snapshot,
         metadata=tuple(account.metadata),
         files=tuple(account.files),
         damage=tuple(account.damage),
     )
+
+
+@dataclass(frozen=True)
+class _Pinned:
+    """One snapshot in the catalogue at `path`."""
+
+    path: str
+    catalogue: Catalogue
+    snapshot: ListedSnapshot
+
+    @cached_property
+    def indices(self) -> dict[str, ListedIndex]:
+        """The snapshot's own."""
+        return {name: each for name, each in self.catalogue.indices.items() if self.snapshot.uuid in each.snapshots}
 
 
 def _listed(catalogue: Catalogue, path: str, uuid: str) -> ListedSnapshot:
@@ -97,43 +105,47 @@ def _pointing_to(generation: int, path: str, blob: bytes) -> int:
     return seen
 
 
-def _read_roots(account: Account, snapshot: ListedSnapshot, mine: dict[str, ListedIndex]) -> None:
-    path = layout.snapshot_path(snapshot.uuid)
+def _read_roots(account: Account, pinned: _Pinned) -> None:
+    uuid = pinned.snapshot.uuid
+    path = layout.snapshot_path(uuid)
     if info := account.parsed(path, Kind.SNAPSHOT, layout.snapshot_info):
-        account.contradict(path, _contradictions(info, snapshot, mine))
-    account.parsed(layout.global_metadata_path(snapshot.uuid), Kind.GLOBAL_METADATA, layout.global_metadata)
+        account.contradict(path, _snapshot_differs(info, pinned), against=pinned.path)
+    account.parsed(layout.global_metadata_path(uuid), Kind.GLOBAL_METADATA, layout.global_metadata)
 
 
-def _contradictions(info: SnapshotInfo, snapshot: ListedSnapshot, mine: dict[str, ListedIndex]) -> Iterator[str]:
+def _snapshot_differs(info: SnapshotInfo, pinned: _Pinned) -> Iterator[str]:
     """What a snapshot says of itself, and the catalogue otherwise."""
+    listed = pinned.snapshot
     seen = (info.name, info.uuid, info.state, info.start_time, info.end_time)
-    times = snapshot.start_time_millis, snapshot.end_time_millis
-    expected = (snapshot.name, snapshot.uuid, layout.STATES[snapshot.state], *times)
+    times = listed.start_time_millis, listed.end_time_millis
+    expected = (listed.name, listed.uuid, layout.STATES[listed.state], *times)
     for what, here, there in zip(("name", "UUID", "state", "start", "end"), seen, expected, strict=True):
-        if there is not None and here != there:
+        if here != there:
             yield f"its {what} is {here}, and {there} in the catalogue"
-    if differing := set(info.indices) ^ mine.keys():
-        yield f"{_some(differing)}: in the snapshot by it or by the catalogue, not by both"
+    if differing := set(info.indices) ^ pinned.indices.keys():
+        yield f"{', '.join(sorted(differing)[:5])}: in the snapshot by it or by the catalogue, not by both"
     for name, details in info.index_details.items():
-        if name in mine and details.shard_count != len(mine[name].shard_generations):
-            yield f"{name}: {details.shard_count} shards, and {len(mine[name].shard_generations)} in the catalogue"
+        if (index := pinned.indices.get(name)) and details.shard_count != len(index.shard_generations):
+            yield f"{name}: {details.shard_count} shards, and {len(index.shard_generations)} in the catalogue"
 
 
-def _read_index(blobs: Blobs, catalogue: Catalogue, snapshot: ListedSnapshot, name: str) -> Account:
+def _read_index(blobs: Blobs, pinned: _Pinned, name: str) -> Account:
     """One index: its metadata, and both accounts of each of its shards."""
-    account, index = Account(blobs), catalogue.indices[name]
-    identifier = snapshot.index_metadata_lookup.get(index.id, "")
+    account, index = Account(blobs), pinned.indices[name]
+    identifier = pinned.snapshot.index_metadata_lookup.get(index.id, "")
     # Until 7.9 each snapshot wrote the metadata of each index anew, under its own UUID and without an identifier.
-    path = layout.index_metadata_path(index.id, catalogue.index_metadata_identifiers.get(identifier, snapshot.uuid))
-    if metadata := account.parsed(path, Kind.INDEX_METADATA, partial(layout.index_metadata, name)):
-        if metadata.shards != len(index.shard_generations):
-            account.contradict(path, [f"{metadata.shards} shards, and {len(index.shard_generations)} in the catalogue"])
-        if metadata.identifier != (identifier or metadata.identifier):
-            account.contradict(path, [f"it is {metadata.identifier}, and {identifier} in the catalogue"])
+    metadata = pinned.catalogue.index_metadata_identifiers.get(identifier, pinned.snapshot.uuid)
+    path = layout.index_metadata_path(index.id, metadata)
+    if found := account.parsed(path, Kind.INDEX_METADATA, partial(layout.index_metadata, name)):
+        account.contradict(path, _index_differs(found, index, identifier), against=pinned.path)
     for shard, generation in enumerate(index.shard_generations):
-        read_shard(account, snapshot, layout.shard_folder(index.id, shard), generation)
+        read_shard(account, pinned.snapshot, layout.shard_folder(index.id, shard), generation)
     return account
 
 
-def _some(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names)[:5])
+def _index_differs(metadata: IndexMetadata, index: ListedIndex, identifier: str) -> Iterator[str]:
+    """What an index's metadata say, and the catalogue otherwise."""
+    if metadata.shards != len(index.shard_generations):
+        yield f"{metadata.shards} shards, and {len(index.shard_generations)} in the catalogue"
+    if metadata.identifier != (identifier or metadata.identifier):
+        yield f"it is {metadata.identifier}, and {identifier} in the catalogue"

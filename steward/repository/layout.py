@@ -5,7 +5,8 @@ Only what a closure needs is named here; whatever else a blob holds is passed ov
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
 import msgspec
@@ -30,10 +31,10 @@ class ListedSnapshot(msgspec.Struct, frozen=True):
     name: str
     uuid: Name
     state: Annotated[int, msgspec.Meta(ge=0, lt=len(STATES))]
+    index_metadata_lookup: dict[Name, str]
+    """Index id → identifier of the index's metadata."""
     start_time_millis: int | None = None
     end_time_millis: int | None = None
-    index_metadata_lookup: dict[Name, str] = {}
-    """Index id → identifier of the index's metadata."""
 
 
 class ListedIndex(msgspec.Struct, frozen=True):
@@ -163,6 +164,12 @@ class ShardGeneration(msgspec.Struct, frozen=True):
 
     files: list[ShardFile]
     snapshots: dict[str, SnapshotFiles]
+
+
+def generations(paths: Iterable[str]) -> list[int]:
+    """Of which generations there is a catalogue among *paths*, oldest first. Elasticsearch leaves the newest alone."""
+    found = (re.fullmatch(r"index-([0-9]{1,18})", path) for path in paths)
+    return sorted(int(match[1]) for match in found if match)
 
 
 def catalogue_path(generation: int) -> str:

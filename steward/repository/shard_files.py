@@ -33,7 +33,7 @@ def read_shard(account: Account, snapshot: ListedSnapshot, folder: str, generati
     account.contradict(path, _contradictions(own.files))
     account.files += [_lucene_file(folder, file) for file in own.files if not file.virtual]
     if whole is not None:
-        account.contradict(whole_path, _differences(whole, snapshot.name, own.files))
+        account.contradict(whole_path, _differences(whole, snapshot.name, own.files), against=path)
 
 
 def _contradictions(files: list[ShardFile]) -> Iterator[str]:
