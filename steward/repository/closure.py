@@ -14,7 +14,7 @@ from steward.repository import layout
 from steward.repository.account import Account, Damage, Kind, LuceneFile, Needed
 from steward.repository.blobs import Blobs
 from steward.repository.errors import MalformedBlob, SnapshotAbsent
-from steward.repository.layout import Catalogue, IndexMetadata, ListedIndex, ListedSnapshot, SnapshotInfo
+from steward.repository.layout import Catalogue, ListedIndex, ListedSnapshot, SnapshotInfo
 from steward.repository.shard_files import read_shard
 
 
@@ -62,8 +62,8 @@ def closure_of(blobs: Blobs, generation: int, snapshot_uuid: str, each: Each = m
     pinned = _Pinned(path, catalogue, _listed(catalogue, path, snapshot_uuid))
     account.contradict(path, catalogue.contradictions())
     account.parsed(layout.LATEST, Kind.LATEST, partial(_pointing_to, generation))
-    _read_roots(account, pinned)
-    for read in each(lambda name: _read_index(blobs, pinned, name), sorted(pinned.indices)):
+    info = _read_roots(account, pinned)
+    for read in each(lambda name: _read_index(blobs, pinned, info, name), sorted(pinned.indices)):
         account.extend(read)
     return Closure(
         generation=generation,
@@ -105,12 +105,13 @@ def _pointing_to(generation: int, path: str, blob: bytes) -> int:
     return seen
 
 
-def _read_roots(account: Account, pinned: _Pinned) -> None:
+def _read_roots(account: Account, pinned: _Pinned) -> SnapshotInfo | None:
     uuid = pinned.snapshot.uuid
     path = layout.snapshot_path(uuid)
     if info := account.parsed(path, Kind.SNAPSHOT, layout.snapshot_info):
         account.contradict(path, _snapshot_differs(info, pinned), against=pinned.path)
     account.parsed(layout.global_metadata_path(uuid), Kind.GLOBAL_METADATA, layout.global_metadata)
+    return info
 
 
 def _snapshot_differs(info: SnapshotInfo, pinned: _Pinned) -> Iterator[str]:
@@ -124,28 +125,31 @@ def _snapshot_differs(info: SnapshotInfo, pinned: _Pinned) -> Iterator[str]:
             yield f"its {what} is {here}, and {there} in the catalogue"
     if differing := set(info.indices) ^ pinned.indices.keys():
         yield f"{', '.join(sorted(differing)[:5])}: in the snapshot by it or by the catalogue, not by both"
-    for name, details in info.index_details.items():
-        if (index := pinned.indices.get(name)) and details.shard_count != len(index.shard_generations):
-            yield f"{name}: {details.shard_count} shards, and {len(index.shard_generations)} in the catalogue"
 
 
-def _read_index(blobs: Blobs, pinned: _Pinned, name: str) -> Account:
+def _read_index(blobs: Blobs, pinned: _Pinned, info: SnapshotInfo | None, name: str) -> Account:
     """One index: its metadata, and both accounts of each of its shards."""
     account, index = Account(blobs), pinned.indices[name]
     identifier = pinned.snapshot.index_metadata_lookup.get(index.id, "")
     # Until 7.9 each snapshot wrote the metadata of each index anew, under its own UUID and without an identifier.
     metadata = pinned.catalogue.index_metadata_identifiers.get(identifier, pinned.snapshot.uuid)
     path = layout.index_metadata_path(index.id, metadata)
-    if found := account.parsed(path, Kind.INDEX_METADATA, partial(layout.index_metadata, name)):
-        account.contradict(path, _index_differs(found, index, identifier), against=pinned.path)
-    for shard, generation in enumerate(index.shard_generations):
-        read_shard(account, pinned.snapshot, layout.shard_folder(index.id, shard), generation)
+    found = account.parsed(path, Kind.INDEX_METADATA, partial(layout.index_metadata, name))
+    details = info.index_details.get(name) if info else None
+    told = {each.shards for each in (found, details) if each}
+    if found and found.identifier != (identifier or found.identifier):
+        account.contradict(path, [f"it is {found.identifier}, and {identifier} in the catalogue"], against=pinned.path)
+    if len(told) > 1:
+        fact = f"{name} has {found and found.shards} shards, and {details and details.shards} by the snapshot itself"
+        account.contradict(path, [fact], against=layout.snapshot_path(pinned.snapshot.uuid))
+    _read_shards(account, pinned, index, max(told, default=len(index.shard_generations)))
     return account
 
 
-def _index_differs(metadata: IndexMetadata, index: ListedIndex, identifier: str) -> Iterator[str]:
-    """What an index's metadata say, and the catalogue otherwise."""
-    if metadata.shards != len(index.shard_generations):
-        yield f"{metadata.shards} shards, and {len(index.shard_generations)} in the catalogue"
-    if metadata.identifier != (identifier or metadata.identifier):
-        yield f"it is {metadata.identifier}, and {identifier} in the catalogue"
+def _read_shards(account: Account, pinned: _Pinned, index: ListedIndex, shards: int) -> None:
+    """As many as the index had in this snapshot: one of the same name in another snapshot may have had more."""
+    if shards > len(index.shard_generations):
+        fact = f"it lists {len(index.shard_generations)} shards of index {index.id}, which has {shards}"
+        account.contradict(pinned.path, [fact])
+    for shard, generation in enumerate(index.shard_generations[:shards]):
+        read_shard(account, pinned.snapshot, layout.shard_folder(index.id, shard), generation)

@@ -38,7 +38,10 @@ class ListedSnapshot(msgspec.Struct, frozen=True):
 
 
 class ListedIndex(msgspec.Struct, frozen=True):
-    """An index in the catalogue. Its shards' generations are those of the newest snapshot, and serve all of them."""
+    """An index in the catalogue: of all that ever had its name, a deleted one and its successor alike.
+
+    A shard's generation is that of the newest snapshot of it, and serves all of them.
+    """
 
     id: Name
     snapshots: list[Name]
@@ -75,7 +78,7 @@ class Catalogue(msgspec.Struct, frozen=True):
 class IndexDetails(msgspec.Struct, frozen=True):
     """What a snapshot says of one of its indices."""
 
-    shard_count: int
+    shards: int = msgspec.field(name="shard_count")
 
 
 class SnapshotInfo(msgspec.Struct, frozen=True):

@@ -33,6 +33,11 @@ class Ground:
     def index(self, letter: str) -> str:
         return f"tenant-{self.name}-{letter}"
 
+    def make(self, letter: str, shards: int) -> None:
+        """The index, anew if there is one of its name."""
+        self.ask("DELETE", f"/{self.index(letter)}?ignore_unavailable=true")
+        self.ask("PUT", f"/{self.index(letter)}", {"settings": {"number_of_shards": shards, "number_of_replicas": 0}})
+
     def write(self, letter: str, *numbers: int, text: str = "é") -> None:
         for number in numbers:
             self.ask("PUT", f"/{self.index(letter)}/_doc/{number}", {"name": f"{text}{number}"})
@@ -65,9 +70,8 @@ def repository(place: Place, chunk_size: str = "2000b") -> Generator[Ground]:
     ground = Ground(api.connect(place, SCRATCH, "scratch", HAND), name, configuration.repository(place) / name)
     ground.register(chunk_size=chunk_size)
     try:
-        for letter, shards in (("a", 2), ("b", 1)):
-            settings = {"number_of_shards": shards, "number_of_replicas": 0}
-            ground.ask("PUT", f"/{ground.index(letter)}", {"settings": settings})
+        ground.make("a", shards=2)
+        ground.make("b", shards=1)
         yield ground
     finally:
         for letter in "ab":

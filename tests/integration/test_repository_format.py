@@ -43,7 +43,9 @@ def ground(replica):
 
 @pytest.fixture(scope="module")
 def states(ground):
-    """One snapshot; one more after changes; one of another mapping, undeflated and in whole files; a clone; fewer."""
+    """One snapshot; one after changes; one of another mapping, undeflated and in whole files; a clone; one of indices
+    that were made anew under their names, with fewer shards and with more; fewer.
+    """
     found = {}
     ground.write("a", *range(20))
     ground.write("b", 1)
@@ -58,9 +60,13 @@ def states(ground):
     ground.snapshot("three")
     ground.ask("PUT", f"/_snapshot/{ground.name}/two/_clone/four", {"indices": "*"})
     found["three and a clone"] = looked_at(ground)
+    ground.make("a", shards=1)
+    ground.make("b", shards=3)
+    ground.snapshot("five")
+    found["indices made anew"] = looked_at(ground)
     ground.delete("two")
     found["two deleted"] = looked_at(ground)
-    ground.delete("one,three")
+    ground.delete("one,three,five")
     found["only the clone"] = looked_at(ground)
     return found
 
@@ -86,11 +92,11 @@ def test_the_closures_of_all_snapshots_are_what_elasticsearch_keeps_also_after_i
     for state in states.values():
         needed = chain(*(closure.needed for closure in state.closures.values()))
         assert {each.path: each.bytes for each in needed} == state.on_disk
-    assert [len(state.closures) for state in states.values()] == [1, 2, 4, 3, 1]
+    assert [len(state.closures) for state in states.values()] == [1, 2, 4, 5, 4, 1]
 
 
 def test_nothing_is_wrong_with_what_elasticsearch_wrote(states):
-    assert [closure.damage for state in states.values() for closure in state.closures.values()] == [()] * 11
+    assert [closure.damage for state in states.values() for closure in state.closures.values()] == [()] * 17
 
 
 def test_files_in_parts_within_the_metadata_and_whole_have_the_checksum_that_is_told(ground, states):
