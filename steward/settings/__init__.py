@@ -9,7 +9,7 @@ Each table of the file has its model in the module of its concern; `whole` puts 
 from steward.settings.addresses import LOOPBACK
 from steward.settings.base import VARIABLE, Credentials
 from steward.settings.costs import Costs
-from steward.settings.evidence import Evidence, ObjectStore
+from steward.settings.evidence import Evidence, ObjectStore, S3Store
 from steward.settings.flags import FlagApplication, Flags, FlagToken
 from steward.settings.gateway import Gateway, Provider
 from steward.settings.keys import Application, Audit, Keyring
@@ -22,6 +22,15 @@ from steward.settings.redis import Redis
 from steward.settings.references import FileRef, SecretRef, read_secret
 from steward.settings.rollout import ApplicationHost, Balancer, GuardQuery, Prometheus
 from steward.settings.search import SearchCluster
+from steward.settings.snapshots import (
+    BucketPlace,
+    BucketRepository,
+    BucketStaging,
+    FolderRepository,
+    FolderStaging,
+    Offsite,
+    Snapshots,
+)
 from steward.settings.vault import Vault
 from steward.settings.webhooks import GitHubApi, GitHubApp, GitHubSource, SignedSource, Webhooks
 from steward.settings.whole import Settings
@@ -34,6 +43,9 @@ __all__ = [
     "ApplicationHost",
     "Audit",
     "Balancer",
+    "BucketPlace",
+    "BucketRepository",
+    "BucketStaging",
     "Costs",
     "Credentials",
     "Evidence",
@@ -41,6 +53,8 @@ __all__ = [
     "FlagApplication",
     "FlagToken",
     "Flags",
+    "FolderRepository",
+    "FolderStaging",
     "Gateway",
     "GitHubApi",
     "GitHubApp",
@@ -52,6 +66,7 @@ __all__ = [
     "NoticeTarget",
     "Notices",
     "ObjectStore",
+    "Offsite",
     "Operations",
     "Pipeline",
     "PipelineDatabase",
@@ -60,11 +75,13 @@ __all__ = [
     "Prometheus",
     "Provider",
     "Redis",
+    "S3Store",
     "SearchCluster",
     "SecretRef",
     "Settings",
     "SignedSource",
     "SlackTarget",
+    "Snapshots",
     "SuiteBounds",
     "Vault",
     "Webhooks",

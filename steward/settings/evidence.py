@@ -11,14 +11,19 @@ from steward.settings.base import Frozen
 from steward.settings.references import VAULT_NAME, SecretRef
 
 
-class ObjectStore(Frozen):
-    """An S3 endpoint. The bucket for evidence has versioning and Object Lock; that for backups must have no lock."""
+class S3Store(Frozen):
+    """An S3 endpoint, and as whom it is asked."""
 
     endpoint: str | None = Field(default=None, description="URL; absent: AWS itself")
     region: str = "us-east-1"
     ca_file: Path | None = None
     access_key: SecretRef
     secret_key: SecretRef
+
+
+class ObjectStore(S3Store):
+    """Steward's own buckets. That for evidence has versioning and Object Lock; that for backups must have no lock."""
+
     evidence_bucket: str
     backup_bucket: str | None = Field(
         default=None, description="for backups of the keyring, which must be deletable; absent: Steward takes none"

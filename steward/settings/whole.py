@@ -21,6 +21,7 @@ from steward.settings.redis import Redis
 from steward.settings.references import references_in
 from steward.settings.rollout import ApplicationHost, Balancer, Prometheus
 from steward.settings.search import SearchCluster
+from steward.settings.snapshots import Snapshots
 from steward.settings.vault import Vault
 from steward.settings.webhooks import Webhooks
 
@@ -46,6 +47,7 @@ class Settings(Frozen):
     notices: Notices = Notices()
     pipeline: Pipeline | None = None
     webhooks: Webhooks | None = None
+    snapshots: Snapshots | None = None
 
     balancers: dict[str, Balancer] = Field(default={}, description="before the application, by environment")
     prometheus: Prometheus | None = None
