@@ -66,7 +66,7 @@ def references_in(part: BaseModel, path: str = "") -> Iterator[tuple[str, str]]:
     """(dotted path, reference) of every SecretRef in *part* and below."""
     for name, field in type(part).model_fields.items():
         value: object = getattr(part, name)
-        if _REFERENCE in field.metadata and isinstance(value, str):
+        if isinstance(value, str) and (_REFERENCE in field.metadata or _holds_references(field)):
             yield f"{path}{name}", value
         elif isinstance(value, tuple) and _holds_references(field):
             yield from ((f"{path}{name}.{place}", each) for place, each in enumerate(cast("tuple[str, ...]", value)))
@@ -74,6 +74,7 @@ def references_in(part: BaseModel, path: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _holds_references(field: FieldInfo) -> bool:
+    """Whether it is of references among others: several, or one that may be absent."""
     return any(_REFERENCE in getattr(each, "__metadata__", ()) for each in get_args(field.annotation))
 
 
