@@ -144,6 +144,21 @@ def test_a_blob_that_goes_while_it_is_listed_is_not_there(root, monkeypatch):
     assert FolderBlobs(root).sizes("index").keys() == sample().sizes("index").keys() - {"index-1"}
 
 
+def test_a_folder_that_is_closed_is_no_empty_one(root, monkeypatch):
+    opened = os.open
+
+    def closed(name, *flags, **options):
+        if name == "indices":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(name, *flags, **options)
+
+    monkeypatch.setattr(os, "open", closed)
+    for prefix in ("", "indices/"):
+        with pytest.raises(BlobRefused, match="Permission denied for user"):
+            FolderBlobs(root).sizes(prefix)
+    refused(FolderBlobs(root), "indices/x", match="Permission denied for user")
+
+
 def test_no_descriptor_stays_open_also_when_reading_ends_early(root):
     def descriptors():
         return len([*Path("/proc/self/fd").iterdir()])

@@ -3,6 +3,7 @@
 import re
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
+from random import Random
 
 import pytest
 
@@ -285,6 +286,44 @@ def test_a_damaged_size_of_parts_does_not_make_parts_without_end():
     assert SHARD in {path for path, _ in told(blobs)}
 
 
+def test_a_file_has_as_many_parts_as_its_size_asks_for_and_none_where_it_lies_in_the_metadata():
+    def parts(name, length, part_size):
+        return [*layout.ShardFile(name, "_0.cfs", length, "0", part_size).parts()]
+
+    assert parts("__a", 10, 10) == [("__a", 10)]
+    assert parts("__a", 21, 10) == [("__a.part0", 10), ("__a.part1", 10), ("__a.part2", 1)]
+    assert parts("__a", 20, 10) == [("__a.part0", 10), ("__a.part1", 10)]
+    assert parts("v__a", 21, 10) == []
+
+
 def test_the_catalogues_in_a_listing_are_those_of_its_root():
     listed = ["index-9", "index-10", "index.latest", f"{A}/0/index-11", "index-x", "index--1", "index-12.part0"]
     assert layout.generations(listed) == [9, 10]
+
+
+ODD = (None, True, -1, 2**63 - 1, "", "..", "/etc", "x" * 300, [], {}, [None], {"": 0})
+
+
+def altered(random, node):
+    """Something odd, or nothing, in place of something anywhere in *node*."""
+    while node:
+        key = random.choice(list(node) if isinstance(node, dict) else range(len(node)))
+        if isinstance(node[key], dict | list) and random.random() < 0.8:
+            node = node[key]
+        elif random.random() < 0.2:
+            del node[key]
+            return
+        else:
+            node[key] = random.choice(ODD)
+            return
+
+
+def test_whatever_a_blob_says_under_a_right_checksum_is_told_and_nothing_else_is_raised():
+    random, read = Random(5), sorted(needed.path for needed in closure().metadata if needed.kind is not Kind.LATEST)
+    for _ in range(400):
+        path = random.choice(read)
+        blobs = rewritten(SAMPLE, path, lambda document: altered(random, document))
+        try:
+            closure(blobs)
+        except (MalformedBlob, SnapshotAbsent):
+            assert path == CATALOGUE

@@ -63,6 +63,7 @@ def test_anyone_reads_it_with_what_every_machine_has():
         packed("[]"),
         packed(*lines()[:-1]),
         packed(*lines(), lines()[-1]),
+        packed(lines()[0].replace(f":{len(ENTRIES)},", f":{len(ENTRIES) + 1},"), *lines()[1:], lines()[-1]),
         packed(lines()[0], *reversed(lines()[1:])),
         packed(*(line.replace(":", ": ", 1) for line in lines())),
         packed(*(line.replace("steward-blobs-v1", "steward-blobs-v2") for line in lines())),
@@ -75,7 +76,7 @@ def test_anyone_reads_it_with_what_every_machine_has():
         MANIFEST.body() + MANIFEST.body(),
         MANIFEST.body()[:-9],
     ],
-    ids=range(17),
+    ids=range(18),
 )
 def test_another_text_is_refused(body):
     with pytest.raises(ManifestUnreadable, match="the manifest cannot be read: ") as unreadable:
