@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError, SSLError
 from steward.clients.before_writing import BeforeWrite, in_context_of_opening, is_write
 from steward.clients.secrets import read_secret
 from steward.errors import BadInput, StewardError, Unavailable
-from steward.settings import ObjectStore, Settings, Vault
+from steward.settings import S3Store, Settings, Vault
 
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 20
@@ -77,6 +77,8 @@ class LockedBucket:
     name: str
     target: str
     client: Any
+    table: str = "objects"
+    """Of the settings, which names it: where hints point."""
 
     def put_once(
         self, key: str, body: bytes, *, locked_until: datetime, content_type: str = "application/json"
@@ -136,7 +138,8 @@ class LockedBucket:
         if answer.get("ObjectLockConfiguration", {}).get("ObjectLockEnabled") != "Enabled":
             raise BucketWithoutLock(
                 f"bucket {self.name} at {self.target} has no Object Lock",
-                hint="make a bucket with Object Lock (it cannot be added everywhere later) and let objects.evidence_bucket name it",
+                hint="make a bucket with Object Lock (it cannot be added everywhere later) and let "
+                f"{'objects.evidence_bucket' if self.table == 'objects' else f'{self.table}.bucket'} name it",
             )
 
     def _locked(self, found: StoredObject, key: str, *, earliest: datetime | None) -> StoredObject:
@@ -192,10 +195,11 @@ def _ask(client: Any, before_write: BeforeWrite) -> None:
     client.meta.events.register("before-send.s3", on_send)
 
 
-def _client(store: ObjectStore, vault: Vault | None) -> Any:
+def _client(store: S3Store, vault: Vault | None, table: str = "objects", **config: Any) -> Any:
+    """*config*: what botocore's Config is told beside the usual."""
     if store.ca_file and not store.ca_file.is_file():
         raise BadInput(
-            f"no CA file {store.ca_file}", hint="let objects.ca_file name the CA of the object store, in PEM"
+            f"no CA file {store.ca_file}", hint=f"let {table}.ca_file name the CA of the object store, in PEM"
         )
     import boto3  # noqa: PLC0415  a tenth of a second, which every run's process would pay before its first step
     from botocore.config import Config  # noqa: PLC0415  as above
@@ -214,6 +218,7 @@ def _client(store: ObjectStore, vault: Vault | None) -> Any:
                 retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
                 # An endpoint of one's own has no DNS name for every bucket.
                 s3={"addressing_style": "path" if store.endpoint else "auto"},
+                **config,
             ),
         )
     except BotoCoreError as error:
@@ -222,7 +227,7 @@ def _client(store: ObjectStore, vault: Vault | None) -> Any:
             f"no client of the object store can be made: {error}", hint="see AWS_ variables and region"
         ) from None
     except ValueError:
-        raise BadInput(f"objects.endpoint {store.endpoint} is no URL", hint="expected https://host:port") from None
+        raise BadInput(f"{table}.endpoint {store.endpoint} is no URL", hint="expected https://host:port") from None
 
 
 def _code(error: ClientError) -> str:
@@ -233,18 +238,19 @@ def _in_words(error: ClientError | BotoCoreError, action: str, bucket: LockedBuc
     where = f"object store at {bucket.target}"
     if isinstance(error, SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
         return ObjectStoreRefused(
-            f"{where}: its certificate is not trusted", hint="let objects.ca_file name the CA that signed it"
+            f"{where}: its certificate is not trusted", hint=f"let {bucket.table}.ca_file name the CA that signed it"
         )
     if isinstance(error, SSLError) and "WRONG_VERSION_NUMBER" in str(error):
-        return ObjectStoreRefused(f"{where} does not speak TLS", hint="is objects.endpoint an http:// address?")
+        return ObjectStoreRefused(f"{where} does not speak TLS", hint=f"is {bucket.table}.endpoint an http:// address?")
     if not isinstance(error, ClientError):
         return ObjectStoreUnavailable(
             f"{where} does not answer: {type(error).__name__}", hint="see whether it runs and can be reached from here"
         )
-    return _answered(error, action, where, bucket.name)
+    return _answered(error, action, where, bucket)
 
 
-def _answered(error: ClientError, action: str, where: str, bucket: str) -> StewardError:
+def _answered(error: ClientError, action: str, where: str, asked: LockedBucket) -> StewardError:
+    bucket, table = asked.name, asked.table
     code, status = _code(error), error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code == "NoSuchBucket":
         return BucketMissing(f"{where} has no bucket {bucket}", hint="make it, with Object Lock enabled")
@@ -255,7 +261,7 @@ def _answered(error: ClientError, action: str, where: str, bucket: str) -> Stewa
     if code in _DENIED:
         return ObjectStoreRefused(
             f"{where} refuses to {action} in bucket {bucket}: {code}",
-            hint="check the files that objects.access_key and objects.secret_key name, and what that user may do",
+            hint=f"check the files that {table}.access_key and {table}.secret_key name, and what that user may do",
         )
     if code in _BUSY or status >= _SERVER_ERROR:
         return ObjectStoreUnavailable(f"{where} cannot {action} now: {code or status}", hint="see its log")
