@@ -78,7 +78,7 @@ class Catalogue(msgspec.Struct, frozen=True):
 class IndexDetails(msgspec.Struct, frozen=True):
     """What a snapshot says of one of its indices."""
 
-    shards: int = msgspec.field(name="shard_count")
+    shards: Annotated[int, msgspec.Meta(ge=0)] = msgspec.field(name="shard_count")
 
 
 class SnapshotInfo(msgspec.Struct, frozen=True):

@@ -22,15 +22,8 @@ _END_OF_TEXT, _END_OF_CONTENT = b"\xfc", b"\xff"
 _LITERALS: dict[int, Any] = {0x20: "", 0x21: None, 0x22: False, 0x23: True}
 # Where the tokens begin that hold a value, its size or its index themselves.
 _ASCII, _UTF_8, _SMALL_INT, _LONG_VALUE = 0x40, 0x80, 0xC0, 0xE0
-_EMPTY_NAME, _FAR_NAME, _LONG_NAME, _NEAR_NAME, _ASCII_NAME, _UTF_8_NAME, _NO_NAME = (
-    0x20,
-    0x30,
-    0x34,
-    0x40,
-    0x80,
-    0xC0,
-    0xF8,
-)
+_EMPTY_NAME, _FAR_NAME, _LONG_NAME, _NEAR_NAME = 0x20, 0x30, 0x34, 0x40
+_ASCII_NAME, _UTF_8_NAME, _NO_NAME = 0x80, 0xC0, 0xF8
 _ARRAY_END, _OBJECT_END = 0xF9, 0xFB
 _EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
@@ -76,25 +69,29 @@ class _Reader:
         outer: list[Any] = []
         within: Any = root
         while not root or within is not root:
-            token, name = self._byte(), None
-            if token == (_OBJECT_END if isinstance(within, dict) else _ARRAY_END) and within is not root:
+            token = self._byte()
+            if token == (_OBJECT_END if isinstance(within, dict) else _ARRAY_END) and outer:
                 within = outer.pop()
                 continue
-            if isinstance(within, dict):
-                name = self._name(token)
-                if name in within:
-                    raise self._wrong(f"the key {name!r} is there twice")
-                token = self._byte()
-                within[name] = value = self._value(token)
-            else:
-                value = self._value(token)
-                within.append(value)
+            value = self._member(within, token) if isinstance(within, dict) else self._element(within, token)
             if isinstance(value, list | dict):
                 outer.append(within)
                 within = value
                 if len(outer) > MOST_DEPTH:
                     raise self._wrong(f"nested deeper than {MOST_DEPTH:,}")
         return root[0]
+
+    def _member(self, within: dict[str, Any], token: int) -> Any:
+        name = self._name(token)
+        if name in within:
+            raise self._wrong(f"the key {name[:80]!r} is there twice")
+        within[name] = value = self._value(self._byte())
+        return value
+
+    def _element(self, within: list[Any], token: int) -> Any:
+        value = self._value(token)
+        within.append(value)
+        return value
 
     def _name(self, token: int) -> str:
         if token >= _ASCII_NAME:

@@ -34,13 +34,18 @@ class Ground:
         return f"tenant-{self.name}-{letter}"
 
     def make(self, letter: str, shards: int) -> None:
-        """The index, anew if there is one of its name."""
+        """The index, anew if there is one of its name. Merged segments of `b` have a file for each of their parts, as large ones do."""
         self.ask("DELETE", f"/{self.index(letter)}?ignore_unavailable=true")
-        self.ask("PUT", f"/{self.index(letter)}", {"settings": {"number_of_shards": shards, "number_of_replicas": 0}})
+        settings = {"number_of_shards": shards, "number_of_replicas": 0, "compound_format": letter != "b"}
+        self.ask("PUT", f"/{self.index(letter)}", {"settings": {"index": settings}})
 
     def write(self, letter: str, *numbers: int, text: str = "é") -> None:
         for number in numbers:
             self.ask("PUT", f"/{self.index(letter)}/_doc/{number}", {"name": f"{text}{number}"})
+
+    def merge(self, letter: str) -> None:
+        """Whatever was written goes into one segment."""
+        self.ask("POST", f"/{self.index(letter)}/_forcemerge?max_num_segments=1")
 
     def snapshot(self, name: str) -> str:
         """Take one of both indices: its UUID."""
