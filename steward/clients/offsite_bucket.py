@@ -1,12 +1,11 @@
 """The off-site bucket: copies of blobs that cannot be deleted before their time, each pinned by its version.
 
-One client serves all threads of its opener; uploads hold at most one part in memory each, so a caller with n threads
-holds n. Nothing here deletes anything but parts of an upload that was given up.
+One client serves all threads of its opener; an upload holds two parts in memory at most, so a caller with n threads
+holds 2 n. Nothing here deletes anything but parts of an upload that was given up.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
@@ -18,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from steward.clients import offsite_uploads as uploads
 from steward.clients.before_writing import BeforeWrite, in_context_of_opening
+from steward.clients.offsite_copies import StoredCopy, StoredVersion, stored_copy
 from steward.clients.offsite_errors import (
     BucketNotVersioned,
     LockCannotBeRenewed,
@@ -26,7 +26,6 @@ from steward.clients.offsite_errors import (
     in_words,
 )
 from steward.clients.s3 import (
-    RETENTION_SLACK_SECONDS,
     LockedBucket,
     ObjectMissing,
     ObjectNotLocked,
@@ -44,39 +43,6 @@ MOST_CONNECTIONS = 32
 TABLE = "snapshots.offsite"
 #: Written once a day by `check`: tells what the store does with a lock before hours are spent on a copy.
 CHECK_KEY = "steward-lock-check"
-
-
-@dataclass(frozen=True)
-class StoredCopy:
-    """One version of an object, as the store tells of it without handing it out."""
-
-    key: str
-    version: str
-    bytes: int
-    sha256: str | None
-    """What the store itself compared when it arrived; of several parts, what their uploader did. None: neither."""
-    mode: LockMode | None
-    locked_until: datetime | None
-    """None, as `mode`: it has no lock. A time in the past: it has none any longer."""
-
-    def holds(self, content: Content) -> bool:
-        """Whether it is *content*, as far as the store tells."""
-        return (self.bytes, self.sha256) == (content.bytes, content.sha256)
-
-    def is_locked(self, lock: Lock) -> bool:
-        """Whether nobody that the mode of *lock* keeps out can delete it before its end."""
-        late = self.locked_until and (lock.until - self.locked_until).total_seconds() <= RETENTION_SLACK_SECONDS
-        return bool(late and self.mode and self.mode.holds(lock.mode))
-
-
-@dataclass(frozen=True)
-class StoredVersion:
-    """One version in a listing."""
-
-    key: str
-    version: str
-    bytes: int
-    written_at: datetime
 
 
 @dataclass(frozen=True)
@@ -163,7 +129,7 @@ class OffsiteBucket:
                 if _code(error) in {"404", "405", "400"}:
                     raise _missing(key, version, self._bucket.name) from None
                 raise
-        return _stored(key, head)
+        return stored_copy(key, head)
 
     def chunks(self, key: str, version: str) -> Iterator[bytes]:
         """That version's bytes in pieces of at most CHUNK_BYTES, whatever was put over it since. Compare their SHA-256.
@@ -250,26 +216,6 @@ class OffsiteBucket:
         except (ClientError, BotoCoreError) as error:
             # Not chained: botocore's error keeps the server's answer, which may name the access key.
             raise in_words(error, action, self._bucket, writing=writing, reading=reading) from None
-
-
-def _stored(key: str, head: dict[str, Any]) -> StoredCopy:
-    mode = head.get("ObjectLockMode")
-    return StoredCopy(
-        key=key,
-        version=head.get("VersionId", ""),
-        bytes=head["ContentLength"],
-        sha256=_sha256(head),
-        mode=LockMode(mode.lower()) if mode else None,
-        locked_until=head.get("ObjectLockRetainUntilDate") if mode else None,
-    )
-
-
-def _sha256(head: dict[str, Any]) -> str | None:
-    stored: str | None = head.get("ChecksumSHA256")
-    if not stored:
-        return None
-    # Of parts: the store compared each, and their SHA-256 together stands in the metadata that it keeps with them.
-    return head["Metadata"].get(uploads.SHA256) if "-" in stored else base64.b64decode(stored).hex()
 
 
 def _missing(key: str, version: str | None, bucket: str) -> ObjectMissing:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from steward.clients.s3 import _code
 from steward.errors import BadInput
 from steward.repository.copying import Content, Lock
 
-#: What an upload holds in memory, and the size from which a blob goes in parts. S3 takes at most 5 GiB in one piece.
+#: An upload holds two of them in memory at most; from this size on a blob goes in parts. S3 takes at most 5 GiB in one piece.
 PART_BYTES = 16 << 20
 #: S3's own bounds: parts of an object, and its size.
 MOST_PARTS = 10_000
@@ -75,22 +74,22 @@ class _Compared:
 
     def parts(self, length: int) -> Iterator[bytes]:
         """Parts of *length*; the last may be shorter. Bytes beyond the promised size are not read."""
-        digest, seen, part = hashlib.sha256(), 0, io.BytesIO()
+        digest, seen, part, room = hashlib.sha256(), 0, list[memoryview](), length
         for chunk in self._chunks:
             digest.update(chunk)
-            seen += len(chunk)
-            if seen > self.content.bytes:
+            if (seen := seen + len(chunk)) > self.content.bytes:
                 break
-            part.write(chunk)
-            while part.tell() >= length:
-                whole = part.getvalue()
-                yield whole[:length]
-                part = io.BytesIO()
-                part.write(whole[length:])
+            rest = memoryview(chunk)
+            while rest:
+                part.append(rest[:room])
+                rest, room = rest[room:], room - len(part[-1])
+                if not room:
+                    whole, part, room = b"".join(part), [], length
+                    yield whole
         if (read := Content(seen, digest.hexdigest())) != self.content:
             raise ContentDiffers(self._key, read, self.content)
-        if part.tell():
-            yield part.getvalue()
+        if part:
+            yield b"".join(part)
 
 
 def _in_parts(client: Any, told: dict[str, Any], content: _Compared, _is_first: bool) -> str:
