@@ -27,6 +27,8 @@ from tasks.prefect_away import PrefectAway, prefect_client
 POLL_SECONDS = 2.0
 #: Runs of a child that crashed before they began are begun anew so many times.
 _MOST_UNBEGUN = 3
+#: services.watch.tidying.UNCLAIMED: what the watch calls a run that it has replaced.
+UNCLAIMED = "Unclaimed"
 
 
 class Child(BaseModel):
@@ -67,7 +69,7 @@ def run_child(deployment: str, parameters: Mapping[str, Any], key: str = "", per
         run = _start(deployment, parameters, tags, _next_key(run))
     run, ended = _wait(run)
     for _ in range(_MOST_UNBEGUN):
-        if ended or not run.state or not run.state.is_crashed() or run.run_count:
+        if ended or not _has_not_begun(run):
             break
         run, ended = _wait(_start(deployment, parameters, tags, _next_key(run)))
     return _outcome(deployment, run, ended)
@@ -115,6 +117,11 @@ def _is_bad(run: FlowRun, ended: Standing | None) -> bool:
     if ended is not None:
         return ended.state in ("failed", "undone")
     return run.state is not None and run.state.is_final() and not run.state.is_completed()
+
+
+def _has_not_begun(run: FlowRun) -> bool:
+    """Whether it crashed before it did anything: before its process began, or before that claimed its operation."""
+    return bool(run.state and run.state.is_crashed() and (not run.run_count or run.state.name == UNCLAIMED))
 
 
 def _wait(run: FlowRun) -> tuple[FlowRun, Standing | None]:

@@ -72,12 +72,12 @@ class Reaper:
         if self._at.is_settled:
             self._reap(runs)
         if self._scan:
-            pending = runs.in_state(StateType.PENDING)
+            begun = runs.in_state(StateType.PENDING, StateType.RUNNING)
             self._answers()
             if not self._at.database:
                 self._send_alarms(runs)
             if self._at.is_settled and self._is_steady:
-                self._tidying.free(runs, pending)
+                self._tidying.free(runs, begun)
         if self._at.is_settled and self._is_steady and self._tidy:
             self._tidying.tidy(runs)
         self._reminder.forget("round")

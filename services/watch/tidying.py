@@ -11,7 +11,7 @@ from services.watch.runs import DeploymentGone, Runs, as_seen
 from services.watch.situation import Situation
 from steward.operations import abandoned
 from steward.operations.expectations import Expectation
-from steward.operations.reaping import is_orphan
+from steward.operations.reaping import RunSeen, is_orphan, is_unclaimed
 from steward.operations.schedule import known_periods
 
 #: A run's process has this long to tell Prefect its end itself.
@@ -21,6 +21,8 @@ OPERATION_TAG = "operation:"
 PERIOD_TAG = "period:"
 #: tasks.lineage.INSTEAD_TAG, which this package may not import without importing flows' dependencies.
 INSTEAD_TAG = "instead-of:"
+#: The state of a run that was replaced, for it has claimed no operation: tasks.children.UNCLAIMED.
+UNCLAIMED = "Unclaimed"
 # How Prefect shows a run whose attempt ended so. One that waits is shown as it is.
 _SHOWN = {
     "done": "COMPLETED",
@@ -39,7 +41,7 @@ class Tidying:
     def __init__(self, situation: Situation) -> None:
         self._at = situation
         self._ledger = situation.ledger
-        self._patience = situation.ledger.settings.operations.pending_seconds
+        self._terms = situation.ledger.settings.operations
 
     def tidy(self, runs: Runs) -> None:
         """Show the ends that Prefect has missed, and take back what it would start in vain."""
@@ -47,11 +49,9 @@ class Tidying:
         self._take_up_retries(runs)
         self._drop_skipped(runs)
 
-    def free(self, runs: Runs, pending: list[FlowRun]) -> None:
-        """Replace runs that have been PENDING for too long without a process."""
-        now = self._at.now
-        deployed = [run for run in pending if run.deployment_id]
-        old = [run for run in deployed if is_orphan(as_seen(run), now, self._patience, is_ledgered=True)]
+    def free(self, runs: Runs, begun: list[FlowRun]) -> None:
+        """Replace runs whose process never began, or was gone before it claimed its operation. *begun*: PENDING and RUNNING ones."""
+        old = [run for run in begun if run.deployment_id and self._is_old(as_seen(run))]
         if not old:
             return
         known = abandoned.known_runs(
@@ -61,10 +61,19 @@ class Tidying:
         for run in old:
             seen = as_seen(run)
             is_ledgered = seen.deployment_id in known.deployments or seen.deployment_id in expected
-            if seen.id not in known.runs and is_orphan(seen, now, self._patience, is_ledgered=is_ledgered):
+            if seen.id not in known.runs and self._is_lost(seen, is_ledgered=is_ledgered):
                 # Another ledger's replacement tells so by its tag.
                 tagged = any(tag.startswith(OPERATION_TAG) for tag in run.tags)
                 self._replace(runs, run, is_dispatched=tagged or seen.id in known.replacements)
+
+    def _is_old(self, run: RunSeen) -> bool:
+        return self._is_lost(run, is_ledgered=True)
+
+    def _is_lost(self, run: RunSeen, *, is_ledgered: bool) -> bool:
+        now, patience = self._at.now, self._terms.pending_seconds
+        if run.type == "RUNNING":
+            return is_ledgered and is_unclaimed(run, now, patience, self._terms.lease_seconds)
+        return is_orphan(run, now, patience, is_ledgered=is_ledgered)
 
     def _expected_deployments(self, runs: Runs) -> dict[str, Expectation]:
         found: dict[str, Expectation] = {}
@@ -76,7 +85,7 @@ class Tidying:
         return found
 
     def _replace(self, runs: Runs, run: FlowRun, *, is_dispatched: bool) -> None:
-        told = f"PENDING for more than {self._patience:g} s without a process; replaced by a new run"
+        because = "RUNNING without a claim" if as_seen(run).type == "RUNNING" else "PENDING without a process"
         new = None
         if not is_dispatched:
             # Before the orphan's end, so a watch killed between the two loses nothing. What was made for an
@@ -90,9 +99,9 @@ class Tidying:
                 # A period that comes from the scheduled time stays the same.
                 at=run.expected_start_time,
             )
-        runs.end(str(run.id), "CRASHED", told)
+        runs.end(str(run.id), "CRASHED", f"{because} for too long; replaced by a new run", name=UNCLAIMED)
         self._at.acts["freed"] += 1
-        say("freed", run=run.id, named=run.name, replacement=new, because="PENDING without a process")
+        say("freed", run=run.id, named=run.name, replacement=new, because=because)
 
     def _show_ends(self, runs: Runs) -> None:
         before = self._at.now - timedelta(seconds=TIDY_AFTER_SECONDS)

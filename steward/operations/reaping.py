@@ -173,7 +173,7 @@ def _may_be_answered(run: RunSeen, now: datetime, patience_seconds: float, opera
 
 def _is_on_its_way(run: RunSeen, now: datetime, patience_seconds: float, lease_seconds: float) -> bool:
     if run.type == "RUNNING":
-        return now < run.since + timedelta(seconds=lease_seconds + 2 * patience_seconds)
+        return now < run.since + timedelta(seconds=_claimed_within(patience_seconds, lease_seconds))
     if run.type == "PENDING":
         return not _is_orphan(run, now, patience_seconds)
     # One that no worker has fetched yet is not lost: it waits for a worker.
@@ -192,3 +192,17 @@ def is_orphan(run: RunSeen, now: datetime, patience_seconds: float, *, is_ledger
     """
     factor = 1 if is_ledgered or not run.has_process else _STARTING_FACTOR
     return not run.began and _is_orphan(run, now, factor * patience_seconds)
+
+
+def is_unclaimed(run: RunSeen, now: datetime, patience_seconds: float, lease_seconds: float) -> bool:
+    """Whether a RUNNING run, which no attempt of the ledger knows, lost its process before that claimed anything.
+
+    Of a deployment that the ledger knows. A claim may wait as long as a lease for a holder that is dead.
+    """
+    return run.type == "RUNNING" and now > run.since + timedelta(
+        seconds=_claimed_within(patience_seconds, lease_seconds)
+    )
+
+
+def _claimed_within(patience_seconds: float, lease_seconds: float) -> float:
+    return lease_seconds + 2 * patience_seconds

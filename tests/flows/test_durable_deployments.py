@@ -14,12 +14,13 @@ import pytest
 from prefect import tags
 from prefect.client.orchestration import get_client
 from prefect.flow_runs import resume_flow_run
-from prefect.states import Cancelling
+from prefect.states import Cancelling, Crashed, Running
 
 from steward.errors import BadInput
 from steward.operations import claims
 from steward.operations.claims import Identity, Run, Terms, claim
 from steward.operations.errors import Held
+from tasks import children
 from tasks.children import ChildFailed
 from tasks.lineage import parent_tag
 from tests.flows import durable_samples as samples
@@ -168,6 +169,26 @@ def test_a_child_that_failed_gets_one_more_run_from_the_parents_next(book, deplo
     assert samples.parent(**parameters)[0] == f"worked on {subject}/part"
     assert operation_of(book, "child", f"{subject}/part")["attempt"] == 2
     assert effects.count(f"{subject}/part done") == 1
+
+
+def test_a_child_whose_process_died_before_it_claimed_anything_is_begun_anew(
+    book, deployments, effects, subject, monkeypatch
+):
+    begin, lost = children._start, []
+
+    def lose_the_first(*asked):
+        run = begin(*asked)
+        if not lost:
+            lost.append(run.id)
+            with get_client(sync_client=True) as client:
+                client.set_flow_run_state(run.id, Running(), force=True)
+                client.set_flow_run_state(run.id, Crashed(name=children.UNCLAIMED), force=True)
+        return run
+
+    monkeypatch.setattr(children, "_start", lose_the_first)
+    assert samples.parent(log=effects.path, subject=subject)[0] == f"worked on {subject}/part"
+    below = operation_of(book, "child", f"{subject}/part")
+    assert (below["attempt"], below["flow_run_id"] not in lost) == (1, True)
 
 
 def test_a_child_that_has_not_begun_when_its_parent_has_ended_is_skipped(book, effects, subject):

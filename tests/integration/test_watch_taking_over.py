@@ -20,6 +20,7 @@ from steward.operations.claims import Identity, Run, Terms, claim
 from steward.operations.ledger import Ledger
 from steward.settings import load
 from steward.verdicts import Verdict
+from tasks.children import UNCLAIMED
 from tasks.lineage import asked_for
 from tests.flows.prefect_server import recording_in
 from tests.integration.fresh_database import changed, fresh_database
@@ -268,6 +269,31 @@ def test_what_was_asked_for_once_is_known_as_that_however_often_its_run_is_repla
     second = replaced(str(first.id))
     assert [asked_for(run) for run in (first, second)] == [asked, asked]
     assert second.tags == [f"instead-of:{asked}"]
+
+
+def test_a_run_whose_process_died_before_it_claimed_anything_is_replaced_once(server, database, book, idle):
+    lost(book, server.made(idle, Crashed()), idle)
+    book.query("UPDATE steward.operations SET state = 'done', ended_at = clock_timestamp()")
+    watch = InProcess(changed(database, "operations", pending_seconds=0.1, lease_seconds=0.2, heartbeat_seconds=0.1))
+    unclaimed = server.made(idle, Running(), parameters={"name": "unclaimed"})
+
+    def is_ended():
+        watch.reap(server.runs)
+        return server.state_of(unclaimed).is_crashed()
+
+    until(is_ended, 10, "end of the run")
+    watch.reap(server.runs)
+    [new] = [run for run in server.of(idle) if f"instead-of:{unclaimed}" in run.tags]
+    assert new.parameters == {"name": "unclaimed"}
+    assert server.state_of(unclaimed).name == UNCLAIMED
+
+
+def test_a_running_run_of_a_deployment_that_never_claimed_anything_is_left_alone(server, database, book, idle):
+    watch = InProcess(changed(database, "operations", pending_seconds=0.1, lease_seconds=0.2, heartbeat_seconds=0.1))
+    stranger = server.made(idle, Running())
+    time.sleep(0.5)
+    watch.reap(server.runs)
+    assert server.state_of(stranger).is_running()
 
 
 def test_a_young_pending_run_is_left_alone(server, book, watch, idle):

@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from steward.operations.reaping import Abandoned, Act, RunSeen, is_orphan, plan_takeover
+from services.watch import tidying
+from steward.operations.reaping import Abandoned, Act, RunSeen, is_orphan, is_unclaimed, plan_takeover
+from tasks import children
 
 NOW = datetime(2025, 7, 31, 1, 45, tzinfo=UTC)
 PATIENCE = 30.0
@@ -151,3 +153,13 @@ def test_a_process_that_may_still_begin_is_given_longer_where_the_ledger_would_n
     assert not is_orphan(starting, NOW, PATIENCE, is_ledgered=False)
     assert is_orphan(replace(starting, since=NOW - timedelta(seconds=301)), NOW, PATIENCE, is_ledgered=False)
     assert is_orphan(replace(starting, has_process=False), NOW, PATIENCE, is_ledgered=False)
+
+
+def test_a_running_run_has_a_lease_and_twice_the_patience_to_claim_its_operation():
+    assert not is_unclaimed(run("RUNNING", seconds_ago=74), NOW, PATIENCE, 15.0)
+    assert is_unclaimed(run("RUNNING", seconds_ago=76), NOW, PATIENCE, 15.0)
+    assert not is_unclaimed(run("PENDING", seconds_ago=76), NOW, PATIENCE, 15.0)
+
+
+def test_the_watch_and_the_parent_call_a_run_that_was_replaced_the_same():
+    assert tidying.UNCLAIMED == children.UNCLAIMED
