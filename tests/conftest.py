@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Generator
 from pathlib import Path
 
+import hypothesis
 import psutil
 import pytest
 
@@ -26,6 +27,10 @@ from tests.integration.fresh_database import superuser
 from tests.working import rest, working
 
 _PREFIX = "steward-test-"
+
+# How long an example takes says how busy the machine is, and no test asserts time.
+hypothesis.settings.register_profile("steward", deadline=None)
+hypothesis.settings.load_profile("steward")
 
 # Until all is collected: what is imported and collected stays, and to look through it again and again for what does not
 # takes a third of the collection.

@@ -151,13 +151,14 @@ def test_a_tenant_that_nobody_used_waits_for_its_keys_while_the_vault_answers(ti
 
 
 def test_a_tenant_that_nobody_used_is_served_stale_when_the_vault_hangs_too_long(timed, vault, clock):
-    keys = timed(load_seconds=0.02)
+    # A load that nothing holds up is done by then, on a machine that is busy, too.
+    keys = timed(load_seconds=1)
     first = keys.of("acme")
     clock.advance(500)
     with vault.door.shut():
         assert keys.of("acme") is first
         # Nobody waits as long again.
-        clock.advance(-0.02)
+        clock.advance(-1)
         assert keys.of("acme") is first
 
 
