@@ -11,13 +11,15 @@ from steward.repository.account import Account, Kind, LuceneFile, Needed
 from steward.repository.blob_format import RunningChecksum
 from steward.repository.layout import ListedSnapshot, ShardFile, ShardGeneration
 
+#: What stands for one in the catalogue: Elasticsearch's own words. A generation's name is random, and may begin so, too.
+_NO_GENERATION = {"_new", "_deleted"}
 #: Names in one sentence; a blob of another shard differs in all of them.
 _MOST_NAMED = 5
 
 
 def read_shard(account: Account, snapshot: ListedSnapshot, folder: str, generation: str | None) -> None:
     """Read both accounts of the shard in *folder*, and add the files of *snapshot* to *account*."""
-    if generation is None or generation.startswith("_"):
+    if generation is None or generation in _NO_GENERATION:
         account.contradict(folder, [f"the catalogue has no generation of this shard: {generation}"])
         return
     path, whole_path = (

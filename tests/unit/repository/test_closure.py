@@ -202,6 +202,14 @@ def test_a_blob_rewritten_under_a_right_checksum_contradicts_another_one(path, c
     assert [each for each in found if where in {each[0], None} and fact in each[1]], found
 
 
+def test_the_random_name_of_a_shards_generation_may_begin_as_elasticsearchs_own_words_do():
+    named = f"{A}/0/index-_newest"
+    blobs = {named if path == WHOLE else path: blob for path, blob in SAMPLE.items()}
+    moved = rewritten(Memory(blobs), CATALOGUE, lambda d: index(d).update(shard_generations=["_newest"]))
+    assert told(moved) == []
+    assert named in {each.path for each in closure(moved).needed}
+
+
 def test_a_file_within_the_metadata_is_checked_as_those_with_blobs_are():
     blobs = SAMPLE
 
