@@ -72,7 +72,8 @@ class Reaper:
         if self._at.is_settled:
             self._reap(runs)
         if self._scan:
-            begun = runs.in_state(StateType.PENDING, StateType.RUNNING)
+            # A page of each: runs that are long at work must not hide those that never began.
+            begun = [run for kind in (StateType.PENDING, StateType.RUNNING) for run in runs.in_state(kind)]
             self._answers()
             if not self._at.database:
                 self._send_alarms(runs)

@@ -65,9 +65,9 @@ class Runs:
             found |= {str(run.id): as_seen(run) for run in self._read(asked)}
         return found
 
-    def in_state(self, *kinds: StateType) -> list[FlowRun]:
-        """Runs in a state of one of these types, those first that were to start first; a page of them."""
-        return self._read(FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(kinds)))))
+    def in_state(self, kind: StateType) -> list[FlowRun]:
+        """Runs in a state of this type, those first that were to start first; a page of them."""
+        return self._read(FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[kind]))))
 
     def named(self, state_name: str) -> list[FlowRun]:
         """Runs in a state of this name."""
