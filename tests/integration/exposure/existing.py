@@ -43,8 +43,7 @@ def replica_secrets(place: Place) -> Iterator[Secret]:
     """Passwords of databases and stores, client secrets of the login, keys of Prefect and of evidence."""
     for path in sorted((place.state / "secrets").iterdir()):
         if path.name not in _NO_SECRETS and not path.name.startswith("."):
-            kind = "provider key" if path.name.startswith(_PROVIDERS) else "password"
-            yield Secret(kind, path.name, path.read_bytes().strip())
+            yield from _kept_in(path)
     key = load_pem_private_key((place.state / "keys" / "evidence.key").read_bytes(), None)
     yield Secret("private number", "evidence", key.private_bytes_raw())
     issuer = KeyVault().data(place) / "issuer.key"
@@ -52,6 +51,15 @@ def replica_secrets(place: Place) -> Iterator[Secret]:
     fernet = hashlib.sha256(place.secret("prefect.encryption").encode()).digest()
     yield Secret("password", "prefect.encryption, as Fernet has it", base64.urlsafe_b64encode(fernet))
     yield Secret("private number", "seal of the vault's backups", (KeyVault().data(place) / "seal.key").read_bytes())
+
+
+def _kept_in(path: Path) -> Iterator[Secret]:
+    content = path.read_bytes().strip()
+    # The frame of a key stands in every such file: what is secret of it are its numbers.
+    if content.startswith(b"-----BEGIN "):
+        yield from _private_numbers(path.name, load_pem_private_key(content, None))
+    else:
+        yield Secret("provider key" if path.name.startswith(_PROVIDERS) else "password", path.name, content)
 
 
 def vault_values(place: Place, names: set[str]) -> Iterator[Secret]:

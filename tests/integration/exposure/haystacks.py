@@ -21,7 +21,8 @@ _PROVIDER_KEYS = {"provider key"}
 #: The one kind of secret that each of these is there to keep, by its path in the replica's folder; 0600, or closed by its
 #: folder. Everything else is looked for in these too.
 KEPT: Mapping[str, set[str]] = {
-    "secrets": _PASSWORDS | _PROVIDER_KEYS,
+    # A key of an App at GitHub among them.
+    "secrets": _PASSWORDS | _PROVIDER_KEYS | _NUMBERS,
     "environment": _PASSWORDS,
     "programs": _PASSWORDS,
     "s3/identities.json": _PASSWORDS,
