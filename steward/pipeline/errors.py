@@ -17,6 +17,10 @@ class NoSuchCommit(BadInput):
     """The repository has no such commit."""
 
 
+class CertifiedUnproved(BadInput):
+    """What the last certified release passed is not to be had as it was signed: nothing can be compared with it."""
+
+
 class RepositoryAway(Unavailable):
     """The repository cannot be fetched from now."""
 

@@ -17,7 +17,7 @@ from steward.clients.postgres import connect
 from steward.clients.s3 import ObjectStoreUnavailable, open_evidence_bucket
 from steward.errors import BadInput
 from steward.notices.errors import ReceiverRefused
-from steward.pipeline.errors import GitMissing, NoSuchCommit, UnknownRepository, UnusableManifest
+from steward.pipeline.errors import CertifiedUnproved, GitMissing, NoSuchCommit, UnknownRepository, UnusableManifest
 from steward.rollout.gates import Gate, GatesNeeded, assess_gates
 from steward.verdicts import Verdict
 from tasks.rollout_gates import gates_of
@@ -241,6 +241,23 @@ def test_a_certified_release_whose_commit_nothing_tells_is_nothing_to_compare_wi
             ground.run(ground.request(ground.tiny(), first=False))
     finally:
         ground.uncertify()
+
+
+def test_what_the_certified_release_passed_is_compared_with_as_it_was_signed_or_a_person_says_without(
+    ground, proved_steady, monkeypatch
+):
+    def unrecorded(db, settings, release):
+        had = gates_of(db, settings, release)
+        return had.model_copy(
+            update={"evidence": tuple(each.model_copy(update={"statement": "0" * 64}) for each in had.evidence)}
+        )
+
+    monkeypatch.setattr("tasks.pipeline_beginning.gates_of", unrecorded)
+    made = ground.tiny()
+    with pytest.raises(CertifiedUnproved, match=f"{proved_steady}, .* statement on .* cannot be used: no statement"):
+        ground.run(ground.request(made, first=False))
+    assert ground.ran(made) == []
+    assert ground.refused(ground.request(made)).candidate.certified is None
 
 
 def test_a_certified_release_of_another_repository_is_nothing_to_compare_with_unless_a_person_says_so(
