@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from steward.errors import BadInput
+from steward.repository.copying import LockMode
 
 NIGHTS_LATE = 7
 """A snapshot taken now says nothing of a night longer ago than this; a missed night is missed."""
@@ -19,6 +20,15 @@ class Coverage(StrEnum):
 
     ALL = "all"
     ROTATE = "rotate"
+
+
+class FanOut(StrEnum):
+    """Where tenants are restored and compared."""
+
+    INLINE = "inline"
+    """In the night's own run, one batch after the other."""
+    WORKERS = "workers"
+    """In runs of prove-tenant, which any worker of the pool takes; a batch's run side by side."""
 
 
 class GoldenQuery(BaseModel):
@@ -77,6 +87,27 @@ class SnapshotPolicy(BaseModel):
     )
     golden_queries: list[GoldenQuery] = Field(
         default_factory=_queries, title="Golden queries", description="searches that must find the same documents"
+    )
+
+    fan_out: FanOut = Field(
+        default=FanOut.INLINE,
+        title="Fan out",
+        description="prove tenants in the night's own run, or in runs that any worker takes",
+    )
+    blobs: bool = Field(
+        default=True, title="Check blobs", description="hash what of the repository tonight's snapshot needs"
+    )
+    blob_check_days: int = Field(
+        default=30, ge=1, le=365, title="Read every blob within days", description="no blob goes unread for longer"
+    )
+    offsite: bool = Field(
+        default=True, title="Copy off site", description="into a bucket under Object Lock, and restore from there"
+    )
+    offsite_lock_days: int = Field(
+        default=30, ge=1, le=3650, title="Lock for days", description="the copy cannot be deleted for so long"
+    )
+    offsite_mode: LockMode = Field(
+        default=LockMode.COMPLIANCE, title="Lock mode", description="whether anybody at all can lift the lock"
     )
 
     @property
