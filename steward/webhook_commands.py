@@ -187,6 +187,8 @@ def _start(each: Begun) -> Iterator[str]:
     yield f"  rule {each.rule}, {each.deployment or 'which starts no run'}: {ended} after {tries}"
     if each.parameters:
         yield f"    {json.dumps(each.parameters, sort_keys=True)}"
+    if each.tell_at:
+        yield f"    GitHub has not heard of it yet: told again {each.tell_at:{_TIME}}"
 
 
 def _repeats(found: Record) -> str:

@@ -46,6 +46,8 @@ class Begun:
     next_try_at: datetime
     created_at: datetime
     done_at: datetime | None
+    tell_at: datetime | None
+    """When its sender is to be told next; None: it has heard, or is not told of such."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,7 @@ _ONE: LiteralString = f"{_RECORDS} WHERE id = %(id)s"
 
 _BEGUN: LiteralString = """
 SELECT id, delivery_id, rule, deployment, coalesce(parameters, '{}') AS parameters, state, run_id, why, tries, next_try_at,
-       created_at, done_at
+       created_at, done_at, tell_at
   FROM steward.webhook_starts WHERE delivery_id = ANY(%(deliveries)s) ORDER BY id
 """
 

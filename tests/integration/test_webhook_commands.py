@@ -133,6 +133,16 @@ def test_one_is_shown_with_what_each_rule_made_of_it_and_what_may_be_done(settin
     assert "the inbox has no delivery 999999" in said("show", 999999)
 
 
+def test_whoever_is_still_to_be_told_of_it_is_shown(settings, said):
+    told, untold = kept(settings), kept(settings)
+    for delivery, tell in ((told, False), (untold, True)):
+        (begun,) = matched(settings, delivery, "good")
+        with connect(settings) as db:
+            starts.started(db, begun, str(uuid.uuid4()), tell=tell)
+    assert "GitHub has not heard of it yet: told again 2" in said("show", untold)
+    assert "GitHub" not in said("show", told)
+
+
 def test_what_was_refused_is_asked_of_the_rules_anew_and_what_was_started_stays(settings, said):
     delivery = refused(settings)
     assert "bad was refused" in said("retry", delivery)
