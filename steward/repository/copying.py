@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 
@@ -18,6 +18,7 @@ from steward.repository.manifest import Entry
 #: Days of lock that a blob gets beyond the policy's: it is renewed once in as many nights.
 SLACK_DAYS = 7
 
+_OF_NOTHING = "0" * 64
 _MANIFEST = re.compile(r"(?P<root>.+)/manifests/(?P<night>\d{4}-\d\d-\d\d)-(?P<snapshot>[A-Za-z0-9_-]+)\.jsonl\.gz")
 _PART = re.compile(r"[A-Za-z0-9_.-]+")
 
@@ -63,6 +64,11 @@ class Copied:
     sha256: str
     version: str
     locked_until: datetime
+
+
+    def distrusted(self) -> Copied:
+        """As one of no bytes that are: found damaged where it lies, it is uploaded anew, whatever the store tells of it."""
+        return replace(self, bytes=0, sha256=_OF_NOTHING)
 
 
 @dataclass(frozen=True)

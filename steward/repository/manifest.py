@@ -73,7 +73,11 @@ class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def read(body: bytes) -> Manifest:
     """The manifest that was packed into *body*. ManifestUnreadable: damaged, cut off, or not in canonical form."""
-    text = _unpacked(body)
+    return parse(unpacked(body))
+
+
+def parse(text: bytes) -> Manifest:
+    """The manifest of that text. ManifestUnreadable."""
     lines = text.splitlines()
     try:
         head = msgspec.json.decode(lines[0] if lines else b"", type=_Head)
@@ -90,7 +94,8 @@ def read(body: bytes) -> Manifest:
     return manifest
 
 
-def _unpacked(body: bytes) -> bytes:
+def unpacked(body: bytes) -> bytes:
+    """What was packed by gzip, at most MOST_BYTES of it. ManifestUnreadable: damaged, cut off, or more."""
     inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)  # 16: with gzip's header and checksum
     try:
         text = inflater.decompress(body, MOST_BYTES)
