@@ -43,9 +43,14 @@ def repository(place: Place) -> Path:
     return place.state / "repository"
 
 
+def staging(place: Place) -> Path:
+    """Where copies are fetched to, for all nodes of both clusters: beside the repository and not below it."""
+    return place.state / "staging"
+
+
 def write(place: Place, cluster: Cluster, node: str) -> None:
     """Everything that *node* reads at its start. roles.yml is begun once and then left to the flows that change it."""
-    for path in (folder(place, node), repository(place)):
+    for path in (folder(place, node), repository(place), staging(place)):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     _replace(folder(place, node) / "elasticsearch.yml", render(settings(place, cluster, node)))
     _replace(folder(place, node) / "log4j2.properties", _LOGGING)
@@ -72,7 +77,8 @@ def settings(place: Place, cluster: Cluster, node: str) -> dict[str, Any]:
         "node.name": node,
         "path.data": str(data / "data"),
         "path.logs": str(data / "logs"),
-        "path.repo": [str(repository(place))],
+        # A relative location is below the first.
+        "path.repo": [str(repository(place)), str(staging(place))],
         "network.host": "127.0.0.1",
         "http.port": place.port(node, "http"),
         "transport.port": place.port(node, "transport"),

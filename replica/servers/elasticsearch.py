@@ -78,8 +78,10 @@ class ElasticsearchNode(Server):
         return place.folder(self.name) / "data"
 
     def settings(self, place: Place) -> Mapping[str, Any]:
-        """The whole cluster, told once by its first node."""
-        return {"search": {self.cluster.name: _settings(place, self.cluster)}} if self._is_first() else {}
+        """The whole cluster, told once by its first node; and where its repository lies, as this machine sees it."""
+        if not self._is_first():
+            return {}
+        return {"search": {self.cluster.name: _settings(place, self.cluster)}, "snapshots": _snapshots(place)}
 
     def _is_first(self) -> bool:
         return self.name == self.cluster.nodes[0]
@@ -115,6 +117,13 @@ def _settings(place: Place, cluster: Cluster) -> dict[str, Any]:
         "ca_file": str(place.ca_file),
         "users": users,
         "role_files": [str(configuration.folder(place, node) / "roles.yml") for node in cluster.nodes],
+    }
+
+
+def _snapshots(place: Place) -> dict[str, Any]:
+    return {
+        "repositories": {REPOSITORY: {"kind": "fs", "path": str(configuration.repository(place))}},
+        "staging": {"kind": "fs", "path": str(configuration.staging(place))},
     }
 
 

@@ -22,6 +22,8 @@ from replica.server import NotReady, Place, Program, Server
 BUCKET = "evidence"
 #: For backups of the keyring. Versioned, as buckets in production are, and without a lock: they must be deletable.
 BACKUPS = "keyring-backups"
+#: For copies of snapshots. A store of its own at another place, where it is real.
+OFFSITE = "offsite"
 _REGION = "us-east-1"
 _PARTS = ("master", "volume", "filer", "s3")
 
@@ -66,7 +68,8 @@ class S3(Server):
             "master.electionTimeout": "1s",
             # Small volumes and a short farewell: this is one disk of one machine.
             "master.volumeSizeLimitMB": 256,
-            "volume.max": 64,
+            # Each bucket takes seven, and tests make buckets of their own.
+            "volume.max": 256,
             "volume.preStopSeconds": 0,
             **{f"{part}.port": place.port(self.name, part) for part in _PARTS},
             **{f"{part}.port.grpc": place.port(self.name, f"{part}-grpc") for part in _PARTS},
@@ -93,18 +96,21 @@ class S3(Server):
         return f"SeaweedFS, {len(buckets)} bucket{'' if len(buckets) == 1 else 's'}"
 
     def settle(self, place: Place) -> None:
-        """The bucket for evidence, with Object Lock, which can only be had at its creation; the one for backups, without."""
+        """Buckets for evidence and copies, with Object Lock, which can only be had at creation; that for backups, without."""
         client = _client(place)
         there = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
         if BACKUPS not in there:
             client.create_bucket(Bucket=BACKUPS)
         client.put_bucket_versioning(Bucket=BACKUPS, VersioningConfiguration={"Status": "Enabled"})
-        if BUCKET not in there:
-            client.create_bucket(Bucket=BUCKET, ObjectLockEnabledForBucket=True)
-        lock = client.get_object_lock_configuration(Bucket=BUCKET)["ObjectLockConfiguration"]
-        versioning = client.get_bucket_versioning(Bucket=BUCKET)
-        if (lock.get("ObjectLockEnabled"), versioning.get("Status")) != ("Enabled", "Enabled"):
-            raise DidNotStart(self.name, f"bucket {BUCKET} has lock {lock} and versioning {versioning.get('Status')}")
+        for bucket in (BUCKET, OFFSITE):
+            if bucket not in there:
+                client.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+            lock = client.get_object_lock_configuration(Bucket=bucket)["ObjectLockConfiguration"]
+            versioning = client.get_bucket_versioning(Bucket=bucket)
+            if (lock.get("ObjectLockEnabled"), versioning.get("Status")) != ("Enabled", "Enabled"):
+                raise DidNotStart(
+                    self.name, f"bucket {bucket} has lock {lock} and versioning {versioning.get('Status')}"
+                )
 
     def stopped(self, place: Place) -> None:
         """Its gRPC sockets, which it puts into /tmp whatever it is told."""
@@ -116,7 +122,7 @@ class S3(Server):
         return place.folder(self.name) / "data"
 
     def settings(self, place: Place) -> Mapping[str, Any]:
-        """The object store of evidence and backups."""
+        """The object store of evidence and backups, and the bucket for copies in it."""
         return {
             "objects": {
                 "endpoint": f"https://127.0.0.1:{place.client_port(self.name, 's3')}",
@@ -126,7 +132,8 @@ class S3(Server):
                 "secret_key": place.secret_ref("s3.secret"),
                 "evidence_bucket": BUCKET,
                 "backup_bucket": BACKUPS,
-            }
+            },
+            "snapshots": {"offsite": {"bucket": OFFSITE}},
         }
 
 
