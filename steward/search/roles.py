@@ -131,7 +131,9 @@ _PROVISION = Role(
 )
 _WRITES_ROLES = ("cluster:admin/xpack/security/role/get", "cluster:admin/xpack/security/role/put")
 
-# The repository is registered there by whoever runs that cluster, read-only: who restores cannot make it writable.
+# The nightly repository is registered there by whoever runs that cluster, read-only. Copies are registered by who proves
+# them, under names of their own, and no right of Elasticsearch's tells names apart: so that nobody makes the nightly one
+# writable from there, the scratch cluster's own keys to its bucket, or its mount of the folder, are to be read-only.
 _RESTORE = Role(
     cluster=(
         "monitor",
@@ -139,6 +141,8 @@ _RESTORE = Role(
         "cluster:admin/snapshot/restore",
         "cluster:admin/repository/get",
         "cluster:admin/repository/verify",
+        "cluster:admin/repository/put",
+        "cluster:admin/repository/delete",
         # Templates are proved from the restored global state, which brings persistent settings along: both are
         # put back as they were.
         "manage_index_templates",

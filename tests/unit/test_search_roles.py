@@ -69,3 +69,9 @@ def test_what_widens_a_role_shows():
         plain | {"indices": [plain["indices"][0] | {"allow_restricted_indices": True}]},
     ):
         assert canonical(wider) != canonical(plain)
+
+
+def test_only_where_copies_are_restored_may_a_repository_be_taken_away():
+    assert "cluster:admin/repository/delete" in scratch_roles()["steward_restore"].cluster
+    for role in production_roles().values():
+        assert "cluster:admin/repository/delete" not in role.cluster
