@@ -37,6 +37,8 @@ PRODUCTION = Cluster(
         "provision": "steward_provision",
         "monitoring": "steward_monitoring",
         "tenants": "steward_tenants",
+        # Of a role that nobody has: a person lends it for a recovery, by roles_recovery.yml.
+        "recover": "steward_recovery",
     },
     role_file="roles.yml",
     repository_file="repository_fs.json",

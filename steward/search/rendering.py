@@ -9,7 +9,7 @@ from steward.search.cluster_settings import cluster_settings
 from steward.search.description import SearchDescription
 from steward.search.node_files import elasticsearch_yml, heap_options
 from steward.search.repositories import bucket_lifecycle, read_only, repository_body
-from steward.search.roles import bootstrap_roles, production_roles, roles_file, scratch_roles
+from steward.search.roles import bootstrap_roles, production_roles, recovery_roles, roles_file, scratch_roles
 from steward.search.template import template_body
 
 ORIGIN = "Rendered from search.toml by `python -m deployments.elasticsearch render`: change it there."
@@ -34,6 +34,7 @@ def _roles() -> dict[str, str]:
         "roles.yml": _HEADER + roles_file(production_roles()),
         "roles_scratch.yml": _HEADER + roles_file(scratch_roles()),
         "roles_bootstrap.yml": _HEADER + roles_file(bootstrap_roles()),
+        "roles_recovery.yml": _HEADER + roles_file(recovery_roles()),
     }
 
 

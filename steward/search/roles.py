@@ -16,6 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from steward.search.names import TenantName
 
 ALL_TENANTS = "tenant-*"
+#: Restored beside what tenants have, to be looked at.
+RECOVERED = "recovered-*"
 
 
 class IndexGrant(BaseModel):
@@ -68,6 +70,11 @@ def bootstrap_roles() -> dict[str, Role]:
 def scratch_roles() -> dict[str, Role]:
     """The roles of the cluster that only ever holds restored copies, by name."""
     return {"steward_monitoring": _MONITORING, "steward_restore": _RESTORE}
+
+
+def recovery_roles() -> dict[str, Role]:
+    """What a person lends for as long as a recovery takes: no role that stands may restore where tenants live."""
+    return {"steward_recovery": _RECOVERY}
 
 
 def tenant_role(tenant: TenantName) -> Role:
@@ -149,4 +156,23 @@ _RESTORE = Role(
         "cluster:admin/settings/update",
     ),
     indices=(IndexGrant(names=("*",), privileges=("create_index", "manage", "read", "view_index_metadata")),),
+)
+
+# Registers what was fetched from the copy, restores it, and reads it to compare. `manage` is also what lets tenants write
+# again once that is done; no document can be written by it.
+_RECOVERY = Role(
+    cluster=(
+        "monitor",
+        "cluster:admin/snapshot/get",
+        "cluster:admin/snapshot/restore",
+        "cluster:admin/repository/get",
+        "cluster:admin/repository/put",
+        "cluster:admin/repository/delete",
+        "cluster:admin/repository/verify",
+    ),
+    indices=(
+        IndexGrant(
+            names=(ALL_TENANTS, RECOVERED), privileges=("create_index", "manage", "read", "view_index_metadata")
+        ),
+    ),
 )

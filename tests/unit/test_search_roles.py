@@ -4,7 +4,14 @@ import itertools
 
 import yaml
 
-from steward.search.roles import api_roles, bootstrap_roles, production_roles, roles_file, scratch_roles
+from steward.search.roles import (
+    api_roles,
+    bootstrap_roles,
+    production_roles,
+    recovery_roles,
+    roles_file,
+    scratch_roles,
+)
 from steward.search.rolestores import canonical
 
 ALL_POWER = {"all", "superuser", "manage_security", "manage", "*", "cluster:*", "write_security"}
@@ -15,19 +22,25 @@ def privileges(role) -> set[str]:
 
 
 def test_no_role_is_given_all_power():
-    for role in (*production_roles().values(), *scratch_roles().values(), *bootstrap_roles().values()):
+    standing = (*production_roles().values(), *scratch_roles().values(), *bootstrap_roles().values())
+    for role in (*standing, *recovery_roles().values()):
         assert not ALL_POWER & set(role.cluster)
         assert "all" not in privileges(role)
 
 
 def test_only_tenants_write_documents():
-    roles = production_roles() | scratch_roles()
+    roles = production_roles() | scratch_roles() | recovery_roles()
     writers = {name for name, role in roles.items() if privileges(role) & {"write", "index", "create", "delete", "all"}}
     assert writers == {"steward_tenants"}
 
 
 def test_nobody_may_restore_where_tenants_live():
     assert not any("restore" in privilege for role in production_roles().values() for privilege in role.cluster)
+
+
+def test_who_recovers_reaches_tenants_and_what_is_restored_beside_them():
+    [role] = recovery_roles().values()
+    assert {name for grant in role.indices for name in grant.names} == {"tenant-*", "recovered-*"}
 
 
 def test_production_grants_reach_tenants_only():
