@@ -69,11 +69,16 @@ def test_passwords_are_in_no_file_that_a_node_reads(place):
 def test_each_user_holds_one_role_and_its_password_fits(place):
     config = _written(place)
     hashes = dict(line.split(":", 1) for line in (config / "users").read_text().splitlines())
-    assert set(hashes) == {"snapshot", "provision", "monitoring", "tenants", HAND}
+    assert set(hashes) == {"snapshot", "provision", "monitoring", "tenants", "recover", HAND}
     for name, hashed in hashes.items():
         assert hashed.startswith("$2a$")
         assert bcrypt.checkpw(place.secret(PRODUCTION.secret(name)).encode(), hashed.encode())
     assert "steward_snapshot:snapshot\n" in (config / "users_roles").read_text()
+
+
+def test_who_recovers_has_no_right_until_a_person_lends_the_role(place):
+    roles = yaml.safe_load((_written(place) / "roles.yml").read_text())
+    assert set(PRODUCTION.users.values()) - set(roles) == {"steward_recovery"}
 
 
 def test_no_password_serves_in_both_clusters(place):
@@ -130,7 +135,7 @@ def test_settings_hold_purposes_and_references_and_never_the_replicas_own_hand(p
     parts = [server.settings(place) for server in ELASTICSEARCH]
     search = {name: cluster for part in parts for name, cluster in part.get("search", {}).items()}
     production, scratch = (SearchCluster.model_validate(search[name]) for name in ("production", "scratch"))
-    assert set(production.users) == {"snapshot", "provision", "monitoring", "tenants"}
+    assert set(production.users) == {"snapshot", "provision", "monitoring", "tenants", "recover"}
     assert set(scratch.users) == {"restore", "monitoring"}
     assert len(production.hosts) == len(production.role_files) == 3
     assert HAND not in str(search)
