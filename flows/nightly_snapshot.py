@@ -8,29 +8,35 @@ a verdict that was kept stands. Only the snapshot itself is taken anew, since po
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 
-from prefect import flow
+from prefect import flow, unmapped
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
 from steward.errors import StewardError
 from steward.operations.claims import Terms
 from steward.snapshots.checked import Attempt, Checked, Plan, assemble_report, unproved_report
-from steward.snapshots.policy import SnapshotPolicy, check_night
-from steward.snapshots.report import SnapshotNotVerified, SnapshotReport, Stage
+from steward.snapshots.planning import TenantSize
+from steward.snapshots.policy import NIGHT_SECONDS, SnapshotPolicy, check_night
+from steward.snapshots.report import SnapshotNotVerified, SnapshotReport
+from steward.snapshots.stages import Stage
 from steward.snapshots.taking import SnapshotTaken
 from steward.verdicts import Verdict
+from tasks.children import run_child
 from tasks.durable import durable, operation, recorded
 from tasks.evidence import record_evidence
+from tasks.night_plan import check_preconditions, show_plan
 from tasks.proofs import compare_contents, compare_definitions, compare_templates, run_golden_queries
 from tasks.publishing import publish
 from tasks.snapshots import (
+    PROVE,
     begin_attempt,
     check_index_set,
-    check_preconditions,
     clear_attempt,
     clear_dead_nights,
+    clear_runs,
     create_snapshot,
     drop_batch,
     expire_snapshots,
@@ -39,6 +45,7 @@ from tasks.snapshots import (
     previous_snapshot_at,
     restore_batch,
 )
+from tasks.tenant_runs import kept_open, outcome, part_key, part_period, part_requests
 
 # One frozen policy: the form's defaults.
 TONIGHT = SnapshotPolicy()
@@ -54,7 +61,7 @@ def _night(policy: SnapshotPolicy, night: date | None) -> str:
     subject="{policy.cluster}",
     period=_night,
     resource="elasticsearch/{policy.cluster}/snapshots",
-    terms=Terms(deadline_seconds=4 * 3600),
+    terms=Terms(deadline_seconds=NIGHT_SECONDS),
 )
 def nightly_snapshot(policy: SnapshotPolicy = TONIGHT, night: date | None = None) -> SnapshotReport:
     """Snapshot the cluster's tenants, restore them elsewhere, and prove that nothing is lost.
@@ -91,6 +98,7 @@ def _attempt(policy: SnapshotPolicy, night: date, moment: int) -> SnapshotReport
     checks: list[Checked] = []
     try:
         plan = check_preconditions(policy, attempt)
+        show_plan(policy, attempt, plan)
         clear_dead_nights(policy, attempt)
         taken = create_snapshot(policy, attempt, plan)
         # A snapshot that was taken anew has another name, and whatever follows speaks of that one.
@@ -112,12 +120,9 @@ def _prove(
     # Each check is added as it ends: what it found stands, whatever becomes of the next.
     checks.append(check_index_set(policy, taken))
     for number, batch in enumerate(plan.batches):
-        restored = restore_batch(policy, attempt, taken, number, batch)
-        checks.append(Checked(stage=Stage(name="restore", seconds=restored.seconds, bytes=restored.bytes)))
-        checks.append(compare_contents(policy, taken, restored))
-        checks.append(compare_definitions(policy, restored))
-        checks.append(run_golden_queries(policy, taken, restored))
-        drop_batch(policy, restored)
+        wave = prove_wave(policy, attempt, plan, taken, number) if plan.parts else None
+        for checked in wave or prove_batch(policy, attempt, taken, number, batch):
+            checks.append(checked)  # noqa: PERF402  as above
     checks.append(compare_templates(policy, attempt, taken))
     return assemble_report(
         policy,
@@ -127,3 +132,32 @@ def _prove(
         taken_at=datetime.fromtimestamp(taken.started_at, UTC),
         previous_at=previous_snapshot_at(policy, attempt),
     )
+
+
+def prove_batch(
+    policy: SnapshotPolicy, attempt: Attempt, taken: SnapshotTaken, number: int, batch: list[TenantSize]
+) -> Iterator[Checked]:
+    """Restore some tenants, compare them with their source, and drop them; each check as it ends."""
+    restored = restore_batch(policy, attempt, taken, number, batch)
+    yield Checked(stage=Stage(name="restore", seconds=restored.seconds, bytes=restored.bytes), span=restored.span)
+    yield compare_contents(policy, taken, restored)
+    yield compare_definitions(policy, restored)
+    yield run_golden_queries(policy, taken, restored)
+    drop_batch(policy, restored)
+
+
+def prove_wave(
+    policy: SnapshotPolicy, attempt: Attempt, plan: Plan, taken: SnapshotTaken, number: int
+) -> Iterator[Checked]:
+    """The same by runs that any worker takes, side by side: a batch is what may be restored at one time."""
+    parts = part_requests(policy, attempt, plan, number)
+    with kept_open(policy, taken):
+        runs = run_child.map(  # pyright: ignore[reportFunctionMemberAccess]  a step is a Task
+            deployment=unmapped(PROVE),
+            parameters=[{"request": each.model_dump(mode="json")} for each in parts],
+            key=[part_key(each) for each in parts],
+            period=unmapped(part_period(attempt)),
+        )
+        for part, run in zip(parts, runs, strict=True):
+            yield from outcome(part, run)
+    clear_runs(policy, attempt, number)

@@ -8,7 +8,9 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import ObjectNotFound
 from pydantic import BaseModel, JsonValue
@@ -89,14 +91,8 @@ def _next_key(ended: FlowRun) -> str:
 def _start(deployment: str, parameters: Mapping[str, Any], tags: list[str], idempotency_key: str) -> FlowRun:
     plain = to_jsonable_python(dict(parameters))
     with prefect_client() as client:
-        try:
-            described = client.read_deployment_by_name(deployment)
-        except ObjectNotFound:
-            raise BadInput(
-                f"there is no deployment {deployment}", hint="expected FLOW/DEPLOYMENT of one that is deployed"
-            ) from None
         run = client.create_flow_run_from_deployment(
-            described.id, parameters=plain, tags=tags, idempotency_key=idempotency_key
+            _id_of(client, deployment), parameters=plain, tags=tags, idempotency_key=idempotency_key
         )
     differing = sorted(name for name, value in plain.items() if run.parameters.get(name) != value)
     if differing:
@@ -105,6 +101,21 @@ def _start(deployment: str, parameters: Mapping[str, Any], tags: list[str], idem
             hint=f"begin another round: `python -m steward.operations reopen {operation().id} --anew`",
         )
     return run
+
+
+def _id_of(client: SyncPrefectClient, deployment: str) -> UUID:
+    try:
+        return client.read_deployment_by_name(deployment).id
+    except ObjectNotFound:
+        raise BadInput(
+            f"there is no deployment {deployment}", hint="expected FLOW/DEPLOYMENT of one that is deployed"
+        ) from None
+
+
+def check_deployed(deployment: str) -> None:
+    """BadInput where there is no such deployment: better before a parent does anything than when it starts a child."""
+    with prefect_client() as client:
+        _id_of(client, deployment)
 
 
 def _standing(run: FlowRun) -> Standing | None:

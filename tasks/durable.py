@@ -33,7 +33,7 @@ from steward.evidence.store import list_statements
 from steward.operations import claims, steps
 from steward.operations.claims import Identity, Operation, Run, Terms
 from steward.operations.errors import AlreadyEnded, Held, Superseded
-from steward.operations.following import operation_id_of
+from steward.operations.following import operation_id_of, recorded_of
 from steward.operations.holding import Holding, current, holding
 from steward.operations.ledger import Ledger
 from steward.operations.steps import Doubt, Kind, Step, run_step
@@ -158,6 +158,13 @@ def recorded(of: Callable[..., R], key: str = "") -> R | None:
     """What the operation has recorded of the step *of* in this or an earlier attempt; None: it is not done."""
     fn: Callable[..., R] = inspect.unwrap(of.fn)  # pyright: ignore[reportFunctionMemberAccess]  a Task has it
     row = steps.recorded(fn.__name__, key)
+    return _result_type(fn).validate_python(row["result"]) if row else None
+
+
+def recorded_by(operation_id: int, round_: int, of: Callable[..., R], key: str = "") -> R | None:
+    """As `recorded`, of another operation: what a parent has recorded, its children need not be told."""
+    fn: Callable[..., R] = inspect.unwrap(of.fn)  # pyright: ignore[reportFunctionMemberAccess]  a Task has it
+    row = recorded_of(ledger(), operation_id, round_, fn.__name__, key)
     return _result_type(fn).validate_python(row["result"]) if row else None
 
 

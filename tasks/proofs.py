@@ -10,30 +10,32 @@ from uuid import UUID
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from steward.clients.postgres import connect
-from steward.operations.effects import dead_effects, forget_effects, note_effects
+from steward.operations.effects import dead_effects, forget_effects, note_effects, own_effects
 from steward.settings import load
 from steward.snapshots import capture, catalogue
 from steward.snapshots.api import SearchApi
 from steward.snapshots.checked import Attempt, Checked
 from steward.snapshots.definitions import compare_indices
 from steward.snapshots.definitions import compare_templates as template_findings
+from steward.snapshots.errors import CopiesCleared
 from steward.snapshots.findings import Finding
 from steward.snapshots.global_state import Additions, plan_additions, restore_global_state, take_away
 from steward.snapshots.golden import Searched, compare_hits, disputed, find_documents, find_hits
 from steward.snapshots.moments import Moments, keep_open
 from steward.snapshots.policy import GoldenQuery, SnapshotPolicy
 from steward.snapshots.proof import Progress, prove
-from steward.snapshots.report import Stage
 from steward.snapshots.restoring import Restored
+from steward.snapshots.stages import Stage
 from steward.snapshots.taking import SnapshotTaken
 from tasks.durable import step
-from tasks.snapshots import GLOBAL_STATE, production, scratch
+from tasks.snapshots import COPIES, GLOBAL_STATE, production, scratch
 
 
 @step("compare contents", run_name="compare contents of {restored.snapshot}", key="{restored.prefix}")
 def compare_contents(policy: SnapshotPolicy, taken: SnapshotTaken, restored: Restored) -> Checked:
     """Every document of the copies against both points in time; differences are attributed, or refute."""
     started = time.monotonic()
+    _check_noted(restored)
     # The union is Prefect's: called outside a coroutine it answers at once.
     progress = cast(
         "UUID",
@@ -59,6 +61,7 @@ def compare_contents(policy: SnapshotPolicy, taken: SnapshotTaken, restored: Res
 def compare_definitions(policy: SnapshotPolicy, restored: Restored) -> Checked:
     """Mappings, settings and aliases of the copies against those captured around the snapshot."""
     started = time.monotonic()
+    _check_noted(restored)
     with scratch(policy) as there, connect(load()) as db:
         before, after = catalogue.expectations(db, policy.cluster, restored.snapshot)
         copies = capture.capture_definitions(there, f"{restored.prefix}*").indices
@@ -81,6 +84,15 @@ def compare_templates(policy: SnapshotPolicy, attempt: Attempt, taken: SnapshotT
     return Checked(stage=_stage("compare templates", started), findings=template_findings(before, after, restored))
 
 
+def _check_noted(restored: Restored) -> None:
+    """That nobody of ours has cleared the copies away: their absence would refute the snapshot."""
+    if restored.prefix not in {each.effect_id for each in own_effects(COPIES)}:
+        raise CopiesCleared(
+            f"the copies {restored.prefix}* were cleared away before they could be compared",
+            hint="an earlier attempt gave up on them; a new snapshot is taken, or run the night again",
+        )
+
+
 def _take_away_additions(there: SearchApi) -> None:
     """What this step, or an earlier try at it, has added to the scratch cluster."""
     added = dead_effects(GLOBAL_STATE)
@@ -94,6 +106,7 @@ def run_golden_queries(policy: SnapshotPolicy, taken: SnapshotTaken, restored: R
     """Every golden query on both sides, shard by shard: the same documents must be found."""
     started, matches = time.monotonic(), dict.fromkeys((q.name for q in policy.golden_queries), 0)
     findings: list[Finding] = []
+    _check_noted(restored)
     with production(policy) as source, scratch(policy) as copies:
         for here, there in _shards(copies, taken.before, restored):
             for query in policy.golden_queries:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 
 from steward.clients.elasticsearch import SearchClient, open_search
 from steward.clients.elasticsearch_errors import SearchRefused
-from steward.clients.postgres import Connection, connect
-from steward.clients.s3 import open_evidence_bucket
+from steward.clients.postgres import connect
 from steward.evidence.provenance import code_version, host_class
 from steward.operations.effects import (
     Effect,
@@ -32,11 +30,11 @@ from steward.snapshots.definitions import compare_index_set, find_closed
 from steward.snapshots.expiry import plan_expiry
 from steward.snapshots.global_state import Additions, take_away
 from steward.snapshots.moments import close_points_in_time, keep_open, open_moment
-from steward.snapshots.planning import TenantSize, plan_batches, plan_tenants
+from steward.snapshots.planning import TenantSize
 from steward.snapshots.policy import SnapshotPolicy, restore_prefix, snapshot_name
-from steward.snapshots.preconditions import check_clocks, check_disk, check_not_full, check_repository
-from steward.snapshots.report import SnapshotReport, Stage
+from steward.snapshots.report import SnapshotReport
 from steward.snapshots.restoring import Restored, drop_restored, restore
+from steward.snapshots.stages import Stage
 from steward.snapshots.taking import KEEP_OPEN_SECONDS, SnapshotTaken, every, take_snapshot
 from steward.verdicts import Verdict
 from tasks.durable import operation, step
@@ -45,6 +43,9 @@ from tasks.durable import operation, step
 SNAPSHOT, RESTORE = "snapshot", "restore"
 #: What a night makes on its way, as the ledger calls it.
 POINT_IN_TIME, HALF_SNAPSHOT, COPIES, GLOBAL_STATE = "point in time", "half snapshot", "copies", "global state"
+#: The flow whose runs prove some of a night's tenants each.
+PROVE_TENANT = "prove-tenant"
+PROVE = f"{PROVE_TENANT}/{PROVE_TENANT}"
 
 
 @contextmanager
@@ -76,36 +77,6 @@ def begin_attempt(policy: SnapshotPolicy, night: date, moment: int) -> Attempt:
     )
 
 
-@step("check preconditions", key="{attempt.moment}")
-def check_preconditions(policy: SnapshotPolicy, attempt: Attempt) -> Plan:
-    """Whatever could stop the night halfway, found before anything is touched; then tonight's tenants and batches."""
-    settings = load()
-    with connect(settings) as db:
-        proved = catalogue.proof_nights(db, policy.cluster)
-        check_clocks({"postgres": _database_offset(db)}, policy.clock_skew_seconds)
-    with open_evidence_bucket(settings):
-        pass
-    with production(policy) as source:
-        check_repository(policy.repository, capture.repositories(source), policy.cluster, readonly=False)
-        check_clocks(capture.clock_offsets(source, time.time), policy.clock_skew_seconds)
-        check_not_full(capture.blocked_indices(source, policy.indices))
-        tenants = capture.tenant_sizes(source, policy.indices, proved)
-    batches = plan_batches(plan_tenants(policy, tenants, attempt.night), policy.restore_bytes)
-    with scratch(policy) as there:
-        check_repository(policy.repository, capture.repositories(there), policy.scratch_cluster, readonly=True)
-        check_clocks(capture.clock_offsets(there, time.time), policy.clock_skew_seconds)
-        largest = max((sum(tenant.bytes for tenant in batch) for batch in batches), default=0)
-        for node, (total, available) in capture.disks(there).items():
-            check_disk(node, total, available, largest)
-    return Plan(tenants=tenants, batches=batches)
-
-
-def _database_offset(db: Connection) -> float:
-    asked = time.time()
-    row = db.execute("select extract(epoch from clock_timestamp())::float8").fetchone()
-    return capture.offset(row[0] if row else asked, asked, time.time())
-
-
 @step("clear what dead nights left", key="{attempt.moment}", kind=Kind.ALWAYS)
 def clear_dead_nights(policy: SnapshotPolicy, attempt: Attempt) -> None:
     """Remove what nights that ended for good had recorded as made; complete snapshots stay.
@@ -113,14 +84,20 @@ def clear_dead_nights(policy: SnapshotPolicy, attempt: Attempt) -> None:
     Copies that had been removed are looked for again: a restore whose answer was not waited for any longer may have
     begun after that, and its aliases would be in the way of every later one.
     """
-    _remove(policy, abandoned_effects())
+    _remove(policy, abandoned_effects(parts=PROVE_TENANT))
     with scratch(policy) as there:
         _drop_late_copies(there)
 
 
+@step("clear what runs left", key="{attempt.moment}/{number}", kind=Kind.ALWAYS)
+def clear_runs(policy: SnapshotPolicy, attempt: Attempt, number: int) -> None:
+    """Remove what runs of prove-tenant left that could not clear up themselves: the next batch needs the disk."""
+    _remove(policy, abandoned_effects(COPIES, parts=PROVE_TENANT))
+
+
 def _drop_late_copies(there: SearchClient) -> list[str]:
     """Delete copies that had been removed and are there again; answers their names."""
-    gone = tuple(each.effect_id for each in removed_effects(COPIES))
+    gone = tuple(each.effect_id for each in removed_effects(COPIES, parts=PROVE_TENANT))
     copies = capture.restored_indices(there, "proof-")
     return drop_restored(there, {name: uuid for name, uuid in copies.items() if name.startswith(gone)})
 

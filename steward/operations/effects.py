@@ -77,16 +77,22 @@ def dead_effects(kind: str | None = None) -> list[Effect]:
     return [effect for effect in own_effects(kind) if (effect.step, effect.key) == (step.name, step.key)]
 
 
-def abandoned_effects(kind: str | None = None) -> list[Effect]:
-    """What other operations of the same name and subject left when they ended for good; oldest first."""
+def abandoned_effects(kind: str | None = None, parts: str | None = None) -> list[Effect]:
+    """What other operations of the same name and subject left when they ended for good; oldest first.
+
+    *parts*: the name of its children, whose subjects begin with its own and a slash; theirs then, too.
+    """
     held = current()
-    return _effects(held.ledger.query(_ABANDONED, kind=kind, **held.operation.keys))
+    return _effects(held.ledger.query(_ABANDONED, kind=kind, parts=parts, **held.operation.keys))
 
 
-def removed_effects(kind: str) -> list[Effect]:
-    """What operations of the same name and subject have removed: a call that left before that may make it again."""
+def removed_effects(kind: str, parts: str | None = None) -> list[Effect]:
+    """What operations of the same name and subject have removed: a call that left before that may make it again.
+
+    *parts*: as above.
+    """
     held = current()
-    return _effects(held.ledger.query(_REMOVED, kind=kind, **held.operation.keys))
+    return _effects(held.ledger.query(_REMOVED, kind=kind, parts=parts, **held.operation.keys))
 
 
 def left_effects(ledger: Ledger, name: str, subject: str) -> list[Effect]:
@@ -126,7 +132,8 @@ SELECT * FROM steward.operation_effects
 _ABANDONED = """
 SELECT e.* FROM steward.operation_effects e
   JOIN steward.operations o ON o.id = e.operation_id
-  JOIN steward.operations mine ON mine.id = %(id)s AND mine.name = o.name AND mine.subject = o.subject
+  JOIN steward.operations mine ON mine.id = %(id)s AND (mine.name = o.name AND mine.subject = o.subject
+       OR o.name = %(parts)s AND starts_with(o.subject, mine.subject || '/'))
  WHERE o.id <> mine.id AND o.state NOT IN ('due', 'running', 'waiting') AND e.removed_at IS NULL
    AND (%(kind)s::text IS NULL OR e.kind = %(kind)s)
  ORDER BY e.id
@@ -136,7 +143,8 @@ SELECT e.* FROM steward.operation_effects e
 _REMOVED = """
 SELECT e.* FROM steward.operation_effects e
   JOIN steward.operations o ON o.id = e.operation_id
-  JOIN steward.operations mine ON mine.id = %(id)s AND mine.name = o.name AND mine.subject = o.subject
+  JOIN steward.operations mine ON mine.id = %(id)s AND (mine.name = o.name AND mine.subject = o.subject
+       OR o.name = %(parts)s AND starts_with(o.subject, mine.subject || '/'))
  WHERE e.kind = %(kind)s AND e.removed_at > clock_timestamp() - interval '30 days'
  ORDER BY e.id
 """

@@ -8,7 +8,7 @@ from typing import Any
 from steward.operations.claims import Identity
 from steward.operations.errors import DeadlinePassed
 from steward.operations.holding import current, guard
-from steward.operations.ledger import Ledger
+from steward.operations.ledger import Ledger, Row
 from steward.verdicts import Verdict
 
 
@@ -47,6 +47,12 @@ def standing(ledger: Ledger, operation_id: int) -> Standing:
     return Standing(row["id"], row["state"], verdict, row["result"], row["error"])
 
 
+def recorded_of(ledger: Ledger, operation_id: int, round_: int, name: str, key: str = "") -> Row | None:
+    """The row of a step that is done in a round of that operation, `result` in it; None: it is not done."""
+    rows = ledger.query(_RECORDED, id=operation_id, round=round_, name=name, key=key)
+    return rows[0] if rows else None
+
+
 def keep_waiting() -> None:
     """Between two looks of a step that waits for something long. Raises Superseded or DeadlinePassed."""
     guard()
@@ -71,6 +77,11 @@ _BY_IDENTITY = (
 _BY_RUN = "SELECT operation_id AS id FROM steward.operation_attempts WHERE flow_run_id = %(flow_run_id)s LIMIT 1"
 
 _STANDING = "SELECT * FROM steward.operations WHERE id = %(id)s"
+
+_RECORDED = """
+SELECT * FROM steward.operation_steps
+ WHERE operation_id = %(id)s AND round = %(round)s AND name = %(name)s AND key = %(key)s AND state = 'done'
+"""
 
 _LATE = "SELECT deadline FROM steward.operations WHERE id = %(id)s AND deadline < clock_timestamp()"
 

@@ -50,13 +50,20 @@ def _undated(template: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def tenant_sizes(client: SearchApi, pattern: str, proved: Mapping[str, date]) -> list[TenantSize]:
-    """Every tenant with its indices and the bytes of their primaries. *proved*: the night of each one's last proof."""
-    answer = client.request("GET", f"/{pattern}/_stats/store?level=indices&filter_path=indices.*.primaries.store")
-    sizes: dict[str, dict[str, int]] = {}
-    for index, stats in answer.get("indices", {}).items():
-        sizes.setdefault(tenant_of(index), {})[index] = stats["primaries"]["store"]["size_in_bytes"]
+    """Every tenant with its indices and what their primaries hold. *proved*: the night of each one's last proof."""
+    path = f"/{pattern}/_stats/store,docs,shard_stats?level=indices&filter_path=indices.*.primaries"
+    sizes: dict[str, dict[str, Any]] = {}
+    for index, stats in client.request("GET", path).get("indices", {}).items():
+        sizes.setdefault(tenant_of(index), {})[index] = stats["primaries"]
     return [
-        TenantSize(tenant=tenant, indices=sorted(held), bytes=sum(held.values()), proved=proved.get(tenant))
+        TenantSize(
+            tenant=tenant,
+            indices=sorted(held),
+            bytes=sum(each["store"]["size_in_bytes"] for each in held.values()),
+            shards=sum(each["shard_stats"]["total_count"] for each in held.values()),
+            documents=sum(each["docs"]["count"] for each in held.values()),
+            proved=proved.get(tenant),
+        )
         for tenant, held in sorted(sizes.items())
     ]
 

@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from steward.errors import StewardError
 from steward.snapshots.content import IndexContent
 from steward.snapshots.errors import Unproven
+from steward.snapshots.estimating import Estimate
 from steward.snapshots.findings import Finding
 from steward.snapshots.golden import assess_matches
 from steward.snapshots.planning import TenantSize
@@ -19,10 +20,10 @@ from steward.snapshots.report import (
     MOST_LISTED,
     CopyDigest,
     SnapshotReport,
-    Stage,
     TenantProof,
     find_gaps,
 )
+from steward.snapshots.stages import Stage, add_stages, seconds_covered
 from steward.verdicts import Verdict, combine
 
 
@@ -31,10 +32,15 @@ class Checked(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    stage: Stage
+    stage: Stage | None = None
+    """None: it is only what was found."""
+    span: tuple[float, float] | None = None
+    """When it began and ended, in epoch seconds, where that counts: stages of several runs overlap."""
     contents: list[IndexContent] = []
     findings: list[Finding] = []
     golden_matches: dict[str, int] = {}
+    moment_lost: bool = False
+    """It failed for the proof's fault, not the snapshot's."""
 
 
 class Plan(BaseModel):
@@ -44,6 +50,9 @@ class Plan(BaseModel):
 
     tenants: list[TenantSize]
     batches: list[list[TenantSize]]
+    parts: list[list[list[str]]] = []
+    """Of each batch, which tenants each run has that any worker takes; empty: the night itself has all."""
+    estimate: Estimate = Estimate(stages=[])
 
     @property
     def planned(self) -> list[str]:
@@ -70,10 +79,8 @@ def unproved_report(
 ) -> SnapshotReport:
     """The report on a night that a step's error ended: UNKNOWN, with the error's own words where they are ours.
 
-    REFUTED all the same where an earlier check had refuted: no later error takes that back. Exceptions that are not
-    ours are named by type only: their texts are nobody's promise to hold no secret.
+    REFUTED all the same where an earlier check had refuted: no later error takes that back.
     """
-    said = str(error) if isinstance(error, StewardError) else f"{type(error).__name__}: see the run's log"
     found = _findings(checks)
     refuted = any(finding.verdict is Verdict.REFUTED for finding in found)
     return SnapshotReport(
@@ -87,10 +94,15 @@ def unproved_report(
         ended_at=attempt.started_at,
         findings=found[:MOST_LISTED],
         findings_total=len(found),
-        stages=add_stages(checked.stage for checked in checks),
-        error=said,
+        stages=add_stages(checked.stage for checked in checks if checked.stage),
+        error=words_of(error),
         moment_lost=isinstance(error, Unproven) and not refuted,
     )
+
+
+def words_of(error: BaseException) -> str:
+    """What may be told of *error*. One that is not ours is named by type only: its text is nobody's promise to hold no secret."""
+    return str(error) if isinstance(error, StewardError) else f"{type(error).__name__}: see the run's log"
 
 
 def _findings(checks: Sequence[Checked]) -> list[Finding]:
@@ -130,7 +142,7 @@ def assemble_report(
         ended_at=attempt.started_at,
         taken_at=taken_at,
         rpo_seconds=(taken_at - previous_at).total_seconds() if taken_at and previous_at else None,
-        rto_seconds=sum(checked.stage.seconds for checked in checks if checked.stage.name == RESTORE),
+        rto_seconds=_restore_seconds(checks),
         tenants=[_tenant(tenant, contents, findings, plan, attempt.night) for tenant in plan.tenants],
         copies=[CopyDigest.of(each) for each in contents if each.digest],
         findings=sorted(every, key=lambda finding: finding.verdict)[:MOST_LISTED],
@@ -141,34 +153,19 @@ def assemble_report(
         documents=sum(each.documents for each in contents),
         golden_matches=matches,
         # What is refuted stays so: a new snapshot would say nothing of this one.
-        moment_lost=verdict is not Verdict.REFUTED and any(each.moment_lost for each in contents),
-        stages=add_stages(checked.stage for checked in checks),
+        moment_lost=verdict is not Verdict.REFUTED and any(each.moment_lost for each in [*contents, *checks]),
+        stages=add_stages(checked.stage for checked in checks if checked.stage),
     )
 
 
 RESTORE = "restore"
 
 
-def add_stages(stages: Iterable[Stage]) -> list[Stage]:
-    """One stage a name, in order of first appearance: batches add up."""
-    added: dict[str, Stage] = {}
-    for stage in stages:
-        before = added.get(stage.name)
-        added[stage.name] = stage if before is None else _both(before, stage)
-    return list(added.values())
-
-
-def _both(one: Stage, other: Stage) -> Stage:
-    return Stage(
-        name=one.name,
-        seconds=one.seconds + other.seconds,
-        bytes=_plus(one.bytes, other.bytes),
-        documents=_plus(one.documents, other.documents),
-    )
-
-
-def _plus(one: int | None, other: int | None) -> int | None:
-    return None if one is None and other is None else (one or 0) + (other or 0)
+def _restore_seconds(checks: Sequence[Checked]) -> float:
+    """Batches one after the other add up; what several workers restored at one time counts once."""
+    restores = [checked for checked in checks if checked.stage and checked.stage.name == RESTORE]
+    alone = sum(checked.stage.seconds for checked in restores if checked.stage and not checked.span)
+    return alone + seconds_covered([checked.span for checked in restores if checked.span])
 
 
 def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
@@ -185,8 +182,9 @@ def _tenant(
         return TenantProof(tenant=tenant.tenant, verdict=None, proof_age_nights=tenant.age(night))
     own = [each for each in contents if each.index in tenant.indices]
     verdicts = [each.verdict for each in own]
-    # Index names, so that a finding about a definition or a golden query counts against its tenant.
-    verdicts += [finding.verdict for finding in findings if finding.subject.split("[")[0] in tenant.indices]
+    # By index or by its own name, so that a finding about a definition or a golden query counts against its tenant.
+    named = {*tenant.indices, f"tenant {tenant.tenant}"}
+    verdicts += [finding.verdict for finding in findings if finding.subject.split("[")[0] in named]
     verdict = combine(verdicts) if len(own) == len(tenant.indices) else combine([*verdicts, Verdict.UNKNOWN])
     return TenantProof(
         tenant=tenant.tenant,

@@ -33,6 +33,10 @@ class RefreshIncomplete(Unproven):
     """A refresh failed on some shard copies, so a point in time would show an older state."""
 
 
+class CopiesCleared(Unproven):
+    """What was restored was cleared away when an earlier attempt gave up on it, so there is nothing to compare."""
+
+
 class SnapshotIncomplete(Unproven):
     """The snapshot ended PARTIAL or FAILED, or lacks shards. It never counts."""
 

@@ -91,6 +91,13 @@ class Moments(BaseModel):
         """The indices that can be proved."""
         return [name for name, facts in self.indices.items() if facts.refused is None]
 
+    def of(self, indices: AbstractSet[str]) -> Moments:
+        """Those of *indices* alone."""
+        return Moments(
+            moments=[moment for moment in self.moments if moment.index in indices],
+            indices={name: facts for name, facts in self.indices.items() if name in indices},
+        )
+
     def joined(self, other: Moments) -> Moments:
         """Both."""
         return Moments(moments=[*self.moments, *other.moments], indices={**self.indices, **other.indices})

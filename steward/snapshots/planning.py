@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date
+from heapq import heappop, heappush
 from math import ceil
 
 from pydantic import BaseModel, ConfigDict
@@ -11,15 +12,21 @@ from pydantic import BaseModel, ConfigDict
 from steward.errors import BadInput
 from steward.snapshots.policy import Coverage, SnapshotPolicy
 
+#: Runs of prove-tenant that one night starts: Prefect's server keeps up with so many. Beyond, a run has several tenants.
+MOST_PARTS = 100
+
 
 class TenantSize(BaseModel):
-    """A tenant's indices, their size on disk (primaries, bytes), and the night of its last proof."""
+    """A tenant's indices, their size on disk (primaries), and the night of its last proof."""
 
     model_config = ConfigDict(frozen=True)
 
     tenant: str
     indices: list[str]
     bytes: int
+    shards: int = 0
+    documents: int = 0
+    """As Lucene counts them: nested ones count, too."""
     proved: date | None = None
 
     def age(self, night: date) -> int | None:
@@ -71,3 +78,29 @@ def plan_batches(tenants: Iterable[TenantSize], most_bytes: int) -> list[list[Te
             batches[fit].append(tenant)
             room[fit] -= tenant.bytes
     return batches
+
+
+def plan_parts(batches: Sequence[Sequence[TenantSize]], most: int = MOST_PARTS) -> list[list[list[str]]]:
+    """Of each batch the tenants that each run has: one, or where that would take more than *most* runs, several.
+
+    Runs of one batch are of about the same bytes. BadInput where there are more batches than runs.
+    """
+    if len(batches) > most:
+        raise BadInput(
+            f"tonight's tenants are restored in {len(batches):,} batches; with fan_out: workers at most {most} can be",
+            hint="raise restore_bytes (and the scratch cluster's disk), or let coverage rotate",
+        )
+    largest = max((len(batch) for batch in batches), default=0)
+    together = next((n for n in range(1, largest) if sum(ceil(len(b) / n) for b in batches) <= most), largest)
+    return [_shared_out(batch, ceil(len(batch) / together)) for batch in batches]
+
+
+def _shared_out(batch: Sequence[TenantSize], runs: int) -> list[list[str]]:
+    """The largest first, each to the run that has least."""
+    parts: list[list[str]] = [[] for _ in range(runs)]
+    loads = [(0, 0, number) for number in range(runs)]
+    for tenant in sorted(batch, key=lambda tenant: (-tenant.bytes, tenant.tenant)):
+        load, held, number = heappop(loads)
+        parts[number].append(tenant.tenant)
+        heappush(loads, (load + tenant.bytes, held + 1, number))
+    return parts

@@ -14,6 +14,9 @@ from steward.repository.copying import LockMode
 NIGHTS_LATE = 7
 """A snapshot taken now says nothing of a night longer ago than this; a missed night is missed."""
 
+NIGHT_SECONDS = 4 * 3600
+"""Over all attempts of a run. What is not done by then is UNKNOWN; the day has other uses for the clusters."""
+
 
 class Coverage(StrEnum):
     """Which tenants a night restores and compares. The snapshot itself always holds all of them."""

@@ -13,6 +13,7 @@ from steward.search.names import tenant_of
 from steward.snapshots.content import IndexContent
 from steward.snapshots.findings import Finding, unknown
 from steward.snapshots.policy import SnapshotPolicy
+from steward.snapshots.stages import Stage
 from steward.verdicts import NotVerified, Verdict
 
 MOST_LISTED = 100
@@ -49,15 +50,6 @@ class CopyDigest(_Value):
         """From `ALGORITHM:DOCUMENTS:HEX`, as the proof writes it."""
         algorithm, _, digest = content.digest.split(":")
         return CopyDigest(index=content.index, algorithm=algorithm, digest=digest)
-
-
-class Stage(_Value):
-    """One stage of the night: what it took."""
-
-    name: str
-    seconds: float
-    bytes: int | None = None
-    documents: int | None = None
 
 
 class SnapshotReport(_Value):

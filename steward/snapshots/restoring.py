@@ -84,6 +84,13 @@ class Restored(BaseModel):
     """Not in the snapshot."""
     seconds: float
     bytes: int
+    ended_at: float | None = None
+    """Epoch seconds."""
+
+    @property
+    def span(self) -> tuple[float, float] | None:
+        """When it began and ended, in epoch seconds."""
+        return None if self.ended_at is None else (self.ended_at - self.seconds, self.ended_at)
 
 
 def restore(
@@ -128,6 +135,7 @@ def restore(
         missing=missing,
         seconds=time.monotonic() - started,
         bytes=_bytes(api, copies),
+        ended_at=time.time(),
     )
 
 

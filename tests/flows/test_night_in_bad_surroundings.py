@@ -18,6 +18,7 @@ from steward.settings import VARIABLE, load
 from steward.snapshots import catalogue
 from steward.snapshots.report import SnapshotNotVerified
 from steward.verdicts import Verdict
+from tasks import night_plan
 from tasks import snapshots as acts
 from tests.flows.prefect_server import recording_in
 from tests.nights import forget_nights
@@ -126,8 +127,8 @@ def test_an_object_store_that_is_away_fails_the_run_after_the_verdict_is_kept(ol
 
 
 def test_a_clock_more_than_a_minute_off_is_named(older, impatient, settings, monkeypatch):
-    real = acts.time.time
-    monkeypatch.setattr(acts.time, "time", lambda: real() + 120)
+    real = night_plan.time.time
+    monkeypatch.setattr(night_plan.time, "time", lambda: real() + 120)
     assert "s off ours; at most 60 s is allowed" in said_by(older, settings)
 
 

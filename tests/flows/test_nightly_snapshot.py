@@ -21,6 +21,7 @@ from steward.snapshots import catalogue
 from steward.snapshots.moments import close_points_in_time
 from steward.snapshots.report import SnapshotNotVerified
 from steward.verdicts import Verdict
+from tasks import night_plan
 from tasks import snapshots as acts
 from tests.integration.fresh_database import changed
 from tests.nights import DOCUMENTS
@@ -74,7 +75,7 @@ def test_a_verified_night_is_not_taken_twice(fresh, settings):
 
 
 def test_small_batches_prove_the_same_tenants_one_after_the_other(fresh, settings, monkeypatch):
-    plan, restore, batches = acts.plan_batches, night_flow.restore_batch, []
+    plan, restore, batches = night_plan.plan_batches, night_flow.restore_batch, []
 
     def with_room_for_either_but_not_for_both(tenants, _):
         # Of the sizes that the night itself saw: segments are merged, and sizes change, until it looks.
@@ -85,7 +86,7 @@ def test_small_batches_prove_the_same_tenants_one_after_the_other(fresh, setting
         batches.append([tenant.tenant for tenant in batch])
         return restore(policy, attempt, taken, number, batch)
 
-    monkeypatch.setattr(acts, "plan_batches", with_room_for_either_but_not_for_both)
+    monkeypatch.setattr(night_plan, "plan_batches", with_room_for_either_but_not_for_both)
     monkeypatch.setattr(night_flow, "restore_batch", restore_and_note)
     report = nightly_snapshot(fresh, TONIGHT)
     assert report.verdict is Verdict.VERIFIED

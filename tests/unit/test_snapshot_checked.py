@@ -3,13 +3,13 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from steward.errors import BadInput
-from steward.snapshots.checked import Attempt, Checked, Plan, add_stages, assemble_report, unproved_report
+from steward.snapshots.checked import Attempt, Checked, Plan, assemble_report, unproved_report
 from steward.snapshots.content import IndexContent
 from steward.snapshots.errors import PointInTimeLost
 from steward.snapshots.findings import refuted
 from steward.snapshots.planning import TenantSize
 from steward.snapshots.policy import GoldenQuery, SnapshotPolicy
-from steward.snapshots.report import Stage
+from steward.snapshots.stages import Stage, add_stages
 from steward.snapshots.trend import draw_trend
 from steward.verdicts import Verdict
 

@@ -8,10 +8,10 @@ from steward.snapshots.policy import SnapshotPolicy
 from steward.snapshots.report import (
     SnapshotNotVerified,
     SnapshotReport,
-    Stage,
     TenantProof,
     find_gaps,
 )
+from steward.snapshots.stages import Stage
 from steward.verdicts import Verdict
 
 POLICY = SnapshotPolicy(undecided_ppm=1000)

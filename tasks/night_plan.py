@@ -1,0 +1,67 @@
+"""A night before it begins: what could stop it, which tenants it proves in which batches, and what that is going to take."""
+
+from __future__ import annotations
+
+import time
+
+from prefect.artifacts import create_markdown_artifact
+
+from steward.clients.postgres import Connection, connect
+from steward.clients.s3 import open_evidence_bucket
+from steward.settings import load
+from steward.snapshots import capture, catalogue
+from steward.snapshots.checked import Attempt, Plan
+from steward.snapshots.estimating import NIGHTS, Sizes, estimate_night
+from steward.snapshots.plan_page import render_plan
+from steward.snapshots.planning import plan_batches, plan_parts, plan_tenants
+from steward.snapshots.policy import FanOut, SnapshotPolicy
+from steward.snapshots.preconditions import check_clocks, check_disk, check_not_full, check_repository
+from tasks.children import check_deployed
+from tasks.durable import step
+from tasks.snapshots import PROVE, production, scratch
+
+#: Of so many nights some are VERIFIED, or the estimate is none of this month.
+_NIGHTS_READ = 3 * NIGHTS
+
+
+@step("check preconditions", key="{attempt.moment}")
+def check_preconditions(policy: SnapshotPolicy, attempt: Attempt) -> Plan:
+    """Whatever could stop the night halfway, found before anything is touched; then tonight's tenants and batches."""
+    settings = load()
+    with connect(settings) as db:
+        proved, nights = catalogue.proof_nights(db, policy.cluster), catalogue.history(db, policy.cluster, _NIGHTS_READ)
+        check_clocks({"postgres": _database_offset(db)}, policy.clock_skew_seconds)
+    with open_evidence_bucket(settings):
+        pass
+    if policy.fan_out is FanOut.WORKERS:
+        check_deployed(PROVE)
+    with production(policy) as source:
+        check_repository(policy.repository, capture.repositories(source), policy.cluster, readonly=False)
+        check_clocks(capture.clock_offsets(source, time.time), policy.clock_skew_seconds)
+        check_not_full(capture.blocked_indices(source, policy.indices))
+        tenants = capture.tenant_sizes(source, policy.indices, proved)
+    planned = plan_tenants(policy, tenants, attempt.night)
+    batches = plan_batches(planned, policy.restore_bytes)
+    parts = plan_parts(batches) if policy.fan_out is FanOut.WORKERS else []
+    with scratch(policy) as there:
+        check_repository(policy.repository, capture.repositories(there), policy.scratch_cluster, readonly=True)
+        check_clocks(capture.clock_offsets(there, time.time), policy.clock_skew_seconds)
+        largest = max((sum(tenant.bytes for tenant in batch) for batch in batches), default=0)
+        for node, (total, available) in capture.disks(there).items():
+            check_disk(node, total, available, largest)
+    estimate = estimate_night(policy, Sizes.of(tenants), Sizes.of(planned), nights)
+    return Plan(tenants=tenants, batches=batches, parts=parts, estimate=estimate)
+
+
+def _database_offset(db: Connection) -> float:
+    asked = time.time()
+    row = db.execute("select extract(epoch from clock_timestamp())::float8").fetchone()
+    return capture.offset(row[0] if row else asked, asked, time.time())
+
+
+@step("show plan", key="{attempt.moment}")
+def show_plan(policy: SnapshotPolicy, attempt: Attempt, plan: Plan) -> None:
+    """What is going to be done and what it takes, for whoever looks while it runs."""
+    create_markdown_artifact(
+        render_plan(policy, attempt, plan), key="snapshot-plan", description=f"plan of {attempt.night}"
+    )
