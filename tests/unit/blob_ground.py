@@ -30,10 +30,10 @@ class Cluster:
         if path.startswith("/_cluster/state"):
             at = self.moves.pop(0) if self.moves else self.generation
             found = {"uuid": CATALOGUE_OF_SAMPLE["uuid"], "generation": at, "pending_generation": self.pending}
-            return {
-                "metadata": {"cluster_uuid": CATALOGUE_OF_SAMPLE["cluster_id"], "repositories": {"nightly": found}}
-            }
-        return {"snapshots": [told(each) for each in CATALOGUE_OF_SAMPLE["snapshots"] if each["name"] not in self.without]}
+            return {"metadata": {"cluster_uuid": CATALOGUE_OF_SAMPLE["cluster_id"], "repositories": {"nightly": found}}}
+        return {
+            "snapshots": [told(each) for each in CATALOGUE_OF_SAMPLE["snapshots"] if each["name"] not in self.without]
+        }
 
 
 def told(listed):
@@ -88,11 +88,7 @@ class Book:
 
     def needing(self, paths):
         return {
-            path: [
-                each.snapshot
-                for each, manifest in self.kept
-                if path in {entry.path for entry in manifest.entries}
-            ]
+            path: [each.snapshot for each, manifest in self.kept if path in {entry.path for entry in manifest.entries}]
             for path in paths
         }
 
@@ -117,10 +113,11 @@ class Book:
         self.notes, self.night = {}, self.night + timedelta(days=1)
 
 
-def check(blobs=SAMPLE, book=None, cluster=None, **changes):
+def check(blobs=SAMPLE, book=None, cluster=None, touch=lambda: None, **changes):
     """The check of snapshot `two` as it lies in *blobs*."""
     tonight = Tonight(**{**vars(TONIGHT), **changes})
-    return check_night_blobs(Memory(blobs), cluster or Cluster(), book if book is not None else Book(), tonight)
+    blobs = blobs if isinstance(blobs, Memory) else Memory(blobs)
+    return check_night_blobs(blobs, cluster or Cluster(), Book() if book is None else book, tonight, touch=touch)
 
 
 def after_a_night():
