@@ -20,6 +20,7 @@ from steward.clients.before_writing import BeforeWrite, in_context_of_opening
 from steward.clients.offsite_copies import StoredCopy, StoredVersion, stored_copy
 from steward.clients.offsite_errors import (
     BucketNotVersioned,
+    CopyOfAnother,
     LockCannotBeRenewed,
     OffsitePlaceUnnamed,
     WrittenOtherwise,
@@ -73,16 +74,18 @@ class OffsiteBucket:
         content = Content(len(body), hashlib.sha256(body).hexdigest())
         self.put(CHECK_KEY, iter([body]), content, Lock(mode, lock_end(today, days)))
 
-    def put(self, key: str, chunks: Iterator[bytes], content: Content, lock: Lock) -> StoredCopy:
+    def put(
+        self, key: str, chunks: Iterator[bytes], content: Content, lock: Lock, *, instead_of: str = ""
+    ) -> StoredCopy:
         """Write what *chunks* yield under *key*, locked, and return the version as it is read back.
 
         May be tried again at any time: where the newest version is *content* and locked still, a killed try wrote it;
-        its version is returned, its lock renewed if need be, and *chunks* are not read. Nothing is completed under
-        *key* unless *chunks* were *content*: ContentDiffers. Raises ObjectNotLocked where the store took the object
+        its version is returned, its lock renewed if need be, and *chunks* are not read. Not so the version *instead_of*,
+        which is damaged, whatever the store tells of it. Nothing is completed under *key* unless *chunks* were *content*: ContentDiffers. Raises ObjectNotLocked where the store took the object
         but not the lock, and WrittenOtherwise where what it then tells of is not what was sent.
         """
         newest = self._newest(key)
-        if newest and self._is_left_over(newest, content, lock):
+        if newest and newest.version != instead_of and self._is_left_over(newest, content, lock):
             return self.renew(key, newest.version, lock)
         with self._words(f"put {key}", writing=True):
             version = uploads.upload(
@@ -168,11 +171,20 @@ class OffsiteBucket:
                 if name := manifest_name(each.key):
                     yield name, each
 
+    def check_owner(self, cluster: str, repository_uuid: str) -> None:
+        """CopyOfAnother: a repository of this UUID was copied here under another cluster's name."""
+        for prefix in self._folders(""):
+            if prefix != cluster and f"{prefix}/{repository_uuid}" in self._roots(prefix):
+                raise CopyOfAnother(cluster, repository_uuid, prefix)
+
     def _roots(self, cluster: str) -> list[str]:
+        return self._folders(f"{cluster}/")
+
+    def _folders(self, prefix: str) -> list[str]:
         # Of versions and not of objects, since these can be hidden by whoever may delete.
-        with self._words(f"list {cluster}/"):
+        with self._words(f"list {prefix}"):
             pages = self._client.get_paginator("list_object_versions").paginate(
-                Bucket=self._bucket.name, Prefix=f"{cluster}/", Delimiter="/"
+                Bucket=self._bucket.name, Prefix=prefix, Delimiter="/"
             )
             return sorted(each["Prefix"].rstrip("/") for page in pages for each in page.get("CommonPrefixes", []))
 

@@ -40,6 +40,18 @@ class BucketNotVersioned(BadInput):
         )
 
 
+class CopyOfAnother(BadInput):
+    """The repository's copy is another cluster's: two clusters write it, or one of them has a copy of it."""
+
+    def __init__(self, cluster: str, repository_uuid: str, other: str) -> None:
+        super().__init__(
+            f"the repository of UUID {repository_uuid} was copied off site as cluster {other!r}'s, and is now {cluster!r}'s",
+            hint="two clusters that write one repository destroy it: which of them does? a cluster that was renamed, or "
+            "replaced, goes on under its old name",
+        )
+        self.other = other
+
+
 class BucketFull(StewardError):
     """The store takes no more: its disk, or the bucket's quota. Nothing was deleted to make room."""
 

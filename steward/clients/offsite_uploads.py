@@ -31,7 +31,8 @@ class Upload:
 
     key: str
     content: Content
-    lock: Lock
+    lock: Lock | None
+    """None: what is fetched to be cleared away again."""
     is_first: bool
     """Nothing is under the key yet: then a try of the client's own whose answer is lost writes no second version."""
 
@@ -49,7 +50,8 @@ def upload(client: Any, bucket: str, asked: Upload, chunks: Iterator[bytes]) -> 
         )
     told = {"Bucket": bucket, "Key": asked.key, "ContentType": "application/octet-stream"}
     told |= {"Metadata": {SHA256: asked.content.sha256}}
-    told |= {"ObjectLockMode": asked.lock.mode.upper(), "ObjectLockRetainUntilDate": asked.lock.until}
+    if asked.lock:
+        told |= {"ObjectLockMode": asked.lock.mode.upper(), "ObjectLockRetainUntilDate": asked.lock.until}
     compared = _Compared(asked.key, chunks, asked.content)
     return (_whole if asked.content.bytes <= PART_BYTES else _in_parts)(client, told, compared, asked.is_first)
 

@@ -65,7 +65,6 @@ class Copied:
     version: str
     locked_until: datetime
 
-
     def distrusted(self) -> Copied:
         """As one of no bytes that are: found damaged where it lies, it is uploaded anew, whatever the store tells of it."""
         return replace(self, bytes=0, sha256=_OF_NOTHING)
@@ -104,11 +103,11 @@ def plan_copy(entries: Iterable[Entry], known: Mapping[str, Copied], today: date
         else:
             pinned = Entry(path=entry.path, bytes=entry.bytes, sha256=entry.sha256, version=copy.version)
             (keep if copy.locked_until >= at_least else renew).append(pinned)
-    return CopyPlan(until, tuple(sorted(upload, key=_comes_last)), tuple(renew), tuple(keep))
+    return CopyPlan(until, tuple(sorted(upload, key=comes_last)), tuple(renew), tuple(keep))
 
 
-def _comes_last(entry: Entry) -> int:
-    """The catalogue after everything it tells of, and what points to the catalogue after that."""
+def comes_last(entry: Entry) -> int:
+    """0, or the later the more: the catalogue after all it tells of, and what points to the catalogue after that."""
     return 2 if entry.path == "index.latest" else 1 if re.fullmatch(r"index-\d+", entry.path) else 0
 
 

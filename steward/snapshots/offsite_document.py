@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
 from typing import Annotated
@@ -19,7 +21,9 @@ import msgspec
 
 from steward.repository import manifest
 from steward.repository.errors import ManifestUnreadable
+from steward.repository.layout import Catalogue
 from steward.repository.manifest import Entry, Manifest
+from steward.search.names import tenant_of
 
 FORMAT = "steward-offsite-v1"
 _INDICES = "indices/"
@@ -78,6 +82,50 @@ class OffsiteDocument(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def _names(self) -> dict[str, str]:
         return {each.folder: each.name for each in self.indices}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Whose snapshot it is, and what its indices were found to hold."""
+
+    cluster: str
+    repository: str
+    night: date
+    taken_at: datetime
+    elasticsearch: str
+    aliases: Mapping[str, Collection[str]]
+    """By index."""
+    digests: Mapping[str, str]
+    """By index: `ALGORITHM:DOCUMENTS:HEX`, of those that the night compared."""
+
+
+def describe(source: Source, catalogue: Catalogue, blobs: Manifest) -> OffsiteDocument:
+    """The document of the copy that *blobs* pins, whose *catalogue* it was read by."""
+    sizes = Counter[str]()
+    for entry in blobs.entries:
+        sizes[folder_of(entry.path) or ""] += entry.bytes
+    indices = {name: each for name, each in catalogue.indices.items() if blobs.snapshot_uuid in each.snapshots}
+    return OffsiteDocument(
+        cluster=source.cluster,
+        repository=source.repository,
+        cluster_uuid=catalogue.cluster_id,
+        night=source.night,
+        taken_at=source.taken_at,
+        elasticsearch=source.elasticsearch,
+        indices=tuple(
+            OffsiteIndex(
+                name=name,
+                tenant=tenant_of(name),
+                aliases=tuple(sorted(source.aliases.get(name, ()))),
+                folder=each.id,
+                bytes=sizes[each.id],
+                documents=int(digest.split(":")[1]) if (digest := source.digests.get(name)) else None,
+                digest=digest,
+            )
+            for name, each in sorted(indices.items())
+        ),
+        blobs=blobs,
+    )
 
 
 class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
