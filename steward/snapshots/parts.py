@@ -73,7 +73,7 @@ class TenantsNotProved(NotVerified):
         every += [finding for checked in proved.checks for each in checked.contents for finding in each.findings]
         first = str(min(every, key=lambda each: each.verdict)) if every else "nothing was compared"
         super().__init__(
-            f"{', '.join(proved.tenants[:3])} of {proved.snapshot}: {proved.verdict}: {first.splitlines()[0]}",
+            f"{proved.tenants[0]} of {proved.snapshot}: {first.splitlines()[0]}",
             hint="the night's own artifact snapshot-certificate has the whole",
             verdict=proved.verdict,
             report=proved,

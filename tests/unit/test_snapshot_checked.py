@@ -6,10 +6,10 @@ from steward.errors import BadInput
 from steward.snapshots.checked import Attempt, Checked, Plan, assemble_report, unproved_report
 from steward.snapshots.content import IndexContent
 from steward.snapshots.errors import PointInTimeLost
-from steward.snapshots.findings import refuted
+from steward.snapshots.findings import refuted, unknown
 from steward.snapshots.planning import TenantSize
 from steward.snapshots.policy import GoldenQuery, SnapshotPolicy
-from steward.snapshots.stages import Stage, add_stages
+from steward.snapshots.stages import Stage, add_stages, seconds_covered
 from steward.snapshots.trend import draw_trend
 from steward.verdicts import Verdict
 
@@ -88,6 +88,31 @@ def test_a_golden_query_without_a_hit_turns_the_night_unknown():
 def test_batches_of_one_stage_add_up():
     stages = [Stage(name="a", seconds=1, bytes=2), Stage(name="b", seconds=1), Stage(name="a", seconds=2, bytes=3)]
     assert add_stages(stages) == [Stage(name="a", seconds=3, bytes=5), Stage(name="b", seconds=1)]
+
+
+def restored(seconds, span):
+    return Checked(stage=Stage(name="restore", seconds=seconds), span=span)
+
+
+def test_what_several_workers_restore_at_one_time_counts_once_for_the_rto():
+    plan = Plan(tenants=[size("acme")], batches=[[size("acme")]])
+    overlapping = [restored(4, (100, 104)), restored(4, (102, 106)), restored(1, (110, 111))]
+    made = assemble_report(POLICY, ATTEMPT, plan, overlapping, taken_at=AT, previous_at=None)
+    assert (made.rto_seconds, made.stages[0].seconds) == (7, 9)
+
+
+def test_seconds_are_covered_once_however_spans_lie():
+    assert seconds_covered([]) == 0
+    assert seconds_covered([(5, 6), (0, 10), (2, 3), (10, 12)]) == 12
+
+
+def test_a_finding_counts_against_the_tenant_that_it_names():
+    made = report([proof("acme"), proof("bolt")], findings=[unknown("tenant bolt", "could not be proved: gone")])
+    assert made.verdict is Verdict.UNKNOWN
+    assert {name: t.verdict for name, t in by_tenant(made).items()} == {
+        "acme": Verdict.VERIFIED,
+        "bolt": Verdict.UNKNOWN,
+    }
 
 
 @pytest.mark.parametrize(

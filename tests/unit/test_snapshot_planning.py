@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steward.errors import BadInput
-from steward.snapshots.planning import TenantSize, plan_batches, plan_tenants
+from steward.snapshots.planning import TenantSize, plan_batches, plan_parts, plan_tenants
 from steward.snapshots.policy import Coverage, SnapshotPolicy, check_night, restore_prefix, snapshot_name
 
 NIGHT = date(2025, 7, 31)
@@ -26,6 +26,31 @@ def test_no_batch_is_larger_than_the_policy_and_no_tenant_is_left_out(sizes, mos
 def test_a_tenant_larger_than_the_bound_is_refused_by_name():
     with pytest.raises(BadInput, match="tenant big holds 101 bytes; the policy restores at most 100"):
         plan_batches([tenant("big", 101)], 100)
+
+
+@given(st.lists(st.lists(st.integers(0, 100), min_size=1, max_size=30), max_size=8), st.integers(8, 40))
+def test_every_tenant_of_a_batch_is_in_one_run_and_a_night_starts_no_more_runs_than_it_may(sizes, most):
+    batches = [[tenant(f"t{b}-{i}", size) for i, size in enumerate(batch)] for b, batch in enumerate(sizes)]
+    parts = plan_parts(batches, most)
+    assert [sorted(name for part in batch for name in part) for batch in parts] == [
+        sorted(each.tenant for each in batch) for batch in batches
+    ]
+    assert all(part for batch in parts for part in batch)
+    assert sum(map(len, parts)) <= most
+    if sum(map(len, batches)) <= most:
+        assert all(len(part) == 1 for batch in parts for part in batch)
+
+
+def test_runs_of_several_tenants_have_about_as_many_bytes_each():
+    [parts] = plan_parts([[tenant("a", 50), tenant("b", 30), tenant("c", 20), tenant("d", 10)]], most=2)
+    assert parts == [["a", "d"], ["b", "c"]]
+
+
+def test_more_batches_than_runs_are_refused_with_the_two_ways_out():
+    with pytest.raises(BadInput, match="in 3 batches; with fan_out: workers at most 2 can be") as refused:
+        plan_parts([[tenant("a")], [tenant("b")], [tenant("c")]], most=2)
+    assert "restore_bytes" in refused.value.hint
+    assert "rotate" in refused.value.hint
 
 
 @given(st.integers(1, 30), st.integers(1, 10), st.data())
