@@ -102,7 +102,8 @@ def _value(value):
         case bool() | None:
             return {None: b"\x21", False: b"\x22", True: b"\x23"}[value]
         case int():
-            return b"\x25" + vint(value << 1 ^ value >> 63)
+            # Jackson takes a short number for damage where a long one is announced.
+            return (b"\x24" if -1 << 31 <= value < 1 << 31 else b"\x25") + vint(value << 1 ^ value >> 63)
         case bytes():
             return b"\xfd" + vint(len(value)) + value
         case str():

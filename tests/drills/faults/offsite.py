@@ -1,0 +1,128 @@
+"""A case's copy off site: made as the night makes it, looked at as the next night does, and proved from itself alone."""
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from steward.clients.blobs_fs import FolderBlobs
+from steward.clients.offsite_bucket import open_offsite_bucket
+from steward.clients.offsite_copying import CopyTerms, copy_blobs, put_document
+from steward.clients.offsite_fetching import read_document
+from steward.clients.offsite_proving import Target, prove_copy
+from steward.clients.staging import FolderPlace
+from steward.errors import StewardError
+from steward.repository.copying import Copied, LockMode, blob_key, manifest_key, root_of
+from steward.snapshots.offsite_document import Source, describe
+from steward.snapshots.offsite_restoring import unregister
+from tests.drills.faults import blobs
+from tests.integration.offsite_ground import offsite
+
+LOCK_DAYS = 1
+_NEXT = timedelta(days=1)
+
+
+@dataclass
+class Copy:
+    """What the night has brought off site, and has on record of it."""
+
+    case: object
+    bucket: object
+    """As a night reaches it."""
+    client: object
+    """As its owner does, who may lift a lock of governance."""
+    terms: CopyTerms
+    manifest: object
+    known: dict[str, Copied] = field(default_factory=dict)
+    document: object = None
+    """The version of the document that the night has on record."""
+
+    @property
+    def name(self) -> str:
+        return self.bucket._bucket.name
+
+    def key(self, path: str) -> str:
+        return blob_key(self.terms.root, path)
+
+    @property
+    def document_key(self) -> str:
+        return manifest_key(self.terms.root, blobs.NIGHT, self.manifest.snapshot_uuid)
+
+    def delete(self, key: str, version: str) -> None:
+        """That version, whatever its lock: as whoever is allowed to bypass governance."""
+        self.client.delete_object(Bucket=self.name, Key=key, VersionId=version, BypassGovernanceRetention=True)
+
+    def put(self, key: str, body: bytes) -> None:
+        """Over what is there: a newer version."""
+        self.client.put_object(Bucket=self.name, Key=key, Body=body)
+
+    def lock_until(self, path: str, until: datetime) -> None:
+        self.client.put_object_retention(
+            Bucket=self.name,
+            Key=self.key(path),
+            VersionId=self.known[path].version,
+            Retention={"Mode": "GOVERNANCE", "RetainUntilDate": until},
+            BypassGovernanceRetention=True,
+        )
+
+
+def copied(case, bucket) -> Copy:
+    """Tonight's copy, whole and right."""
+    ground, checked = case.ground, blobs.check(case)
+    assert checked.verdict == "VERIFIED", checked.findings
+    manifest = case.book.tonights
+    root = root_of(case.repository, manifest.repository)
+    terms = CopyTerms(root, datetime.now(UTC).date(), LOCK_DAYS, LockMode.GOVERNANCE)
+    copy = Copy(case, bucket, bucket._bucket.client, terms, manifest)
+    outcome = copy_blobs(FolderBlobs(case.folder), bucket, manifest, {}, terms, tell=copy.known.update)
+    assert outcome.manifest and not outcome.findings, outcome
+    taken = datetime.fromtimestamp(case.night.taken.started_at, UTC)
+    source = Source(case.repository, ground.name, blobs.NIGHT, taken, "9.5.3", {}, ground.digests)
+    copy.document = put_document(bucket, describe(source, outcome.catalogue, outcome.manifest), terms).version
+    return copy
+
+
+def look(copy: Copy):
+    """What the next night's copy finds of tonight's, for it holds all of the blobs again."""
+    terms = CopyTerms(copy.terms.root, copy.terms.today + _NEXT, LOCK_DAYS, copy.terms.mode)
+    outcome = copy_blobs(FolderBlobs(copy.case.folder), copy.bucket, copy.manifest, dict(copy.known), terms)
+    return outcome.findings
+
+
+def prove(copy: Copy):
+    """What restoring from the copy alone finds, by the document that the night has on record."""
+    case, ground = copy.case, copy.case.ground
+    name, prefix = f"{case.repository}-copy", f"proof-copy-{ground.name}-{case.number}-"
+    place = FolderPlace(ground.folder, f"staging-{case.number}", ground.folder)
+    try:
+        document = read_document(copy.bucket, copy.document_key, copy.document)
+        target = Target(ground.there_as_prover, name, prefix)
+        return prove_copy(copy.bucket, document, place, target, ground.digests).findings
+    finally:
+        for index in ground.indices:
+            case.hand.ask("DELETE", f"/{prefix}{index}?ignore_unavailable=true")
+        unregister(ground.there_as_prover, name)
+        place.clear()
+
+
+def downloaded(copy: Copy) -> str | None:
+    """What anybody has who fetches the newest objects into the case's folder; why not, where it fails."""
+    folder, prefix = copy.case.folder, copy.key("")
+    pages = copy.client.get_paginator("list_objects_v2").paginate(Bucket=copy.name, Prefix=prefix)
+    for each in (each for page in pages for each in page.get("Contents", [])):
+        at = folder / each["Key"].removeprefix(prefix)
+        at.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            at.write_bytes(copy.client.get_object(Bucket=copy.name, Key=each["Key"])["Body"].read())
+        except Exception as error:  # noqa: BLE001  whatever the client raises is how it says that something is wrong
+            return f"{type(error).__name__}: {error}"[:300]
+    return None
+
+
+def opened(ground):
+    """The bucket with Object Lock that the replica has, by keys that may do anything there."""
+    return open_offsite_bucket(offsite(ground.settings, ground.settings.objects.evidence_bucket))
+
+
+def quietly(action) -> None:
+    with suppress(StewardError):
+        action()
