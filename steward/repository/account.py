@@ -62,6 +62,16 @@ class Damage:
     """The blob that says otherwise, where two disagree: either may be the wrong one."""
 
 
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What a shard's generation says of other snapshots than the one that is looked at."""
+
+    snapshots: frozenset[str]
+    """Names, that of the one looked at among them."""
+    files: frozenset[str]
+    """Names of files that the one looked at does not have."""
+
+
 @dataclass
 class Account:
     """What was read so far, of the whole or of one index."""
@@ -70,6 +80,8 @@ class Account:
     metadata: list[Needed] = field(default_factory=list[Needed])
     files: list[LuceneFile] = field(default_factory=list[LuceneFile])
     damage: list[Damage] = field(default_factory=list[Damage])
+    generations: dict[str, Generation] = field(default_factory=dict[str, Generation])
+    """By path."""
 
     def read(self, path: str, kind: Kind) -> bytes:
         """The blob's bytes; it is needed whether they are there or not."""
@@ -100,3 +112,4 @@ class Account:
         self.metadata += other.metadata
         self.files += other.files
         self.damage += other.damage
+        self.generations |= other.generations

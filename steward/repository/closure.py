@@ -6,12 +6,12 @@ told: a restore reads one of the two and cannot notice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 
 from steward.repository import layout
-from steward.repository.account import Account, Damage, Kind, LuceneFile, Needed
+from steward.repository.account import Account, Damage, Generation, Kind, LuceneFile, Needed
 from steward.repository.blobs import Blobs
 from steward.repository.errors import MalformedBlob, SnapshotAbsent
 from steward.repository.layout import Catalogue, ListedIndex, ListedSnapshot, SnapshotInfo
@@ -29,6 +29,8 @@ class Closure:
     metadata: tuple[Needed, ...]
     files: tuple[LuceneFile, ...]
     damage: tuple[Damage, ...]
+    generations: Mapping[str, Generation]
+    """What the shards' generations say of other snapshots, by their paths."""
 
     @property
     def needed(self) -> Iterator[Needed]:
@@ -72,6 +74,7 @@ def closure_of(blobs: Blobs, generation: int, snapshot_uuid: str, each: Each = m
         metadata=tuple(account.metadata),
         files=tuple(account.files),
         damage=tuple(account.damage),
+        generations=account.generations,
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from steward.repository import layout
-from steward.repository.account import Kind, LuceneFile
+from steward.repository.account import Generation, Kind, LuceneFile
 from steward.repository.closure import Closure
 from steward.repository.due import Known
 from steward.repository.hashing import Fault, Reading
@@ -140,6 +140,31 @@ def compare_elders(elders: Iterable[Known], sizes: Mapping[str, int]) -> Iterato
             yield Fault(was.path, "it is missing", missing=True)
         elif sizes[was.path] != was.bytes:
             yield Fault(was.path, f"{sizes[was.path]:,} bytes; it had {was.bytes:,} on {was.read_night}")
+
+
+def compare_generations(
+    generations: Mapping[str, Generation], catalogue: Catalogue, sizes: Mapping[str, int]
+) -> Iterator[Fault]:
+    """Whether each shard's generation lists every snapshot that has the shard: the next deletion takes the files of others."""
+    names = {each.uuid: each.name for each in catalogue.snapshots}
+    having = {index.id: index.snapshots for index in catalogue.indices.values()}
+    for path, generation in generations.items():
+        folder = path.rpartition("/")[0]
+        for uuid in having.get(folder.split("/")[1], ()):
+            # An index that was made anew had fewer shards before, or more.
+            beside = layout.shard_snapshot_path(folder, uuid)
+            if beside in sizes and uuid in names and names[uuid] not in generation.snapshots:
+                yield Fault(path, f"it does not list snapshot {names[uuid]}, whose account of the shard is {beside}")
+
+
+def find_unlisted(generations: Mapping[str, Generation], elders: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Blobs of older snapshots that their shard's generation does not list, each with the path of that."""
+    by_folder = {path.rpartition("/")[0]: path for path in generations}
+    for elder in elders:
+        folder, _, name = elder.rpartition("/")
+        at = by_folder.get(folder)
+        if at and name.startswith("__") and name.partition(".part")[0] not in generations[at].files:
+            yield elder, at
 
 
 def compare_reading(reading: Reading, was: Known | Reading | None) -> Fault | None:

@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from steward.repository import layout
-from steward.repository.account import Account, Kind, LuceneFile, Needed
+from steward.repository.account import Account, Generation, Kind, LuceneFile, Needed
 from steward.repository.blob_format import RunningChecksum
-from steward.repository.layout import ListedSnapshot, ShardFile, ShardGeneration
+from steward.repository.layout import ListedSnapshot, ShardFile, ShardGeneration, ShardSnapshot
 
 #: What stands for one in the catalogue: Elasticsearch's own words. A generation's name is random, and may begin so, too.
 _NO_GENERATION = {"_new", "_deleted"}
@@ -28,6 +28,8 @@ def read_shard(account: Account, snapshot: ListedSnapshot, folder: str, generati
     )
     own = account.parsed(path, Kind.SHARD_SNAPSHOT, layout.shard_snapshot)
     whole = account.parsed(whole_path, Kind.SHARD_GENERATION, layout.shard_generation)
+    if whole is not None:
+        account.generations[whole_path] = generation_of(whole, own)
     if own is None:
         return
     if own.name != snapshot.name:
@@ -36,6 +38,12 @@ def read_shard(account: Account, snapshot: ListedSnapshot, folder: str, generati
     account.files += [_lucene_file(folder, file) for file in own.files if not file.virtual]
     if whole is not None:
         account.contradict(whole_path, _differences(whole, snapshot.name, own.files), against=path)
+
+
+def generation_of(whole: ShardGeneration, own: ShardSnapshot | None = None) -> Generation:
+    """What *whole* says of other snapshots than the one whose files are *own*."""
+    mine = {file.name for file in own.files} if own else set[str]()
+    return Generation(frozenset(whole.snapshots), frozenset(file.name for file in whole.files if file.name not in mine))
 
 
 def _contradictions(files: list[ShardFile]) -> Iterator[str]:

@@ -8,7 +8,7 @@ older state of it. So all of it is read here: new blobs whole, and those of earl
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -21,6 +21,7 @@ from steward.repository.due import Known, plan_reading
 from steward.repository.errors import BlobMissing, BlobRefused, MalformedBlob, SnapshotAbsent
 from steward.repository.hashing import Fault, Read, Reading
 from steward.repository.layout import Catalogue
+from steward.repository.shard_files import generation_of
 from steward.snapshots.api import SearchApi
 from steward.snapshots.blob_outcome import Outcome, report
 from steward.snapshots.blob_reading import Reader
@@ -83,13 +84,25 @@ class _Checking:
         """Look at all of it, at one generation, and read what is to be read."""
         outcome = Outcome(standing(self.api, self.tonight.repository))
         generations = layout.generations(self.blobs.sizes("index-"))
-        if fault := _unusable(outcome.pinned, generations):
+        if fault := self._unusable(outcome.pinned, generations):
             outcome.add([fault])
         elif closure := self._closure(outcome, generations):
             outcome.closure = closure
             self._compare(outcome, closure, generations)
             self._read(outcome, closure)
         return outcome
+
+    def _unusable(self, pinned: Standing, generations: list[int]) -> Fault | None:
+        """Why nothing can be looked at."""
+        if not generations and not self.blobs.sizes():
+            # As a share that is not mounted.
+            return Fault(layout.LATEST, "no blob lies there: is the repository mounted, and is it there?", unread=True)
+        if pinned.generation == comparing.CORRUPTED:
+            path = layout.catalogue_path(generations[-1]) if generations else layout.LATEST
+            return Fault(path, "the cluster found that another hand changed the repository, and uses it no more")
+        if pinned.generation < 0:
+            return Fault(layout.LATEST, f"the cluster knows no generation: {pinned.generation}", unread=True)
+        return None
 
     def _closure(self, outcome: Outcome, generations: list[int]) -> Closure | None:
         """Of tonight's snapshot at the cluster's generation; None, and what is wrong is told, where there is none."""
@@ -113,7 +126,7 @@ class _Checking:
 
     def _newest(self, pinned: Standing, generations: list[int]) -> Iterator[Fault]:
         """What the newest catalogue there is shows, where the cluster's own says nothing: an older state, another repository."""
-        path = layout.catalogue_path(generations[-1])
+        path = layout.catalogue_path(generations[-1] if generations else pinned.generation)
         try:
             catalogue = layout.catalogue(path, self.blobs.read(path))
         except (BlobMissing, MalformedBlob, BlobRefused):
@@ -140,25 +153,30 @@ class _Checking:
         outcome.elders = {blob.path: blob for blob in elders}
         outcome.add(self._needed(list(comparing.compare_elders(outcome.elders.values(), sizes))))
         outcome.others = set(comparing.other_generations(catalogue, outcome.paths))
-        outcome.add(filter(None, map(self._other_generation, sorted(outcome.others))))
+        self._compare_generations(outcome, closure, sizes)
 
     def _needed(self, faults: list[Fault]) -> list[Fault]:
         """Those of blobs that an older snapshot does need: between two nights that need one there may be one that does not."""
         needed = self.record.needed({fault.path for fault in faults}) if faults else set[str]()
         return [fault for fault in faults if fault.path in needed]
 
-    def _other_generation(self, path: str) -> Fault | None:
-        """What is wrong with a shard's generation that tonight's snapshot does not have."""
-        self.touch()
-        try:
-            layout.shard_generation(path, self.blobs.read(path))
-        except BlobMissing:
-            return Fault(path, "it is missing", missing=True)
-        except MalformedBlob as malformed:
-            return Fault(path, malformed.why)
-        except BlobRefused as refused:
-            return Fault(path, refused.message, unread=True)
-        return None
+    def _compare_generations(self, outcome: Outcome, closure: Closure, sizes: Mapping[str, int]) -> None:
+        """Whether shards' generations list all that older snapshots need; those, too, that tonight's does not have."""
+        generations = dict(closure.generations)
+        for path in sorted(outcome.others):
+            self.touch()
+            try:
+                generations[path] = generation_of(layout.shard_generation(path, self.blobs.read(path)))
+            except BlobMissing:
+                outcome.add([Fault(path, "it is missing", missing=True)])
+            except MalformedBlob as malformed:
+                outcome.add([Fault(path, malformed.why)])
+            except BlobRefused as refused:
+                outcome.add([Fault(path, refused.message, unread=True)])
+        outcome.add(comparing.compare_generations(generations, closure.catalogue, sizes))
+        unlisted = dict(comparing.find_unlisted(generations, outcome.elders))
+        needed = self.record.needed(set(unlisted)) if unlisted else set[str]()
+        outcome.add(Fault(unlisted[path], f"it does not list {path}") for path in sorted(needed))
 
     def _read(self, outcome: Outcome, closure: Closure) -> None:
         """New blobs whole, then those whose turn it is. What an interrupted try of tonight read is not read again."""
@@ -194,21 +212,6 @@ class _Checking:
         turn = [outcome.known[path] for path in data if path in outcome.known]
         due = plan_reading([*turn, *outcome.elders.values()], self.tonight.night, self.tonight.blob_check_days)
         return [blob for blob in due if blob.path not in outcome.faults]
-
-
-def _unusable(pinned: Standing, generations: list[int]) -> Fault | None:
-    """Why nothing can be looked at."""
-    if not generations:
-        # A share that is not mounted is an empty folder.
-        return Fault(
-            layout.LATEST, "no catalogue lies beside it: is the repository mounted, and is it there?", unread=True
-        )
-    if pinned.generation == comparing.CORRUPTED:
-        path = layout.catalogue_path(generations[-1])
-        return Fault(path, "the cluster found that another hand changed the repository, and uses it no more")
-    if pinned.generation < 0:
-        return Fault(layout.LATEST, f"the cluster knows no generation: {pinned.generation}", unread=True)
-    return None
 
 
 def _fact(fact: str, against: str | None) -> str:

@@ -4,13 +4,16 @@ import json
 import re
 from copy import deepcopy
 from datetime import timedelta
+from hashlib import sha256
 
 import pytest
+from msgspec import structs
 
 from steward.repository import layout
 from steward.repository.comparing import is_immutable
 from steward.repository.due import Known
 from steward.repository.errors import BlobRefused, BlobsAway
+from steward.repository.manifest import Entry
 from steward.snapshots import blob_check, blob_reading
 from steward.verdicts import Verdict
 from tests.unit.blob_ground import NIGHT, SAMPLE, Book, Cluster, after_a_night, check
@@ -95,10 +98,6 @@ def test_a_blob_that_is_deleted_emptied_or_cut_short_is_told_in_the_same_night(p
     if left is None:
         del blobs[path]
     report = check(blobs, book())
-    if path == CATALOGUE and left is None:
-        # A folder without any is more likely not mounted.
-        assert report.verdict is Verdict.UNKNOWN
-        return
     assert report.verdict is Verdict.REFUTED
     assert any(path in each for each in facts(report))
 
@@ -171,6 +170,32 @@ def test_a_shards_generation_that_lists_other_files_than_the_snapshot_is_told_an
     (told,) = facts(check(rewritten(SAMPLE, path, fewer), book()))
     assert path in told
     assert f"see {A}/0/snap-{TWO}.dat, which says otherwise" in told
+
+
+def test_a_shards_generation_without_another_snapshot_that_has_the_shard_is_told():
+    path = paths(SAMPLE, begins="index-", holds=A)[0]
+
+    def without_one(document):
+        del document["snapshots"]["one"]
+
+    (told,) = facts(check(rewritten(SAMPLE, path, without_one), book()))
+    assert path in told
+    assert f"it does not list snapshot one, whose account of the shard is {A}/0/snap-{ONE}.dat" in told
+
+
+def test_a_shards_generation_without_a_file_that_only_an_older_snapshot_has_is_told():
+    path, elder = paths(SAMPLE, begins="index-", holds=A)[0], f"{A}/0/__only-of-one"
+    record = book()
+    was = Known(elder, 5, sha256(b"older").hexdigest(), record.kept[0][0].night, record.kept[0][0].night, None)
+    record.blobs[elder] = was
+    blobs = {**SAMPLE, elder: b"older"}
+    assert check(blobs, deepcopy(record)).verdict is Verdict.VERIFIED
+    entry = Entry(path=elder, bytes=5, sha256=was.sha256)
+    kept, manifest = record.kept[0]
+    record.kept[0] = kept, structs.replace(manifest, entries=(*manifest.entries, entry))
+    (told,) = facts(check(blobs, record))
+    assert path in told
+    assert f"it does not list {elder}" in told
 
 
 def test_a_repository_that_was_rolled_back_is_told():
