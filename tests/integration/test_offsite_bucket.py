@@ -347,6 +347,7 @@ def test_keys_that_are_refused_are_told_by_the_setting(settings, tmp_path):
 
 
 def test_settings_that_name_no_bucket_are_told_so(settings):
+    settings = settings.model_copy(update={"snapshots": None})
     with pytest.raises(OffsitePlaceUnnamed) as raised, open_offsite_bucket(settings):
         pass
     assert "[snapshots.offsite]" in raised.value.hint
