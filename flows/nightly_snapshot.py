@@ -17,17 +17,27 @@ from prefect.runtime import flow_run
 
 from steward.errors import StewardError
 from steward.operations.claims import Terms
-from steward.snapshots.checked import Attempt, Checked, Plan, assemble_report, unproved_report
+from steward.snapshots.checked import (
+    Attempt,
+    Checked,
+    Plan,
+    assemble_report,
+    content_digests,
+    is_worth_copying,
+    unproved_report,
+)
 from steward.snapshots.planning import TenantSize
 from steward.snapshots.policy import NIGHT_SECONDS, SnapshotPolicy, check_night
 from steward.snapshots.report import SnapshotNotVerified, SnapshotReport
 from steward.snapshots.stages import Stage
 from steward.snapshots.taking import SnapshotTaken
 from steward.verdicts import Verdict
+from tasks.blobs import check_blobs
 from tasks.children import run_child
 from tasks.durable import durable, operation, recorded
 from tasks.evidence import record_evidence
 from tasks.night_plan import check_preconditions, show_plan
+from tasks.offsite import copy_offsite, prove_copy
 from tasks.proofs import compare_contents, compare_definitions, compare_templates, run_golden_queries
 from tasks.publishing import publish
 from tasks.snapshots import (
@@ -119,11 +129,16 @@ def _prove(
 ) -> SnapshotReport:
     # Each check is added as it ends: what it found stands, whatever becomes of the next.
     checks.append(check_index_set(policy, taken))
+    if policy.blobs:
+        checks.append(Checked.of(check_blobs(policy, attempt, taken)))
     for number, batch in enumerate(plan.batches):
         wave = prove_wave(policy, attempt, plan, taken, number) if plan.parts else None
         for checked in wave or prove_batch(policy, attempt, taken, number, batch):
             checks.append(checked)  # noqa: PERF402  as above
     checks.append(compare_templates(policy, attempt, taken))
+    if policy.offsite and is_worth_copying(checks):
+        for checked in copy_and_prove(policy, attempt, plan, taken, content_digests(checks)):
+            checks.append(checked)  # noqa: PERF402  as above
     return assemble_report(
         policy,
         attempt,
@@ -161,3 +176,13 @@ def prove_wave(
         for part, run in zip(parts, runs, strict=True):
             yield from outcome(part, run)
     clear_runs(policy, attempt, number)
+
+
+def copy_and_prove(
+    policy: SnapshotPolicy, attempt: Attempt, plan: Plan, taken: SnapshotTaken, digests: dict[str, str]
+) -> Iterator[Checked]:
+    """Copy the snapshot off site, and restore from the copy alone what was compared with its source tonight."""
+    copied = copy_offsite(policy, attempt, taken, digests)
+    yield Checked.of(copied)
+    if copied.manifest_key:
+        yield Checked.of(prove_copy(policy, attempt, plan, taken, copied, digests))

@@ -65,6 +65,9 @@ def _figures(report: SnapshotReport) -> dict[str, JsonValue]:
         "golden_matches": dict(report.golden_matches),
         "rpo_milliseconds": _milliseconds(report.rpo_seconds),
         "rto_milliseconds": _milliseconds(report.rto_seconds),
+        "blobs": report.blobs.figures() if report.blobs else None,
+        "offsite_copy": report.copied.figures() if report.copied else None,
+        "offsite_proof": report.copy_proved.figures() if report.copy_proved else None,
         "expired": dict(report.expired),
         "tenants": [
             {

@@ -38,6 +38,8 @@ from steward.snapshots.stages import Stage
 from steward.snapshots.taking import KEEP_OPEN_SECONDS, SnapshotTaken, every, take_snapshot
 from steward.verdicts import Verdict
 from tasks.durable import operation, step
+from tasks.offsite_place import STAGED
+from tasks.offsite_place import take_away as take_away_staged
 
 #: Purposes of users in the settings. The first cannot write a document; the second can do nothing in production.
 SNAPSHOT, RESTORE = "snapshot", "restore"
@@ -119,12 +121,15 @@ def _remove(policy: SnapshotPolicy, effects: Sequence[Effect]) -> None:
             for half in by_kind.get(HALF_SNAPSHOT, []):
                 _abort(source, policy.repository, half.effect_id)
                 forget_effects([half])
-    if by_kind.keys() & {COPIES, GLOBAL_STATE}:
+    if by_kind.keys() & {COPIES, STAGED, GLOBAL_STATE}:
         with scratch(policy) as there:
             for copies in by_kind.get(COPIES, []):
                 # The prefix is that run's alone, and the scratch cluster holds nothing but copies.
                 drop_restored(there, capture.restored_indices(there, copies.effect_id))
                 forget_effects([copies])
+            for staged in by_kind.get(STAGED, []):
+                take_away_staged(there, staged.effect_id)
+                forget_effects([staged])
             for state in by_kind.get(GLOBAL_STATE, []):
                 take_away(there, Additions.model_validate(state.detail))
                 forget_effects([state])

@@ -63,6 +63,9 @@ def forget_nights(settings, policy):
         db.execute("truncate steward.operations cascade")
         db.execute("delete from steward.snapshot_nights")
         db.execute("delete from steward.tenant_proofs")
+        db.execute(
+            "truncate steward.snapshot_blobs, steward.snapshot_manifests, steward.snapshots_gone, steward.snapshot_copies"
+        )
     with open_search(settings, policy.cluster, "snapshot") as source:
         held = source.request("GET", f"/_snapshot/{policy.repository}/*")["snapshots"]
         capture.delete_snapshots(source, policy.repository, [each["snapshot"] for each in held])

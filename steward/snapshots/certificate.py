@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from steward.snapshots.report import SnapshotReport
 from steward.verdicts import Verdict
 
-MOST_FINDINGS = 6
+MOST_FINDINGS = 5
+"""Lines about what was wrong; the evidence has all."""
 
 _CLAIM = {
     Verdict.VERIFIED: "restored elsewhere and found equal to its source at the snapshot's moment",
@@ -21,7 +22,6 @@ def render_certificate(report: SnapshotReport) -> str:
     return "\n".join(
         [
             f"# Restore certificate: {report.snapshot}",
-            "",
             f"verdict: {report.verdict}",
             "",
             f"Snapshot of cluster **{report.cluster}**, night {report.night} (attempt {report.attempt}), {_CLAIM[report.verdict]}.",
@@ -35,12 +35,13 @@ def render_certificate(report: SnapshotReport) -> str:
 
 
 def _findings(report: SnapshotReport) -> Iterator[str]:
-    if report.error:
-        yield from (f"> {line}" for line in report.error.splitlines())
-    yield from (f"- {finding}" for finding in report.findings[:MOST_FINDINGS])
-    if report.findings_total > MOST_FINDINGS:
-        yield f"- … and {report.findings_total - MOST_FINDINGS:,} more findings, in the evidence"
-    if report.error or report.findings:
+    told = (report.error or "").splitlines()[:MOST_FINDINGS]
+    yield from (f"> {line}" for line in told)
+    shown = report.findings[: MOST_FINDINGS - len(told)]
+    yield from (f"- {str(finding).splitlines()[0]}" for finding in shown)
+    if report.findings_total > len(shown):
+        yield f"- … and {report.findings_total - len(shown):,} more findings, in the evidence"
+    if told or report.findings_total:
         yield ""
 
 
@@ -48,18 +49,26 @@ def _figures(report: SnapshotReport) -> Iterator[str]:
     compared = [tenant for tenant in report.tenants if tenant.verdict]
     rows = [
         ("snapshot begun", f"{report.taken_at:%Y-%m-%d %H:%M:%S} UTC" if report.taken_at else "never"),
-        ("tenants compared", f"{len(compared)} of {len(report.tenants)}"),
-        ("documents compared", f"{report.documents:,}"),
+        ("compared", f"{len(compared)} of {len(report.tenants)} tenants, {report.documents:,} documents"),
         ("written in the window", _attributed(report.attributed)),
         ("undecided", f"{report.undecided:,} documents ({report.undecided_ppm:g} per million)"),
         ("golden queries", _golden(report)),
         ("oldest proof", _age(report.oldest_proof_nights)),
-        ("measured RPO", _seconds(report.rpo_seconds, "first verified night: nothing to measure from")),
-        ("measured RTO", _seconds(report.rto_seconds, "not measured")),
+        ("blobs", report.blobs.line() if report.blobs else "not checked"),
+        ("off-site copy", _copy(report)),
+        (
+            "measured RPO, RTO",
+            f"{_seconds(report.rpo_seconds, 'none before it')}, {_seconds(report.rto_seconds, 'not measured')}",
+        ),
         ("expired", ", ".join(report.expired) or "nothing"),
     ]
     yield from ("| figure | value |", "| --- | --- |")
     yield from (f"| {name} | {value} |" for name, value in rows)
+
+
+def _copy(report: SnapshotReport) -> str:
+    made = report.copied.line() if report.copied else "none made"
+    return f"{made}; proved: {report.copy_proved.line()}" if report.copy_proved else made
 
 
 def _stages(report: SnapshotReport) -> Iterator[str]:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
+from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from steward.errors import StewardError
+from steward.snapshots.blob_report import BlobsChecked
 from steward.snapshots.content import IndexContent
 from steward.snapshots.errors import Unproven
 from steward.snapshots.estimating import Estimate
 from steward.snapshots.findings import Finding
 from steward.snapshots.golden import assess_matches
+from steward.snapshots.offsite_report import OffsiteCopied, OffsiteProved
 from steward.snapshots.planning import TenantSize
 from steward.snapshots.policy import SnapshotPolicy
 from steward.snapshots.report import (
@@ -41,6 +44,30 @@ class Checked(BaseModel):
     golden_matches: dict[str, int] = {}
     moment_lost: bool = False
     """It failed for the proof's fault, not the snapshot's."""
+    blobs: BlobsChecked | None = None
+    copied: OffsiteCopied | None = None
+    copy_proved: OffsiteProved | None = None
+
+    @staticmethod
+    def of(found: BlobsChecked | OffsiteCopied | OffsiteProved) -> Checked:
+        """What the check of the blobs, the copy or its proof came to."""
+        return Checked(
+            stage=found.stage,
+            findings=list(found.findings),
+            blobs=found if isinstance(found, BlobsChecked) else None,
+            copied=found if isinstance(found, OffsiteCopied) else None,
+            copy_proved=found if isinstance(found, OffsiteProved) else None,
+        )
+
+    @property
+    def beyond(self) -> BlobsChecked | OffsiteCopied | OffsiteProved | None:
+        """What has a verdict of its own, beyond its findings."""
+        return self.blobs or self.copied or self.copy_proved
+
+    @property
+    def total(self) -> int:
+        """Of its findings; those of contents are counted by index."""
+        return self.beyond.findings_total if self.beyond else len(self.findings)
 
 
 class Plan(BaseModel):
@@ -74,6 +101,18 @@ class Attempt(BaseModel):
     started_at: AwareDatetime
 
 
+def content_digests(checks: Iterable[Checked]) -> dict[str, str]:
+    """What each index holds that was read in full, as `ALGORITHM:DOCUMENTS:HEX`."""
+    return {each.index: each.digest for checked in checks for each in checked.contents if each.digest}
+
+
+def is_worth_copying(checks: Sequence[Checked]) -> bool:
+    """Whether its blobs are sound, and no second snapshot is about to take the place of this one."""
+    refuted = any(finding.verdict is Verdict.REFUTED for finding in _findings(checks))
+    lost = any(each.moment_lost for checked in checks for each in [*checked.contents, checked])
+    return any(checked.blobs and checked.blobs.manifest for checked in checks) and (refuted or not lost)
+
+
 def unproved_report(
     policy: SnapshotPolicy, attempt: Attempt, error: BaseException, checks: Sequence[Checked]
 ) -> SnapshotReport:
@@ -93,11 +132,22 @@ def unproved_report(
         started_at=attempt.started_at,
         ended_at=attempt.started_at,
         findings=found[:MOST_LISTED],
-        findings_total=len(found),
+        findings_total=_total(checks),
+        **_beyond(checks),
         stages=add_stages(checked.stage for checked in checks if checked.stage),
         error=words_of(error),
         moment_lost=isinstance(error, Unproven) and not refuted,
     )
+
+
+def _total(checks: Sequence[Checked]) -> int:
+    return sum(checked.total + sum(each.findings_total for each in checked.contents) for checked in checks)
+
+
+def _beyond(checks: Sequence[Checked]) -> dict[str, Any]:
+    """The report's parts on blobs and copies, as far as the night came."""
+    names = ("blobs", "copied", "copy_proved")
+    return {name: next((found for each in checks if (found := getattr(each, name))), None) for name in names}
 
 
 def words_of(error: BaseException) -> str:
@@ -126,11 +176,12 @@ def assemble_report(
     """
     contents = [each for checked in checks for each in checked.contents]
     matches = _sum(checked.golden_matches for checked in checks)
-    findings = [finding for checked in checks for finding in checked.findings]
-    findings += assess_matches({query.name: matches.get(query.name, 0) for query in policy.golden_queries})
-    findings += find_gaps(policy, contents, plan.planned)
+    gaps = assess_matches({query.name: matches.get(query.name, 0) for query in policy.golden_queries})
+    gaps += find_gaps(policy, contents, plan.planned)
+    findings = [finding for checked in checks for finding in checked.findings] + gaps
     every = [finding for each in contents for finding in each.findings] + findings
-    verdict = combine([finding.verdict for finding in findings] + [each.verdict for each in contents])
+    parts = [*contents, *(checked.beyond for checked in checks if checked.beyond)]
+    verdict = combine([each.verdict for each in [*findings, *parts]])
     return SnapshotReport(
         cluster=policy.cluster,
         repository=policy.repository,
@@ -146,7 +197,7 @@ def assemble_report(
         tenants=[_tenant(tenant, contents, findings, plan, attempt.night) for tenant in plan.tenants],
         copies=[CopyDigest.of(each) for each in contents if each.digest],
         findings=sorted(every, key=lambda finding: finding.verdict)[:MOST_LISTED],
-        findings_total=sum(each.findings_total for each in contents) + len(findings),
+        findings_total=_total(checks) + len(gaps),
         attributed=_sum(each.attributed for each in contents),
         undecided=sum(each.undecided for each in contents),
         undecided_ids=[document for each in contents for document in each.undecided_ids][:MOST_LISTED],
@@ -155,6 +206,7 @@ def assemble_report(
         # What is refuted stays so: a new snapshot would say nothing of this one.
         moment_lost=verdict is not Verdict.REFUTED and any(each.moment_lost for each in [*contents, *checks]),
         stages=add_stages(checked.stage for checked in checks if checked.stage),
+        **_beyond(checks),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from steward.errors import BadInput, StewardError
+from steward.snapshots.policy import SnapshotPolicy
 
 # Elasticsearch's flood stage: at 95 % used it makes indices read-only, and a restore would stop halfway.
 FLOOD_STAGE = 0.95
@@ -16,6 +17,15 @@ class ClockSkew(StewardError):
 
 class DiskTooSmall(StewardError):
     """A disk cannot hold what the next step would write."""
+
+
+def check_policy(policy: SnapshotPolicy) -> None:
+    """What no other precondition sees: parts of the policy that need one another."""
+    if policy.offsite and not policy.blobs:
+        raise BadInput(
+            "the policy copies blobs off site that it does not check: offsite is on, and blobs is off",
+            hint="switch blobs on, since a copy is made of what was read and found sound; or switch offsite off, too",
+        )
 
 
 def check_clocks(offsets: Mapping[str, float], most_seconds: float) -> None:

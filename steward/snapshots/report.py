@@ -10,8 +10,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, computed_field
 
 from steward.errors import StewardError
 from steward.search.names import tenant_of
+from steward.snapshots.blob_report import BlobsChecked
 from steward.snapshots.content import IndexContent
 from steward.snapshots.findings import Finding, unknown
+from steward.snapshots.offsite_report import OffsiteCopied, OffsiteProved
 from steward.snapshots.policy import SnapshotPolicy
 from steward.snapshots.stages import Stage
 from steward.verdicts import NotVerified, Verdict
@@ -79,6 +81,10 @@ class SnapshotReport(_Value):
     documents: int = 0
     golden_matches: dict[str, int] = {}
     stages: list[Stage] = []
+    blobs: BlobsChecked | None = None
+    copied: OffsiteCopied | None = None
+    copy_proved: OffsiteProved | None = None
+    """None: the policy leaves it out, or the night did not come so far."""
     expired: dict[str, str] = {}
     error: str | None = None
     """Why the night could not be proved, when a step failed."""

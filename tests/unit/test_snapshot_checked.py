@@ -3,10 +3,12 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from steward.errors import BadInput
-from steward.snapshots.checked import Attempt, Checked, Plan, assemble_report, unproved_report
+from steward.snapshots.blob_report import BlobsChecked, ManifestRef
+from steward.snapshots.checked import Attempt, Checked, Plan, assemble_report, is_worth_copying, unproved_report
 from steward.snapshots.content import IndexContent
 from steward.snapshots.errors import PointInTimeLost
 from steward.snapshots.findings import refuted, unknown
+from steward.snapshots.offsite_report import OffsiteCopied
 from steward.snapshots.planning import TenantSize
 from steward.snapshots.policy import GoldenQuery, SnapshotPolicy
 from steward.snapshots.stages import Stage, add_stages, seconds_covered
@@ -113,6 +115,54 @@ def test_a_finding_counts_against_the_tenant_that_it_names():
         "acme": Verdict.VERIFIED,
         "bolt": Verdict.UNKNOWN,
     }
+
+
+SOUND = BlobsChecked(
+    seconds=1,
+    bytes=5,
+    manifest=ManifestRef(repository_uuid="u", generation=1, snapshot="n", entries=1, bytes=5, sha256="0" * 64),
+)
+
+
+def test_blobs_without_a_manifest_keep_a_night_without_findings_from_being_verified():
+    def verdict(blobs):
+        plan = Plan(tenants=[size("acme")], batches=[[size("acme")]])
+        checks = [Checked(contents=[proof("acme")], golden_matches={"q": 1}), Checked.of(blobs)]
+        made = assemble_report(POLICY, ATTEMPT, plan, checks, taken_at=AT, previous_at=None)
+        assert made.blobs == blobs
+        return made.verdict
+
+    assert verdict(SOUND) is Verdict.VERIFIED
+    assert verdict(SOUND.model_copy(update={"manifest": None})) is Verdict.UNKNOWN
+
+
+def test_findings_of_blobs_and_copies_are_the_nights_and_counted_in_full():
+    copied = OffsiteCopied(
+        seconds=2,
+        repository_uuid="u",
+        generation=1,
+        findings=(refuted("indices/a", "its lock lapsed"),),
+        findings_total=7,
+    )
+    made = unproved_report(POLICY, ATTEMPT, BadInput("no such thing"), [Checked.of(SOUND), Checked.of(copied)])
+    assert (made.verdict, made.findings_total, [each.subject for each in made.findings]) == (
+        Verdict.REFUTED,
+        7,
+        ["indices/a"],
+    )
+    assert (made.blobs, made.copied, made.copy_proved) == (SOUND, copied, None)
+    assert [stage.name for stage in made.stages] == ["blobs", "copy"]
+
+
+def test_a_snapshot_is_copied_where_its_blobs_are_sound_and_no_other_takes_its_place():
+    lost = Checked(contents=[proof("acme", moment_lost=True)])
+    bad = Checked(contents=[proof("bolt", findings=[refuted("d", "missing")])])
+    assert is_worth_copying([Checked.of(SOUND)])
+    assert not is_worth_copying([])
+    assert not is_worth_copying([Checked.of(SOUND.model_copy(update={"manifest": None}))])
+    assert not is_worth_copying([Checked.of(SOUND), lost])
+    # No second snapshot is taken where the first is refuted.
+    assert is_worth_copying([Checked.of(SOUND), lost, bad])
 
 
 @pytest.mark.parametrize(

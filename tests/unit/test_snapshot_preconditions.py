@@ -1,7 +1,15 @@
 import pytest
 
 from steward.errors import BadInput
-from steward.snapshots.preconditions import ClockSkew, DiskTooSmall, check_clocks, check_disk, check_repository
+from steward.snapshots.policy import SnapshotPolicy
+from steward.snapshots.preconditions import (
+    ClockSkew,
+    DiskTooSmall,
+    check_clocks,
+    check_disk,
+    check_policy,
+    check_repository,
+)
 
 
 def test_a_clock_more_than_a_minute_off_is_refused_by_name():
@@ -31,3 +39,10 @@ def test_a_scratch_cluster_that_could_write_the_repository_is_refused():
     with pytest.raises(BadInput, match="'nightly' on scratch is writable; expected read-only"):
         check_repository("nightly", {"nightly": {"settings": {}}}, "scratch", readonly=True)
     check_repository("nightly", {"nightly": {"settings": {"readonly": "true"}}}, "scratch", readonly=True)
+
+
+def test_a_copy_of_blobs_that_nobody_checked_is_refused():
+    check_policy(SnapshotPolicy())
+    check_policy(SnapshotPolicy(blobs=False, offsite=False))
+    with pytest.raises(BadInput, match="copies blobs off site that it does not check"):
+        check_policy(SnapshotPolicy(blobs=False))

@@ -1,9 +1,12 @@
 import pickle
 from datetime import UTC, date, datetime
 
+from steward.snapshots.blob_report import BlobsChecked
 from steward.snapshots.certificate import render_certificate, tenant_table
 from steward.snapshots.content import IndexContent
+from steward.snapshots.estimating import ASSUMED
 from steward.snapshots.findings import refuted
+from steward.snapshots.offsite_report import OffsiteCopied, OffsiteProved
 from steward.snapshots.policy import SnapshotPolicy
 from steward.snapshots.report import (
     SnapshotNotVerified,
@@ -64,17 +67,38 @@ def test_undecided_documents_are_borne_up_to_the_bound_and_not_beyond():
     assert fact.startswith("2,000 documents per million are undecidable")
 
 
-def test_the_certificate_holds_its_verdict_on_a_line_and_fits_forty_lines():
-    long = report(
-        findings=[refuted(f"d{i}", "missing") for i in range(100)],
-        findings_total=250,
-        verdict=Verdict.REFUTED,
-        stages=[Stage(name=f"s{i}", seconds=1) for i in range(8)],
-    )
-    lines = render_certificate(long).splitlines()
+BLOBS = BlobsChecked(seconds=1, bytes=5, entries=7, generation=3, new=2, manifest=None)
+COPIED = OffsiteCopied(seconds=1, repository_uuid="u", generation=3, manifest_key="m", entries=7)
+COPY_PROVED = OffsiteProved(seconds=1, tenants=("acme",), documents=9, rto_seconds=1.5)
+STAGES = [Stage(name=name, seconds=1) for name in ASSUMED]
+
+
+def test_the_certificate_holds_its_verdict_on_a_line_and_never_grows():
+    long = {
+        "findings": [refuted(f"d{i}", "missing") for i in range(100)],
+        "findings_total": 250,
+        "verdict": Verdict.REFUTED,
+        "stages": STAGES,
+        "blobs": BLOBS,
+        "copied": COPIED,
+        "copy_proved": COPY_PROVED,
+    }
+    lines = render_certificate(report(**long)).splitlines()
     assert "verdict: REFUTED" in lines
-    assert len(lines) <= 40
-    assert any("244 more findings" in line for line in lines)
+    assert len(lines) <= 36
+    assert any("245 more findings" in line for line in lines)
+    failed = render_certificate(report(**long, error="one\nHINT: two\nthree\nHINT: four")).splitlines()
+    assert len(failed) <= 36
+    assert any("249 more findings" in line for line in failed)
+
+
+def test_the_certificate_says_what_blobs_and_copies_came_to():
+    told = render_certificate(report(blobs=BLOBS, copied=COPIED, copy_proved=COPY_PROVED))
+    assert f"| blobs | {BLOBS.line()} |" in told
+    assert f"| off-site copy | {COPIED.line()}; proved: {COPY_PROVED.line()} |" in told
+    bare = render_certificate(report())
+    assert "| blobs | not checked |" in bare
+    assert "| off-site copy | none made |" in bare
 
 
 def test_the_table_of_tenants_puts_the_worst_first_and_names_proof_ages():
