@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from steward.clients.blobs import open_blobs
+from steward.clients.blobs_s3 import BucketBlobs
 from steward.clients.postgres import connect
 from steward.clients.snapshot_blobs import BlobRecord
 from steward.operations.fencing import fence
 from steward.settings import load
-from steward.snapshots.blob_check import check_night_blobs
+from steward.snapshots.blob_check import READERS, check_night_blobs
 from steward.snapshots.blob_record import Tonight
 from steward.snapshots.blob_report import BlobsChecked
 from steward.snapshots.checked import Attempt
@@ -16,6 +17,9 @@ from steward.snapshots.policy import SnapshotPolicy
 from steward.snapshots.taking import KEEP_OPEN_SECONDS, SnapshotTaken, every
 from tasks.durable import operation, step
 from tasks.snapshots import production
+
+#: A bucket is waited for more than it is worked for.
+BUCKET_READERS = 16
 
 
 @step("check blobs", run_name="check blobs of {taken.name}", key="{taken.name}")
@@ -44,4 +48,5 @@ def check_blobs(policy: SnapshotPolicy, attempt: Attempt, taken: SnapshotTaken) 
     )
     with production(policy) as source, open_blobs(settings, policy.repository) as blobs:
         touch = every(KEEP_OPEN_SECONDS, lambda: keep_open(source, taken.before.joined(taken.moments)))
-        return check_night_blobs(blobs, source, record, tonight, touch=touch)
+        readers = BUCKET_READERS if isinstance(blobs, BucketBlobs) else READERS
+        return check_night_blobs(blobs, source, record, tonight, touch=touch, readers=readers)
