@@ -32,6 +32,11 @@ def check_place(policy: SnapshotPolicy, source: SearchApi, there: SearchApi, mos
     all, is told by nothing that only reads. Raises what is wrong with a hint, above all LockTooShort, BucketWithoutLock,
     BucketFull, CopyOfAnother, StagingFull and CannotRegister.
     """
+    if not policy.blobs:
+        raise BadInput(
+            "blobs are not checked, and copied they are by the manifest that the check makes",
+            hint="switch blobs on in the policy, or offsite off: a night without them proves less",
+        )
     check_lock(policy.offsite_lock_days, policy.retention_days)
     settings = load()
     with open_offsite_bucket(settings, before_write=guard) as bucket:
