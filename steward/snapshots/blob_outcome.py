@@ -17,7 +17,7 @@ from steward.repository.manifest import Entry, Manifest
 from steward.snapshots.blob_record import Record, Tonight
 from steward.snapshots.blob_report import BlobsChecked, ManifestRef
 from steward.snapshots.blob_words import MOST_TOLD, tell_faults, tell_gone
-from steward.snapshots.findings import Finding
+from steward.snapshots.findings import Finding, unknown
 
 
 @dataclass
@@ -70,11 +70,14 @@ def report(outcome: Outcome, record: Record, tonight: Tonight, seconds: float, r
     gone = _gone(outcome, record, tonight)
     findings = [*gone, *tell_faults(outcome.faults.values(), outcome, tonight.snapshot, record.needing)]
     manifest = _manifest(outcome, closure, tonight) if closure and outcome.sound else None
+    if not findings and manifest is None:
+        # Not to be reached. A night without findings is VERIFIED, and this one was not read whole.
+        findings = [unknown(tonight.repository, "not every blob of tonight's snapshot was read")]
     return BlobsChecked(
         seconds=seconds,
         bytes=read_bytes,
         findings=tuple(findings[:MOST_TOLD]),
-        findings_total=len(gone) + len(outcome.faults),
+        findings_total=max(len(findings), len(gone) + len(outcome.faults)),
         repository_uuid=closure.catalogue.uuid if closure else "",
         generation=closure.generation if closure else -1,
         entries=len(outcome.paths),

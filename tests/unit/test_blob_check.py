@@ -10,13 +10,15 @@ import pytest
 from msgspec import structs
 
 from steward.repository import layout
-from steward.repository.comparing import is_immutable
+from steward.repository.closure import closure_of
+from steward.repository.comparing import Standing, is_immutable
 from steward.repository.due import Known
 from steward.repository.errors import BlobRefused, BlobsAway
 from steward.repository.manifest import Entry
 from steward.snapshots import blob_check, blob_reading
+from steward.snapshots.blob_outcome import Outcome, report
 from steward.verdicts import Verdict
-from tests.unit.blob_ground import NIGHT, SAMPLE, Book, Cluster, after_a_night, check
+from tests.unit.blob_ground import NIGHT, SAMPLE, TONIGHT, Book, Cluster, after_a_night, check
 from tests.unit.repository.sample import (
     CATALOGUE,
     GENERATION,
@@ -401,11 +403,18 @@ def test_of_very_many_findings_some_are_told_and_all_are_counted():
     assert report.findings_total == len(report.findings) == len(paths(SAMPLE, begins="__"))
 
 
+def test_what_was_not_read_whole_is_never_without_a_finding():
+    outcome = Outcome(Standing("", "", GENERATION, GENERATION), closure=closure_of(SAMPLE, GENERATION, TWO))
+    told = report(outcome, Book(), TONIGHT, 1.0, 0)
+    assert (told.verdict, told.manifest) == (Verdict.UNKNOWN, None)
+    assert facts(told) == ["nightly: not every blob of tonight's snapshot was read"]
+
+
 def test_the_report_is_small_and_speaks_json():
-    report = check(book=book())
-    assert len(report.line()) <= 100
-    figures = json.loads(json.dumps(report.figures()))
-    assert figures["manifest"]["sha256"] == report.manifest.sha256
-    assert figures["new"] == report.new
-    assert type(report).model_validate_json(report.model_dump_json()) == report
-    assert (report.stage.name, report.stage.bytes) == ("blobs", report.bytes)
+    told = check(book=book())
+    assert len(told.line()) <= 100
+    figures = json.loads(json.dumps(told.figures()))
+    assert figures["manifest"]["sha256"] == told.manifest.sha256
+    assert figures["new"] == told.new
+    assert type(told).model_validate_json(told.model_dump_json()) == told
+    assert (told.stage.name, told.stage.bytes) == ("blobs", told.bytes)
