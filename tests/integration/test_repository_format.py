@@ -12,6 +12,7 @@ from steward.clients.blobs_fs import FolderBlobs
 from steward.repository import layout
 from steward.repository.blob_format import RunningChecksum
 from steward.repository.closure import closure_of
+from steward.repository.comparing import compare_generations
 from steward.repository.errors import BlobMissing
 from steward.repository.smile import decode
 from tests.integration import jackson
@@ -100,6 +101,12 @@ def test_the_closures_of_all_snapshots_are_what_elasticsearch_keeps_also_after_i
 
 def test_nothing_is_wrong_with_what_elasticsearch_wrote(states):
     assert [closure.damage for state in states.values() for closure in state.closures.values()] == [()] * 17
+
+
+def test_every_shards_generation_lists_every_snapshot_that_has_the_shard(states):
+    for state in states.values():
+        for closure in state.closures.values():
+            assert list(compare_generations(closure.generations, closure.catalogue, state.on_disk)) == []
 
 
 def test_every_file_of_lucene_has_the_checksum_that_is_told_in_parts_or_whole(ground, states):
