@@ -59,7 +59,7 @@ def check_rights(api: SearchApi, cluster: str, targets: Iterable[str]) -> None:
     asked = {"cluster": NEEDED, "index": [{"names": sorted(targets), "privileges": NEEDED_OF_INDICES}]}
     answer = api.request("POST", "/_security/user/_has_privileges", asked)
     if not answer["has_all_requested"]:
-        lacking = [name for name, granted in answer["cluster"].items() if not granted]
+        lacking = sorted(name for name, granted in answer["cluster"].items() if not granted)
         lacking += sorted(
             {name for index in answer["index"].values() for name, granted in index.items() if not granted}
         )
@@ -188,18 +188,19 @@ def open_indices(api: SearchApi, uuids: Mapping[str, str]) -> list[str]:
     return sorted(uuids)
 
 
-def still_closed(api: SearchApi, uuids: Mapping[str, str]) -> dict[str, str]:
-    """Those of *uuids* that are there yet, the same ones, and blocked as a recovery left them."""
-    now, closed = index_uuids(api, uuids), set[str]()
-    for names in in_request_lines(sorted(now)):
-        found = api.request("GET", f"/{names}/_settings/{BLOCK}?flat_settings=true&ignore_unavailable=true")
+def closed_now(api: SearchApi, names: Iterable[str]) -> dict[str, str]:
+    """Those of *names* that are there and blocked as a recovery leaves them, with their UUIDs."""
+    now, closed = index_uuids(api, names), set[str]()
+    for piece in in_request_lines(sorted(now)):
+        found = api.request("GET", f"/{piece}/_settings/{BLOCK}?flat_settings=true&ignore_unavailable=true")
         closed |= {name for name, each in found.items() if str(each["settings"].get(BLOCK)) == "true"}
-    return {name: uuid for name, uuid in uuids.items() if now.get(name) == uuid and name in closed}
+    return {name: uuid for name, uuid in now.items() if name in closed}
 
 
 def drop_closed(api: SearchApi, uuids: Mapping[str, str]) -> list[str]:
     """Delete those of *uuids* that nobody has opened since; answers their names."""
-    closed = still_closed(api, uuids)
+    now = closed_now(api, uuids)
+    closed = {name: uuid for name, uuid in uuids.items() if now.get(name) == uuid}
     for names in in_request_lines(sorted(closed)):
         # An index that is read-only cannot be deleted.
         api.request("PUT", f"/{names}/_settings?ignore_unavailable=true", {BLOCK: None})

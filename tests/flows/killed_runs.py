@@ -34,6 +34,7 @@ _forks.set_forkserver_preload(
         "flows.reconcile_days",
         "flows.reconcile_webhooks",
         "flows.release_candidate",
+        "flows.restore_from_offsite",
         "flows.roll_back_now",
         "flows.rotate_provider_keys",
         "flows.seal_ai_attempts",
