@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from datetime import date
 
+import httpx
 from prefect.artifacts import create_markdown_artifact
+from prefect.logging import get_run_logger
 
 from steward.clients.blobs import open_blobs
 from steward.clients.elasticsearch import SearchClient
@@ -95,6 +97,9 @@ def _database_offset(db: Connection) -> float:
 @step("show plan", key="{attempt.moment}")
 def show_plan(policy: SnapshotPolicy, attempt: Attempt, plan: Plan) -> None:
     """What is going to be done and what it takes, for whoever looks while it runs."""
-    create_markdown_artifact(
-        render_plan(policy, attempt, plan), key="snapshot-plan", description=f"plan of {attempt.night}"
-    )
+    page = render_plan(policy, attempt, plan)
+    try:
+        create_markdown_artifact(page, key="snapshot-plan", description=f"plan of {attempt.night}")
+    except httpx.HTTPError as error:
+        # A page that cannot be shown keeps no night from being proved.
+        get_run_logger().warning("the plan is not shown, Prefect's server failed: %s\n%s", type(error).__name__, page)

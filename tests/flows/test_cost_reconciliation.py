@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
-import subprocess
-import sys
 import threading
-from contextlib import contextmanager, suppress
 from decimal import Decimal
-from importlib.resources import files
-from pathlib import Path
 from typing import NamedTuple
 
 import duckdb
-import psutil
 import pytest
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import WorkPoolCreate
 
 from flows.cost_reconciliation import DAYS as CHILD
 from flows.cost_reconciliation import cost_reconciliation
@@ -39,6 +29,7 @@ from tests.flows.costs_ground import ACCOUNTS, DAYS, laid, twins
 from tests.flows.durable_ground import unique, wait_for
 from tests.flows.prefect_server import artifact, recording_in
 from tests.flows.provider_ground import written
+from tests.flows.workers_ground import end, pool_with, runs_of, working
 from tests.integration.costs_ground import meddling
 from tests.keyring_ground import query
 from tests.watching.ground import watching
@@ -47,9 +38,7 @@ pytestmark = pytest.mark.without_search
 
 __all__ = ["laid", "twins"]
 
-ROOT = Path(__file__).parents[2]
 SHARED = DAYS[:2]
-TEMPLATE = json.loads((Path(str(files("deployments"))) / "work_pools" / "process.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -67,40 +56,8 @@ def at_home(replica, in_replica, settings_file, monkeypatch):
 @pytest.fixture(scope="module")
 def pool(replica, settings_file):
     """A pool whose workers this module starts, with the deployment that explains days."""
-    name = unique("costs")
-    with recording_in(replica), get_client(sync_client=True) as client:
-        client.create_work_pool(WorkPoolCreate(name=name, type="process", base_job_template=TEMPLATE))
-        made = client.create_deployment(
-            client.create_flow(reconcile_days),
-            CHILD.partition("/")[2],
-            entrypoint="flows.reconcile_days.reconcile_days",
-            work_pool_name=name,
-            job_variables={
-                "command": f"{sys.executable} -m prefect.engine",
-                "env": {"STEWARD_SETTINGS": str(settings_file)},
-                "working_dir": str(ROOT),
-            },
-        )
+    with recording_in(replica), pool_with(reconcile_days, CHILD, unique("costs"), settings_file) as name:
         yield name
-        client.delete_deployment(made)
-        client.delete_work_pool(name)
-
-
-@contextmanager
-def working(replica, pool, folder, name):
-    """A worker that takes one run at a time."""
-    environment = {**os.environ, **inventory.environment(replica)}
-    environment |= {"PREFECT_HOME": str(folder / name), "PREFECT_WORKER_QUERY_SECONDS": "1"}
-    command = [sys.executable, "-m", "prefect", "worker", "start", "--type", "process", "--pool", pool]
-    with (folder / f"{name}.log").open("ab") as log:
-        worker = subprocess.Popen(
-            [*command, "--limit", "1", "--name", name], cwd=ROOT, env=environment, stdout=log, stderr=log
-        )
-    try:
-        yield worker
-    finally:
-        end(worker.pid)
-        worker.wait()
 
 
 @pytest.fixture(scope="module")
@@ -109,23 +66,10 @@ def first(replica, pool, tmp_path_factory):
         yield worker
 
 
-def end(pid):
-    """That process, and whatever it started."""
-    try:
-        top = psutil.Process(pid)
-        family = [*top.children(recursive=True), top]
-    except psutil.NoSuchProcess:
-        return
-    for each in family:
-        with suppress(ProcessLookupError):
-            os.kill(each.pid, signal.SIGKILL)
-
-
 def has_begun_one(settings, worker):
     """Whether a run of *worker*'s holds its operation: what dies before, though Prefect has it as RUNNING, nobody misses."""
     owners = query(settings, "SELECT owner FROM steward.operations WHERE owner IS NOT NULL")
-    mine = {str(child.pid) for child in psutil.Process(worker.pid).children()}
-    return any(owner.split(":")[1] in mine for (owner,) in owners)
+    return any(int(owner.split(":")[1]) in runs_of(worker) for (owner,) in owners)
 
 
 def reconciled(**request):
@@ -154,7 +98,7 @@ def shared(replica, pool, first, settings_file, tmp_path_factory):
         """Once each of them has run something, and while the second is at work."""
 
         def at_work():
-            took.update(worker.pid for worker in (first, second) if psutil.Process(worker.pid).children())
+            took.update(worker.pid for worker in (first, second) if runs_of(worker))
             return len(took) == 2 and has_begun_one(load(settings_file), second)
 
         wait_for(at_work, "runs on both workers")

@@ -7,15 +7,19 @@ from dataclasses import dataclass
 STEPS = (
     "begin_attempt",
     "check_preconditions",
+    "show_plan",
     "clear_dead_nights",
     "create_snapshot",
     "check_index_set",
+    "check_blobs",
     "restore_batch",
     "compare_contents",
     "compare_definitions",
     "run_golden_queries",
     "drop_batch",
     "compare_templates",
+    "copy_offsite",
+    "prove_copy",
     "previous_snapshot_at",
     "clear_attempt",
     "keep_verdict",
@@ -25,7 +29,7 @@ STEPS = (
     "publish",
 )
 #: Long enough to be met in their midst.
-LONG = ("create_snapshot", "restore_batch", "compare_contents", "compare_templates")
+LONG = ("create_snapshot", "restore_batch", "compare_contents", "compare_templates", "copy_offsite", "prove_copy")
 #: At a step's begin; after its effect, before its record; and some way into a long one.
 POINTS = (*((step, at) for step in STEPS for at in ("begun", "unrecorded")), *((step, "midst") for step in LONG))
 #: Servers that a night needs at almost every moment, and those of which one more or less says nothing of its verdict.
