@@ -16,6 +16,8 @@ from tasks.durable import step
 
 OPERATION = "nightly-snapshot"
 CLAIM = "each restored index equals its source at the snapshot's moment, document by document, with its definitions"
+BLOBS_CLAIM = "every blob of the snapshot is sound, and what it was when it was first read"
+OFFSITE_CLAIM = "all of it lies in a locked bucket, and what was restored from there alone is the same"
 
 
 @step("record evidence", run_name="record evidence {report.snapshot}", kind=Kind.CLOSING)
@@ -33,8 +35,8 @@ def night_statement(policy: SnapshotPolicy, report: SnapshotReport) -> Statement
         period=str(report.night),
         attempt=report.attempt,
         verdict=report.verdict,
-        claim=CLAIM,
-        artifacts=tuple(_copies(report)) or (asked,),
+        claim=_claim(policy),
+        artifacts=(*_copies(report), *_manifests(report)) or (asked,),
         inputs=(asked,),
         figures=_figures(report),
         findings=tuple(_findings(report)),
@@ -43,6 +45,24 @@ def night_statement(policy: SnapshotPolicy, report: SnapshotReport) -> Statement
         code=CodeVersion.model_validate(report.code),
         host=report.host,
     )
+
+
+def _claim(policy: SnapshotPolicy) -> str:
+    """What is claimed of a night by this policy; the verdict says whether it holds."""
+    parts = [CLAIM, *([BLOBS_CLAIM] if policy.blobs else []), *([OFFSITE_CLAIM] if policy.offsite else [])]
+    return "; ".join(parts)
+
+
+def _manifests(report: SnapshotReport) -> list[Artifact]:
+    """The list of the snapshot's blobs, and the document of their copy: by their digests all blobs are named."""
+    manifest = report.blobs.manifest if report.blobs else None
+    found = (
+        [Artifact(f"{report.repository}/{report.snapshot}/manifest", {"sha256": manifest.sha256})] if manifest else []
+    )
+    copied = report.copied
+    if copied and copied.manifest_sha256:
+        found.append(Artifact(copied.manifest_key, {"sha256": copied.manifest_sha256}))
+    return found
 
 
 def _copies(report: SnapshotReport) -> list[Artifact]:
