@@ -150,6 +150,9 @@ drill-keys: setup  ## kill whatever rotates or erases keys, at every step, with 
 drill-faults: setup $(RIVALS)/.made $(ELASTICDUMP)/node_modules/.made  ## every kind of damage to a night, and what finds it, rivals beside it (SEEDS= rounds, N= clean runs); last line JSON, table in docs
 	@$(BIN)/python -m tests.drills faults --cases $(or $(SEEDS),1) --clean $(or $(N),50) --table docs/fault-matrix.md
 
+drill-recovery: setup  ## lose the search cluster, its repository and the record of nights, and restore from off site (N= documents); last line JSON
+	@$(BIN)/python -m tests.drills recovery --cases $(or $(N),20000)
+
 drill-gateway: setup  ## kill whatever 16 workers of the gateway stand on, under users (N= cases); last line JSON
 	@$(BIN)/python -m tests.drills gateway --cases $(or $(N),32)
 

@@ -20,6 +20,7 @@ DRILLS = {
     "provider-keys": "test_provider_keys.py",
     "costs": "test_costs.py",
     "rollout": "test_rollout.py",
+    "recovery": "cluster_gone.py",
 }
 #: Of the replica, where a drill needs few.
 SERVERS = {
@@ -28,6 +29,8 @@ SERVERS = {
     "gateway": "postgres,redis-1",
     "provider-keys": "postgres,s3,keyvault,prefect",
     "costs": "postgres,s3,prefect,worker",
+    "recovery": "postgres,s3,keyvault,prefect,worker,es-1,es-2,es-3,scratch",
+    "faults": "postgres,s3,es-1,es-2,es-3,scratch",
     "rollout": "postgres,prefect,haproxy,prometheus,flags,shop,watch,worker",
 }
 #: What a case tells beside its fault: how often it was met where.
@@ -75,15 +78,20 @@ def main():
     parser.add_argument("--cases", type=int, required=True, help="how many, at least 1")
     parser.add_argument("--seed", type=int, default=20250731, help="which ones; the same seed draws the same")
     parser.add_argument(
-        "--only", type=int, help="of these cases the one of this number; of `keys`, `gateway`, `costs`, `rollout`"
+        "--only",
+        type=int,
+        help="of these cases the one of this number; of `keys`, `gateway`, `costs`, `rollout`, `faults`",
     )
+    parser.add_argument("--clean", type=int, help="how many nights without damage, under writes; of `faults`")
     parser.add_argument("--window", type=int, help="seconds of the providers' limits, 60 in production; of `gateway`")
-    parser.add_argument("--table", type=Path, help="where what became of each case is written; of `rollout`")
+    parser.add_argument("--table", type=Path, help="where what became of each case is written; of `rollout`, `faults`")
     parser.add_argument("--replica", type=Path, help="use the replica there instead of one of the drill's own")
     asked = parser.parse_args()
     os.environ |= {"STEWARD_DRILL_CASES": str(asked.cases), "STEWARD_DRILL_SEED": str(asked.seed)}
     if asked.only is not None:
         os.environ["STEWARD_DRILL_ONLY"] = str(asked.only)
+    if asked.clean is not None:
+        os.environ["STEWARD_DRILL_CLEAN"] = str(asked.clean)
     if asked.window is not None:
         os.environ["STEWARD_DRILL_WINDOW"] = str(asked.window)
     if asked.table is not None:
