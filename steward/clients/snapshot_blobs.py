@@ -22,6 +22,9 @@ from steward.repository.due import Known
 from steward.repository.hashing import Reading
 from steward.repository.manifest import Manifest
 
+#: For how long what a night read counts that came to no verdict.
+NOTED_DAYS = 7
+
 
 class ManifestAbsent(StewardError):
     """There is no manifest of the snapshot on record: its blobs were not all read, or not all right."""
@@ -74,7 +77,7 @@ class BlobRecord:
     repository: str
     night: date
     by: str
-    """What of this night belongs together: an interrupted try, and the one that takes it up."""
+    """What belongs together: an interrupted try, and the one that takes it up."""
 
     def take_up(self) -> None:
         """Give the blobs of manifests that have become VERIFIED their nights; forget what only expired snapshots had.
@@ -102,8 +105,8 @@ class BlobRecord:
             return {row[0]: Known(*row) for row in rows}
 
     def noted(self, repository_uuid: str) -> dict[str, Reading]:
-        """What this night read before it was interrupted. What others left that came to no verdict is forgotten."""
-        values = {"repository": repository_uuid, "by": self.by}
+        """What this night read before it was interrupted, and others lately that were not REFUTED: a first reading may take several."""
+        values = {**self._keys, "uuid": repository_uuid, "days": NOTED_DAYS}
         with self.connect() as connection:
             self.fence(connection)
             connection.execute(sql.FORGET_NOTES, values)

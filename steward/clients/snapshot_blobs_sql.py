@@ -74,11 +74,16 @@ SELECT path, bytes, sha256, read_night, first_night, last_night FROM steward.sna
 """
 
 NOTED = """
-SELECT path, bytes, sha256 FROM steward.snapshot_blobs WHERE repository = %(repository)s AND noted_by = %(by)s
+SELECT path, bytes, sha256 FROM steward.snapshot_blobs WHERE repository = %(uuid)s AND noted_by IS NOT NULL
 """
 
+# A repository whose first reading takes longer than a night is read in several: what they read counts until one is REFUTED.
 FORGET_NOTES = """
-DELETE FROM steward.snapshot_blobs WHERE repository = %(repository)s AND noted_by IS NOT NULL AND noted_by <> %(by)s
+DELETE FROM steward.snapshot_blobs b
+ WHERE b.repository = %(uuid)s AND b.noted_by IS NOT NULL AND b.noted_by <> %(by)s
+   AND (b.read_night < %(night)s::date - %(days)s
+        OR EXISTS (SELECT FROM steward.snapshot_nights n
+                    WHERE n.cluster = %(cluster)s AND n.night = b.read_night AND n.verdict = 'REFUTED'))
 """
 
 NOTE = """

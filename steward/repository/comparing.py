@@ -171,7 +171,7 @@ def compare_reading(reading: Reading, was: Known | Reading | None) -> Fault | No
     """Whether a blob is what it was when it was last read: the checksum in it proves nothing against who meant it."""
     if was is None or (reading.bytes, reading.sha256) == (was.bytes, was.sha256):
         return None
-    when = f"on {was.read_night}" if isinstance(was, Known) else "earlier tonight"
+    when = f"on {was.read_night}" if isinstance(was, Known) else "when it was read last"
     return Fault(
         reading.path,
         f"{reading.bytes:,} bytes with SHA-256 {reading.sha256[:16]}…; {when} it was {was.bytes:,} with {was.sha256[:16]}…",

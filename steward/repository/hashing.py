@@ -111,7 +111,8 @@ def in_threads(act: Callable[[Given], Made], given: Iterable[Given], threads: in
             while begun:
                 done, begun = wait(begun, return_when=FIRST_COMPLETED)
                 begun |= {pool.submit(act, one) for one in islice(each, len(done))}
-                for one in done:
+                # What was made is given out before what was raised ends it.
+                for one in sorted(done, key=lambda one: one.exception() is not None):
                     yield one.result()
         finally:
             for one in begun:

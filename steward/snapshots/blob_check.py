@@ -179,7 +179,7 @@ class _Checking:
         outcome.add(Fault(unlisted[path], f"it does not list {path}") for path in sorted(needed))
 
     def _read(self, outcome: Outcome, closure: Closure) -> None:
-        """New blobs whole, then those whose turn it is. What an interrupted try of tonight read is not read again."""
+        """New blobs whole, then those whose turn it is. What an interrupted try has read is not read again."""
         uuid = closure.catalogue.uuid
         noted = self.record.noted(uuid)
         reader = Reader(

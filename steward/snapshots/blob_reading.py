@@ -30,7 +30,7 @@ class Reader:
     blobs: Blobs
     known: Mapping[str, Known]
     noted: Mapping[str, Reading]
-    """What an interrupted try of tonight read, of which no VERIFIED night knows."""
+    """What was read already, by tries that were interrupted, and no VERIFIED night knows."""
     on_record: Note
     touch: Callable[[], None]
     readers: int

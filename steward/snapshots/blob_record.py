@@ -40,7 +40,7 @@ class Record(Protocol):
         ...
 
     def noted(self, repository_uuid: str) -> dict[str, Reading]:
-        """What this night read before it was interrupted, and no VERIFIED one knows."""
+        """What this night read before it was interrupted, and lately others that came to no verdict; no VERIFIED one knows it."""
         ...
 
     def note(self, repository_uuid: str, new: list[Reading], confirmed: list[str]) -> None:

@@ -81,7 +81,6 @@ def test_a_night_that_is_not_verified_leaves_nothing_that_is_compared_with(night
     nights.record(0).keep(manifest("one", 0, a=A), 100)
     nights.end(0, "one", verdict)
     assert known(nights, 1) == {}
-    assert nights.record(1).noted(UUID) == {}
     with connect(nights.settings) as db, pytest.raises(ManifestAbsent):
         manifest_of(db, CLUSTER, "one")
 
@@ -118,16 +117,32 @@ def test_what_was_read_and_confirmed_is_as_young_as_that_whatever_the_night_come
     assert (found["a"].read_night, found["b"].read_night) == (night(9), night(0))
 
 
-def test_an_interrupted_night_finds_what_it_read_and_another_one_does_not(nights):
+def test_what_an_interrupted_night_read_counts_for_it_and_for_the_nights_after_it(nights):
     nights.record(0).note(UUID, [Reading("a", 5, A), Reading("b", 6, B)], [])
     nights.record(0).note(UUID, [Reading("b", 6, B), Reading("c", 7, C)], [])
-    assert nights.record(0).noted(UUID) == {
-        "a": Reading("a", 5, A),
-        "b": Reading("b", 6, B),
-        "c": Reading("c", 7, C),
-    }
-    assert nights.record(0, by="another operation").noted(UUID) == {}
-    assert nights.record(0).noted(UUID) == {}
+    read = {"a": Reading("a", 5, A), "b": Reading("b", 6, B), "c": Reading("c", 7, C)}
+    assert nights.record(0).noted(UUID) == read
+    nights.end(0, "one", Verdict.UNKNOWN)
+    assert nights.record(7).noted(UUID) == read
+    assert nights.record(8).noted(UUID) == {}
+
+
+def test_what_a_refuted_night_read_counts_for_no_other_try_at_it_nor_for_any_other(nights):
+    nights.record(0).note(UUID, [Reading("a", 5, A)], [])
+    nights.end(0, "one", Verdict.REFUTED)
+    again = nights.record(0, by="the next round")
+    assert again.noted(UUID) == {}
+    again.note(UUID, [Reading("b", 5, B)], [])
+    assert again.noted(UUID) == {"b": Reading("b", 5, B)}
+    assert nights.record(1).noted(UUID) == {}
+
+
+def test_what_was_read_some_nights_before_the_verdict_is_as_old_as_that(nights):
+    nights.record(0).note(UUID, [Reading("a", 5, A)], [])
+    verified(nights, 3, "one", a=A, b=B)
+    found = known(nights, 4)
+    assert (found["a"].first_night, found["a"].read_night) == (night(3), night(0))
+    assert found["b"].read_night == night(3)
 
 
 def test_what_a_verified_night_read_itself_is_known_from_then_on(nights):

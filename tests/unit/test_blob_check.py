@@ -358,7 +358,7 @@ def test_a_place_that_does_not_answer_for_many_is_away_which_a_later_try_may_cur
 
 
 def test_a_killed_step_goes_on_where_it_was():
-    record, killed, again = Book(), Counted(stop_after=5), Counted()
+    record, killed, again = Book(), Counted(stop_after=9), Counted()
     with pytest.raises(ConnectionError):
         check(killed, record)
     noted = set(record.notes)
@@ -379,7 +379,7 @@ def test_what_changed_since_an_interrupted_try_read_it_is_told():
         (index,) = document.values()
         index["settings"]["index.refresh_interval"] = "99s"
 
-    assert "earlier tonight it was" in facts(check(rewritten(SAMPLE, path, other), record))[0]
+    assert "when it was read last it was" in facts(check(rewritten(SAMPLE, path, other), record))[0]
 
 
 def test_a_blob_between_two_nights_that_no_manifest_lists_may_be_gone():

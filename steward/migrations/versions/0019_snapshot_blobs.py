@@ -18,8 +18,8 @@ def downgrade() -> None:
     raise NotImplementedError(msg)
 
 
-# By the repository's UUID: another one may be given its name. A blob without a first night was read by a night that has
-# no verdict yet (which one, `noted_by` says), and is compared with nothing. One without a last night is in the newest
+# By the repository's UUID: another one may be given its name. A blob without a first night was read by a night that is
+# not VERIFIED, or not yet (which one, `noted_by` says), and is only not read again. One without a last night is in the newest
 # VERIFIED snapshot.
 BLOBS = """
 CREATE TABLE steward.snapshot_blobs (
