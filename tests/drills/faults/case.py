@@ -13,7 +13,7 @@ from steward.repository.closure import Closure
 from steward.snapshots.findings import Finding
 from steward.snapshots.restoring import Restored, restore
 from steward.verdicts import Verdict
-from tests.drills.faults import ours, rivals
+from tests.drills.faults import offsite, ours, rivals
 from tests.drills.faults.ground import Ground, Hand, Night
 from tests.drills.faults.kinds import Kind, Right, Where
 from tests.unit.blob_ground import Book
@@ -34,6 +34,10 @@ class Case:
     """Why there was no restore."""
     book: Book = None
     """The record as tonight's check has left it."""
+    copy: offsite.Copy | None = None
+    """Off site, where that is damaged. What is restored is then what anybody fetches from there."""
+    not_taken: str | None = None
+    """Why there is no snapshot."""
     closure: Closure = None
     """Of the night's snapshot before it was damaged."""
 
@@ -69,6 +73,13 @@ class Case:
     def copy_of(self, index: str) -> str:
         return self.prefix + index
 
+    def attempt(self, take) -> None:
+        """What cannot be taken leaves a word, and no snapshot."""
+        try:
+            self.night = take()
+        except StewardError as error:
+            self.not_taken = str(error)
+
     def note(self, words: str) -> None:
         """What chance has drawn."""
         self.notes.append(words)
@@ -96,14 +107,23 @@ class Judged:
 
     @property
     def is_right(self) -> bool:
-        return self.verdict is {Right.WITHSTOOD: Verdict.VERIFIED}.get(
-            self.case.kind.right, Verdict(self.verdict)
-        ) and (self.case.kind.right is Right.WITHSTOOD or self.verdict == self.case.kind.right.value)
+        right = self.case.kind.right
+        return self.verdict is (Verdict.VERIFIED if right is Right.WITHSTOOD else Verdict(right.value))
 
     @property
     def is_named(self) -> bool:
-        told = [str(finding) + " " for finding in self.findings if finding.verdict is self.verdict]
-        return self.case.kind.right is Right.WITHSTOOD or any(name in text for name in self.named for text in told)
+        telling = [f"{finding} " for finding in self.findings if finding.verdict is self.verdict]
+        return self.case.kind.right is Right.WITHSTOOD or any(name in text for name in self.named for text in telling)
+
+    @property
+    def is_detected(self) -> bool:
+        return self.is_right and self.is_named
+
+    @property
+    def told(self) -> list[str]:
+        """Everything, for whoever is to find out why not."""
+        asked = [f"{name}: {said}" for name, said in self.rivals.items() if said]
+        return [f"{self.verdict}", *map(str, self.findings), *asked]
 
     @property
     def by(self) -> list[str]:
@@ -118,10 +138,12 @@ class Judged:
 
 def conduct(case: Case, tools) -> Judged:
     """Damage it, ask everybody, clear it away. *tools*: rivals to be asked, of which there may be none."""
-    case.closure = case.ground.closure(case.ground.live, case.night.taken.uuid)
+    # What a night takes otherwise has to be in the repository before that is cloned.
+    named = case.kind.damage(case) if case.kind.where is Where.NIGHT else ()
     with _laid(case):
-        named = case.kind.damage(case) if case.kind.where is not Where.COPY else ()
-        with registered(case):
+        if case.kind.where in {Where.REPOSITORY, Where.OFFSITE}:
+            named = case.kind.damage(case)
+        with _registered(case):
             _restore(case)
             if case.kind.where is Where.COPY:
                 named = case.kind.damage(case)
@@ -133,18 +155,28 @@ def conduct(case: Case, tools) -> Judged:
 
 @contextmanager
 def _laid(case):
-    """A clone of the repository, which is the case's to damage."""
+    """What is damaged: a clone of the repository, or also a copy of it off site, which is the case's own."""
+    case.closure = case.ground.closure(case.ground.live, case.night.taken.uuid)
     shutil.copytree(case.ground.live, case.folder)
     try:
-        yield
+        if case.kind.where is not Where.OFFSITE:
+            yield
+            return
+        with offsite.open_offsite_bucket(case.ground.settings) as bucket:
+            case.copy = offsite.copied(case, bucket)
+            yield
     finally:
         shutil.rmtree(case.folder)
 
 
 @contextmanager
-def registered(case):
-    """The clone as the scratch cluster restores from it; on leaving neither it nor a copy is left there."""
-    case.ground.register(case.folder, case.repository)
+def _registered(case):
+    """What the scratch cluster restores from; on leaving neither that nor a copy is left there."""
+    folder = case.folder
+    if case.copy:
+        folder = case.ground.folder / f"fetched-{case.number}"
+        case.said = offsite.downloaded(case.copy, folder)
+    case.ground.register(folder, case.repository)
     try:
         yield
     finally:
@@ -161,6 +193,8 @@ def _refresh(case):
 
 
 def _restore(case):
+    if case.said:
+        return
     try:
         case.restored = restore(
             case.ground.scratch, case.repository, case.night.taken.name, case.ground.indices, case.prefix
@@ -174,7 +208,7 @@ def _asked(case, tools):
     yield "counts", rivals.counted
     if tools:
         curator, elasticdump = tools
-        yield "Curator", lambda case: curator.found(case, restores=case.kind.where is Where.REPOSITORY)
+        yield "Curator", lambda case: curator.found(case, restores=case.kind.where in {Where.REPOSITORY, Where.OFFSITE})
         yield "elasticdump", elasticdump.found
 
 

@@ -211,7 +211,7 @@ def change_mapping(case):
     return (case.ground.index("a"),)
 
 
-@kind("a shard fails after the restore", COPY, right=Right.UNKNOWN)
+@kind("a shard fails after the restore", COPY, right=Right.UNKNOWN, slow=True)
 def fail_shard(case):
     """A bit of its commit point flips on the scratch node's disk, and it is opened anew."""
     copy = case.copy_of(case.ground.index("a"))

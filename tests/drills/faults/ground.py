@@ -25,8 +25,10 @@ from steward.repository.closure import Closure, closure_of
 from steward.settings import Settings
 from steward.snapshots import capture
 from steward.snapshots.definitions import Definitions
-from steward.snapshots.moments import Moments, close_points_in_time, open_moment
+from steward.snapshots.moments import Moments, close_points_in_time, keep_open, open_moment
 from steward.snapshots.policy import GoldenQuery
+from steward.snapshots.proof import prove
+from steward.snapshots.restoring import drop_restored, restore
 from steward.snapshots.taking import SnapshotTaken, take_snapshot
 from tests.drills.faults import blobs
 from tests.unit.blob_ground import Book
@@ -44,7 +46,7 @@ MAPPINGS = {
     },
 }
 SETTINGS = {"number_of_replicas": 0, "analysis": {"analyzer": {"words": {"type": "standard", "max_token_length": 40}}}}
-GOLDEN = [
+QUERIES = [
     GoldenQuery(name="full text", query={"match": {"text": "considerations"}}),
     GoldenQuery(name="keyword", query={"prefix": {"name": "n1"}}),
 ]
@@ -96,6 +98,9 @@ class Ground:
     """UUID of last night's snapshot."""
     book: Book = field(default_factory=blobs.book)
     """The record, with last night in it."""
+    queries: list[GoldenQuery] = field(default_factory=lambda: list(QUERIES))
+    digests: dict[str, str] = field(default_factory=dict)
+    """Of tonight's content, by index."""
 
     @property
     def pattern(self) -> str:
@@ -143,7 +148,12 @@ class Ground:
         self.repositories.remove(name)
 
     def put_template(self, shards: int) -> None:
-        body = {"index_patterns": [f"never-{self.name}-*"], "template": {"settings": {"number_of_shards": shards}}}
+        """Above any other that fits, so that an index here is what its maker asks for, and a forged one can be, too."""
+        body = {
+            "index_patterns": [self.pattern],
+            "priority": 900,
+            "template": {"settings": {"number_of_shards": shards}},
+        }
         self.production.ask("PUT", f"/_index_template/{self.name}", body)
 
     def write(self, start: int) -> None:
@@ -190,8 +200,16 @@ def mark_of(n: int) -> str:
 
 
 @contextmanager
-def laid(place, settings: Settings) -> Generator[Ground]:
+def laid(place: Place, settings: Settings) -> Generator[Ground]:
     """The ground with both nights taken; on leaving, nothing of it is left in either cluster."""
+    with reached(place, settings) as ground:
+        _lay(ground)
+        yield ground
+
+
+@contextmanager
+def reached(place: Place, settings: Settings) -> Generator[Ground]:
+    """An empty repository of one's own on both clusters; on leaving, nothing is left of what is called after it."""
     name = f"faults-{uuid.uuid4().hex[:8]}"
     folder = configuration.repository(place) / name
     with ExitStack() as stack:
@@ -205,24 +223,22 @@ def laid(place, settings: Settings) -> Generator[Ground]:
             name,
             folder,
         )
+        location = {"type": "fs", "settings": {"location": str(ground.live)}}
         try:
-            _lay(ground)
+            ground.production.ask("PUT", f"/_snapshot/{name}", location)
             yield ground
         finally:
             _clear(ground)
 
 
 def _lay(ground: Ground) -> None:
-    ground.production.ask(
-        "PUT", f"/_snapshot/{ground.name}", {"type": "fs", "settings": {"location": str(ground.live)}}
-    )
+    ground.put_template(1)
     for letter, shards in ("a", 2), ("b", 1):
         settings = {**SETTINGS, "number_of_shards": shards}
         aliases = {f"{ground.name}-{letter}": {"is_write_index": True}}
         ground.production.ask(
             "PUT", f"/{ground.index(letter)}", {"settings": settings, "mappings": MAPPINGS, "aliases": aliases}
         )
-    ground.put_template(1)
     ground.write(0)
     ground.yesterday = ground.take("yesterday", ground.indices).taken.uuid
     blobs.keep(ground, "yesterday", ground.yesterday)
@@ -233,6 +249,19 @@ def _lay(ground: Ground) -> None:
         ground.production.ask("PUT", f"/{ground.index(letter)}/_alias/{ground.name}-{letter}-read")
     ground.write(DOCUMENTS)
     ground.night = ground.take("tonight", ground.indices)
+    ground.register(ground.live, ground.name)
+    ground.digests = _digests(ground)
+
+
+def _digests(ground: Ground) -> dict[str, str]:
+    """Of the undamaged copy, once it is VERIFIED."""
+    night, prefix = ground.night, f"proof-{ground.name}-first-"
+    restored = restore(ground.scratch, ground.name, night.taken.name, ground.indices, prefix)
+    keep_open(ground.source, night.since)
+    report = prove(ground.source, ground.scratch, night.since, restored, night.taken.moments)
+    assert report.verdict == "VERIFIED", report.findings
+    drop_restored(ground.scratch, restored.uuids)
+    return {each.index: each.digest for each in report.indices}
 
 
 def _clear(ground: Ground) -> None:

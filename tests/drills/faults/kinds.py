@@ -33,6 +33,8 @@ class Kind:
     damage: Callable[..., tuple[str, ...]]
     """Does it to a case. Answers what the findings have to name: one of these is enough."""
     right: Right = Right.REFUTED
+    slow: bool = False
+    """It waits for servers that try for long; the short part does without."""
     lasting: bool = False
     """It changes what other cases stand on, so it comes last."""
 
@@ -51,3 +53,9 @@ def kind(name: str, where: Where, **more):
         return damage
 
     return register
+
+
+def every() -> list[Kind]:
+    """All of them, in the order in which they can be met on one ground."""
+    order = list(Where)
+    return sorted(KINDS, key=lambda each: (each.lasting, order.index(each.where)))

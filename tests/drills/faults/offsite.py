@@ -1,17 +1,20 @@
 """A case's copy off site: made as the night makes it, looked at as the next night does, and proved from itself alone."""
 
-from contextlib import suppress
+import shutil
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from steward.clients.blobs_fs import FolderBlobs
 from steward.clients.offsite_bucket import open_offsite_bucket
 from steward.clients.offsite_copying import CopyTerms, copy_blobs, put_document
 from steward.clients.offsite_fetching import read_document
 from steward.clients.offsite_proving import Target, prove_copy
+from steward.clients.s3 import ObjectMissing
 from steward.clients.staging import FolderPlace
-from steward.errors import StewardError
 from steward.repository.copying import Copied, LockMode, blob_key, manifest_key, root_of
+from steward.repository.errors import ManifestUnreadable
+from steward.snapshots.findings import refuted
 from steward.snapshots.offsite_document import Source, describe
 from steward.snapshots.offsite_restoring import unregister
 from tests.drills.faults import blobs
@@ -35,6 +38,9 @@ class Copy:
     known: dict[str, Copied] = field(default_factory=dict)
     document: object = None
     """The version of the document that the night has on record."""
+    bucket_to_check: str = ""
+    cluster_to_check: str = ""
+    """What the settings name, where that is the fault."""
 
     @property
     def name(self) -> str:
@@ -74,7 +80,7 @@ def copied(case, bucket) -> Copy:
     terms = CopyTerms(root, datetime.now(UTC).date(), LOCK_DAYS, LockMode.GOVERNANCE)
     copy = Copy(case, bucket, bucket._bucket.client, terms, manifest)
     outcome = copy_blobs(FolderBlobs(case.folder), bucket, manifest, {}, terms, tell=copy.known.update)
-    assert outcome.manifest and not outcome.findings, outcome
+    assert outcome.manifest, outcome
     taken = datetime.fromtimestamp(case.night.taken.started_at, UTC)
     source = Source(case.repository, ground.name, blobs.NIGHT, taken, "9.5.3", {}, ground.digests)
     copy.document = put_document(bucket, describe(source, outcome.catalogue, outcome.manifest), terms).version
@@ -90,23 +96,34 @@ def look(copy: Copy):
 
 def prove(copy: Copy):
     """What restoring from the copy alone finds, by the document that the night has on record."""
-    case, ground = copy.case, copy.case.ground
+    try:
+        document = read_document(copy.bucket, copy.document_key, copy.document)
+    except (ObjectMissing, ManifestUnreadable) as error:
+        return [refuted(copy.document_key, error.message)]
+    return proved(copy.case, copy.bucket, document, copy.case.ground.digests)
+
+
+def proved(case, bucket, document, digests):
+    """What restoring from the copy that *document* pins finds; nothing of it is left."""
+    ground = case.ground
     name, prefix = f"{case.repository}-copy", f"proof-copy-{ground.name}-{case.number}-"
     place = FolderPlace(ground.folder, f"staging-{case.number}", ground.folder)
     try:
-        document = read_document(copy.bucket, copy.document_key, copy.document)
-        target = Target(ground.there_as_prover, name, prefix)
-        return prove_copy(copy.bucket, document, place, target, ground.digests).findings
+        return prove_copy(bucket, document, place, Target(ground.scratch, name, prefix), digests).findings
     finally:
-        for index in ground.indices:
+        for index in digests:
             case.hand.ask("DELETE", f"/{prefix}{index}?ignore_unavailable=true")
-        unregister(ground.there_as_prover, name)
+        unregister(ground.scratch, name)
         place.clear()
 
 
-def downloaded(copy: Copy) -> str | None:
-    """What anybody has who fetches the newest objects into the case's folder; why not, where it fails."""
-    folder, prefix = copy.case.folder, copy.key("")
+def downloaded(copy: Copy, folder: Path) -> str | None:
+    """What anybody has who fetches the newest objects into *folder*; why not, where it fails."""
+    prefix = copy.key("")
+    # What the nights before have brought there lies beside it.
+    for path in copy.case.ground.book.blobs.keys() - copy.known.keys():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(copy.case.folder / path, folder / path)
     pages = copy.client.get_paginator("list_objects_v2").paginate(Bucket=copy.name, Prefix=prefix)
     for each in (each for page in pages for each in page.get("Contents", [])):
         at = folder / each["Key"].removeprefix(prefix)
@@ -118,11 +135,11 @@ def downloaded(copy: Copy) -> str | None:
     return None
 
 
-def opened(ground):
-    """The bucket with Object Lock that the replica has, by keys that may do anything there."""
-    return open_offsite_bucket(offsite(ground.settings, ground.settings.objects.evidence_bucket))
-
-
-def quietly(action) -> None:
-    with suppress(StewardError):
-        action()
+def check_place(copy: Copy) -> None:
+    """As it is looked at before anything is touched: raises what is wrong with it."""
+    if not (copy.bucket_to_check or copy.cluster_to_check):
+        return
+    settings = copy.case.ground.settings
+    with open_offsite_bucket(offsite(settings, copy.bucket_to_check or copy.name)) as bucket:
+        bucket.check(copy.terms.mode, LOCK_DAYS)
+        bucket.check_owner(copy.cluster_to_check or copy.case.repository, copy.manifest.repository)

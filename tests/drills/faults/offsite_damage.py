@@ -17,7 +17,7 @@ def _drawn(case, blob=Blob.DATA):
     return case.chance.choice(sorted({each.path for each in case.closure.needed if each.kind is blob and each.bytes}))
 
 
-@kind("a bit flipped in the store's own file", OFFSITE)
+@kind("a bit flipped in the store's own file", OFFSITE, slow=True)
 def flip_in_volume(case):
     """In the volume of the object store, where a blob's bytes lie as they came."""
     path = _unlike_others(case)
@@ -151,8 +151,8 @@ def damage_before_copy(case):
 
 @kind("a bucket without Object Lock", OFFSITE, right=Right.UNKNOWN)
 def no_lock(case):
-    case.copy.bucket_to_check = case.ground.plain_bucket
-    return (case.ground.plain_bucket,)
+    case.copy.bucket_to_check = case.ground.settings.objects.backup_bucket
+    return (case.ground.settings.objects.backup_bucket,)
 
 
 @kind("a bucket that is not there", OFFSITE, right=Right.UNKNOWN)

@@ -69,15 +69,15 @@ class Elasticdump:
 
     version = json.loads((DUMP / "package.json").read_text())["version"] if DUMP.is_dir() else ""
 
-    def __init__(self, source: str, scratch: str, ground) -> None:
-        self._scratch = scratch
-        self._ours = self._all(source, ground.indices, "")
+    def __init__(self, source: str, scratch: str) -> None:
+        self._source, self._scratch = source, scratch
 
     def found(self, case) -> str | None:
-        copies = [case.prefix + index for index in case.ground.indices]
-        theirs = self._all(self._scratch, copies, case.prefix)
+        indices = case.ground.indices
+        held = self._all(self._source, indices, "")
+        restored = self._all(self._scratch, [case.prefix + index for index in indices], case.prefix)
         for kind in TYPES:
-            ours, other = self._ours[kind], theirs[kind]
+            ours, other = held[kind], restored[kind]
             if isinstance(other, str):
                 return f"{kind}: {other}"
             if ours != other:
@@ -128,7 +128,7 @@ def _lines(found, prefix, kind):
 def elasticdump(ground):
     with ExitStack() as stack:
         source, scratch = (stack.enter_context(answering(hand.api)) for hand in (ground.production, ground.there))
-        yield Elasticdump(source, scratch, ground)
+        yield Elasticdump(source, scratch)
 
 
 def counted(case) -> str | None:

@@ -1,0 +1,146 @@
+"""Whole nights of which nothing is damaged, while tenants write: whatever is refuted is a false alarm."""
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from bench.clean import RATE, _rate
+from bench.dataset import make_tenants
+from demo.seeding import seed as seed_documents
+from demo.tenants import Tenant, largest_tenants
+from demo.writers import writing
+from steward.clients.blobs_fs import FolderBlobs
+from steward.clients.offsite_bucket import open_offsite_bucket
+from steward.clients.offsite_copying import CopyTerms, copy_blobs, put_document
+from steward.errors import StewardError
+from steward.repository.copying import Copied, LockMode, root_of
+from steward.search.names import TenantName
+from steward.snapshots.blob_check import check_night_blobs
+from steward.snapshots.blob_record import Tonight
+from steward.snapshots.findings import Finding, unknown
+from steward.snapshots.offsite_document import Source, describe
+from steward.snapshots.policy import SnapshotPolicy
+from steward.snapshots.restoring import drop_restored, restore
+from steward.verdicts import Verdict
+from tests.drills.faults import offsite, ours
+from tests.drills.faults.case import Case
+from tests.drills.faults.ground import Ground, reached
+from tests.drills.faults.kinds import Kind, Where
+
+TENANTS = 3
+DOCUMENTS = 6_000
+NOTHING = Kind("nothing", Where.REPOSITORY, lambda _case: ())
+#: As in production some of the blobs are due each night, and some are not.
+CHECK_DAYS = 5
+
+
+@dataclass
+class Clean:
+    """What all runs came to."""
+
+    runs: int = 0
+    writes_per_second: float = 0.0
+    documents: int = 0
+    undecided: int = 0
+    blobs: int = 0
+    copied: int = 0
+    false_alarms: list[Finding] = field(default_factory=list)
+    unproved: list[Finding] = field(default_factory=list)
+
+    def add(self, findings: list[Finding]) -> None:
+        self.runs += 1
+        self.false_alarms += [each for each in findings if each.verdict is Verdict.REFUTED]
+        self.unproved += [each for each in findings if each.verdict is Verdict.UNKNOWN]
+
+
+class Undamaged(Case):
+    """One that is restored from what production writes to."""
+
+    @property
+    def repository(self) -> str:
+        return self.ground.name
+
+
+class Nights:
+    """One cluster's nights: each knows what those before it have left on record."""
+
+    def __init__(self, ground: Ground, tenants: list[Tenant], clean: Clean) -> None:
+        self.ground, self.clean = ground, clean
+        self.indices = [TenantName(tenant.name).first_index for tenant in tenants]
+        self.known: dict[str, Copied] = {}
+
+    def run(self, number: int, bucket) -> list[Finding]:
+        """A night as its flow makes it: blobs, restores and what is compared, the copy and its proof."""
+        case = Undamaged(self.ground, NOTHING, number, 0)
+        case.night = self.ground.take(f"night-{number}", self.indices)
+        checked = self._blobs(case)
+        if checked.findings:
+            return list(checked.findings)
+        case.restored = restore(self.ground.scratch, self.ground.name, case.night.taken.name, self.indices, case.prefix)
+        try:
+            findings = self._restored(case)
+        finally:
+            drop_restored(self.ground.scratch, case.restored.uuids)
+        findings += self._offsite(case, bucket)
+        self.ground.book.verify()
+        return findings
+
+    def _blobs(self, case):
+        taken, book = case.night.taken, self.ground.book
+        tonight = Tonight(self.ground.name, taken.name, taken.uuid, book.night, 365, CHECK_DAYS)
+        checked = check_night_blobs(FolderBlobs(self.ground.live), self.ground.source, book, tonight)
+        self.clean.blobs += checked.new + checked.read_again
+        return checked
+
+    def _restored(self, case) -> list[Finding]:
+        report = ours.compared(self.ground, case.night, case.restored)
+        self.digests = {each.index: each.digest for each in report.indices if each.digest}
+        self.clean.documents += sum(each.documents for each in report.indices)
+        self.clean.undecided += sum(each.undecided for each in report.indices)
+        found = [check(case) for check in (ours._definitions, ours._queries, ours._templates)]
+        return [*report.findings, *(finding for each in found for finding in each)]
+
+    def _offsite(self, case, bucket) -> list[Finding]:
+        manifest, taken = self.ground.book.tonights, case.night.taken
+        root = root_of(self.ground.name, manifest.repository)
+        # Each run is another night: locks are made longer in their turn.
+        today = datetime.now(UTC).date() + timedelta(days=case.number)
+        terms = CopyTerms(root, today, offsite.LOCK_DAYS, LockMode.GOVERNANCE)
+        outcome = copy_blobs(
+            FolderBlobs(self.ground.live), bucket, manifest, dict(self.known), terms, tell=self.known.update
+        )
+        self.clean.copied += outcome.uploaded
+        if outcome.manifest is None:
+            return outcome.findings
+        at = datetime.fromtimestamp(taken.started_at, UTC)
+        source = Source(self.ground.name, self.ground.name, self.ground.book.night, at, "9.5.3", {}, self.digests)
+        document = describe(source, outcome.catalogue, outcome.manifest)
+        put_document(bucket, document, terms)
+        return outcome.findings + offsite.proved(case, bucket, document, self.digests)
+
+
+def clean_runs(place, settings, runs: int, say) -> Clean:
+    """*runs* nights of tenants that write, one after the other."""
+    clean = Clean()
+    with ExitStack() as stack:
+        ground = stack.enter_context(reached(place, settings))
+        tenants = [Tenant(f"{ground.name}-{each.service}"[:40], each.service) for each in largest_tenants(TENANTS)]
+        make_tenants(settings, [TenantName(tenant.name) for tenant in tenants])
+        seed_documents(settings, tenants, DOCUMENTS)
+        ground.queries = SnapshotPolicy().golden_queries
+        ground.register(ground.live, ground.name)
+        nights, bucket = Nights(ground, tenants, clean), stack.enter_context(open_offsite_bucket(settings))
+        log, began = stack.enter_context(writing(settings, tenants, rate=RATE)), time.time()
+        for number in range(runs):
+            began_run = time.monotonic()
+            try:
+                findings = nights.run(number, bucket)
+            except StewardError as error:
+                findings = [unknown(f"night {number}", str(error))]
+            clean.add(findings)
+            say(
+                f"clean run {number + 1}: {len(findings)} findings in {time.monotonic() - began_run:.1f} s {findings[:3]}"
+            )
+        clean.writes_per_second = round(_rate(log, began, time.time()), 1)
+    return clean
