@@ -161,8 +161,9 @@ def await_restore(
     """
     deadline = time.monotonic() + timeout_seconds
     while True:
-        rows = _primaries(api, [each.target for each in indices])
+        # Asked first: a shard that ends in between is then seen as started, not as one that nobody awaits.
         under_way = _under_way(api)
+        rows = _primaries(api, [each.target for each in indices])
         ended = [row for row in rows if row["state"] == "STARTED" or (row["index"], int(row["shard"])) not in under_way]
         on_poll(len(ended), len(rows))
         if len(ended) == len(rows):
