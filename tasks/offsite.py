@@ -16,7 +16,7 @@ from steward.clients.postgres import connect
 from steward.clients.s3 import ObjectMissing
 from steward.clients.snapshot_blobs import copies_of, keep_copies, manifest_of
 from steward.clients.staging import open_staging
-from steward.operations.effects import dead_effects, forget_effects, note_effects
+from steward.operations.effects import dead_effects, forget_effects, note_effects, removed_effects
 from steward.operations.fencing import fence
 from steward.operations.holding import guard
 from steward.repository.copying import Copied, root_of
@@ -203,6 +203,11 @@ def _clear(there: SearchApi, keep: str = "") -> None:
         if name != keep:
             take_away(there, name)
     forget_effects([each for each in dead_effects() if each.effect_id != keep])
+    registered = capture.repositories(there)
+    for late in removed_effects(STAGED):
+        # A call of a dead run that came after all: what it registered is nobody's.
+        if late.effect_id in registered and late.effect_id != keep:
+            take_away(there, late.effect_id)
 
 
 def _made(kind: str) -> list[str]:
