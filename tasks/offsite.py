@@ -186,7 +186,7 @@ def _choose(policy: SnapshotPolicy, plan: Plan, digests: dict[str, str]) -> list
 def _document(bucket: OffsiteBucket, copied: OffsiteCopied, taken: SnapshotTaken) -> OffsiteDocument | Finding:
     """As it lies in the bucket; a finding where it is not what was put there."""
     try:
-        document = read_document(bucket, copied.manifest_key, copied.manifest_version)
+        document = read_document(bucket, copied.manifest_key, copied.manifest_version, copied.manifest_sha256)
     except (ObjectMissing, ManifestUnreadable) as error:
         return refuted(copied.manifest_key, f"the document of the off-site copy: {error.message}")
     if document.blobs.snapshot_uuid != taken.uuid:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from steward.clients.offsite_errors import ContentDiffers, ObjectUnreadable
 from steward.clients.s3 import ObjectMissing
 from steward.clients.staging import StagingPlace
 from steward.repository.copying import Content, ManifestName, blob_key, root_of
+from steward.repository.errors import ManifestUnreadable
 from steward.repository.hashing import in_threads
 from steward.repository.manifest import Entry
 from steward.snapshots import offsite_document
@@ -54,9 +56,16 @@ def documents(bucket: OffsiteBucket, cluster: str) -> list[tuple[ManifestName, S
     return sorted(found, key=lambda each: (each[0].night, each[1].written_at), reverse=True)
 
 
-def read_document(bucket: OffsiteBucket, key: str, version: str) -> OffsiteDocument:
-    """That version of the document. ObjectMissing; ManifestUnreadable where it is none, or damaged."""
-    return offsite_document.read(b"".join(bucket.chunks(key, version)))
+def read_document(bucket: OffsiteBucket, key: str, version: str, sha256: str = "") -> OffsiteDocument:
+    """That version of the document. ObjectMissing; ManifestUnreadable where it is none, damaged, or not of *sha256*."""
+    body = b"".join(bucket.chunks(key, version))
+    seen = hashlib.sha256(body).hexdigest()
+    if sha256 not in {"", seen}:
+        raise ManifestUnreadable(
+            f"{key} of version {version} has SHA-256 {seen}, expected {sha256}",
+            hint="it is not what the night put there: take another night's",
+        )
+    return offsite_document.read(body)
 
 
 def fetch(

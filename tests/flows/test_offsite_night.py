@@ -242,6 +242,10 @@ def test_a_document_that_is_gone_or_another_snapshots_refutes(night, steps):
         (found,) = prove(night, gone).findings
     assert (found.verdict, found.subject) == (Verdict.REFUTED, night.copied.manifest_key)
     with operation(night.settings):
+        other = night.copied.model_copy(update={"manifest_sha256": "0" * 64})
+        (found,) = prove(night, other).findings
+    assert "expected " + "0" * 64 in found.fact
+    with operation(night.settings):
         taken = night.taken.model_copy(update={"uuid": "another"})
         proved = offsite.prove_copy.fn(night.policy, night.attempt, night.plan, taken, night.copied, night.digests)
     assert "expected" in proved.findings[0].fact

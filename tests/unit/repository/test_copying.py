@@ -128,3 +128,10 @@ def test_a_name_that_would_lead_elsewhere_is_refused(part):
 @pytest.mark.parametrize("key", ["p/u/blobs/index-1", "p/u/manifests/2026-13-01-x.jsonl.gz", "manifests/x"])
 def test_what_is_no_manifest_is_not_taken_for_one(key):
     assert manifest_name(key) is None
+
+
+def test_a_copy_that_is_not_trusted_any_more_is_uploaded_anew_however_long_it_is_locked():
+    for entry in (_entry(), _entry(size=0)):
+        copy = _copied(lock_end(NIGHT, 99), size=entry.bytes).distrusted()
+        assert _plan(entry, copy).upload == (entry,)
+        assert copy.version == "v1"
