@@ -21,6 +21,7 @@ DRILLS = {
     "costs": "test_costs.py",
     "rollout": "test_rollout.py",
     "recovery": "cluster_gone.py",
+    "faults": "test_faults.py",
 }
 #: Of the replica, where a drill needs few.
 SERVERS = {
