@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -85,8 +85,8 @@ class OffsiteBucket:
         but not the lock, and WrittenOtherwise where what it then tells of is not what was sent.
         """
         newest = self._newest(key)
-        if newest and newest.version != instead_of and self._is_left_over(newest, content, lock):
-            return self.renew(key, newest.version, lock)
+        if newest and newest.version != instead_of and (left := self._left_over(newest, content, lock)):
+            return left
         with self._words(f"put {key}", writing=True):
             version = uploads.upload(
                 self._client, self._bucket.name, uploads.Upload(key, content, lock, is_first=newest is None), chunks
@@ -194,15 +194,20 @@ class OffsiteBucket:
         except ObjectMissing:
             return None
 
-    def _is_left_over(self, found: StoredCopy, content: Content, lock: Lock) -> bool:
-        """Whether a killed try wrote it. Without a lock in force it could have been exchanged since."""
-        return found.holds(content) and found.is_locked(Lock(lock.mode, self.now()))
+    def _left_over(self, found: StoredCopy, content: Content, lock: Lock) -> StoredCopy | None:
+        """What a killed try wrote, locked as asked. Without a lock in force it could have been exchanged since: None."""
+        if not (found.holds(content) and found.is_locked(Lock(lock.mode, self.now()))):
+            return None
+        with suppress(LockCannotBeRenewed):
+            return self.renew(found.key, found.version, lock)
+        # Its lock lapsed just now.
+        return None
 
     def _written_meanwhile(self, key: str, content: Content, lock: Lock) -> StoredCopy:
         """By a try whose answer was lost, most of all by one of the client's own."""
         newest = self._newest(key)
-        if newest and self._is_left_over(newest, content, lock):
-            return self.renew(key, newest.version, lock)
+        if newest and (left := self._left_over(newest, content, lock)):
+            return left
         raise ObjectStoreUnavailable(
             f"bucket {self._bucket.name}: another wrote {key} at the same moment",
             hint="it passes by itself; if it comes again, see who else writes there",

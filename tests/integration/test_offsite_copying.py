@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
 from datetime import UTC, datetime, timedelta
 
@@ -138,6 +139,17 @@ def test_a_lock_that_lapsed_refutes_and_its_blob_goes_up_anew(copied, on_record)
     assert "locked until" in outcome.findings[0].fact
     assert all(len(versions) == 2 for versions in copied.versions().values())
     assert not copied.copy(days=days).findings
+
+
+def test_a_lock_that_lapsed_a_moment_ago_refutes_too(copied):
+    path = data_path(copied)
+    until = copied.known[path].locked_until
+    days = (until.date() - TODAY).days
+    just_after = dataclasses.replace(copied.bucket, now=lambda: until + timedelta(seconds=2))
+    outcome = copied.copy(days=days, bucket=just_after)
+    assert path in {found.subject.partition("[")[2].rstrip("]") for found in outcome.findings}
+    assert outcome.uploaded == len(copied.manifest.entries)
+    assert outcome.manifest
 
 
 def test_a_lock_that_is_shorter_than_on_record_refutes_and_is_made_longer(copied):
