@@ -139,23 +139,23 @@ class BlobRecord:
             self.fence(connection)
             connection.execute(sql.TELL_GONE, {**self._keys, "snapshots": snapshots})
 
-    def needed(self, paths: set[str]) -> set[str]:
-        """Which of *paths* a manifest lists."""
-        return {path for _, found in self._listing(paths) for path in found}
+    def needed(self, paths: set[str], snapshots: set[str]) -> set[str]:
+        """Which of *paths* the manifest of one of *snapshots* lists."""
+        return {path for _, found in self._listing(paths, snapshots) for path in found}
 
-    def needing(self, paths: set[str]) -> dict[str, list[str]]:
-        """The snapshots that need each of *paths*, oldest first."""
+    def needing(self, paths: set[str], snapshots: set[str]) -> dict[str, list[str]]:
+        """Those of *snapshots* that need each of *paths* by their manifests, oldest first."""
         told: dict[str, list[str]] = {}
-        for snapshot, found in self._listing(paths):
+        for snapshot, found in self._listing(paths, snapshots):
             for path in found:
                 told.setdefault(path, []).append(snapshot)
         return told
 
-    def _listing(self, paths: set[str]) -> Iterator[tuple[str, set[str]]]:
-        """Each VERIFIED snapshot, and which of *paths* it needs. One manifest is in memory at a time."""
+    def _listing(self, paths: set[str], snapshots: set[str]) -> Iterator[tuple[str, set[str]]]:
+        """Each of *snapshots* that is VERIFIED, and which of *paths* it needs. One manifest is in memory at a time."""
         if not paths:
             return
-        for kept in self.manifests():
+        for kept in (each for each in self.manifests() if each.snapshot in snapshots):
             with self.connect() as connection:
                 manifest = manifest_of(connection, self.cluster, kept.snapshot)
             yield kept.snapshot, {entry.path for entry in manifest.entries} & paths

@@ -151,13 +151,13 @@ class _Checking:
         outcome.add(comparing.compare_sizes(closure, sizes, outcome.known))
         elders = comparing.find_elders(outcome.known.values(), outcome.paths, catalogue, self.record.manifests())
         outcome.elders = {blob.path: blob for blob in elders}
-        outcome.add(self._needed(list(comparing.compare_elders(outcome.elders.values(), sizes))))
+        outcome.add(self._needed(outcome, list(comparing.compare_elders(outcome.elders.values(), sizes))))
         outcome.others = set(comparing.other_generations(catalogue, outcome.paths))
         self._compare_generations(outcome, closure, sizes)
 
-    def _needed(self, faults: list[Fault]) -> list[Fault]:
+    def _needed(self, outcome: Outcome, faults: list[Fault]) -> list[Fault]:
         """Those of blobs that an older snapshot does need: between two nights that need one there may be one that does not."""
-        needed = self.record.needed({fault.path for fault in faults}) if faults else set[str]()
+        needed = self.record.needed({fault.path for fault in faults}, outcome.listed) if faults else set[str]()
         return [fault for fault in faults if fault.path in needed]
 
     def _compare_generations(self, outcome: Outcome, closure: Closure, sizes: Mapping[str, int]) -> None:
@@ -175,7 +175,7 @@ class _Checking:
                 outcome.add([Fault(path, refused.message, unread=True)])
         outcome.add(comparing.compare_generations(generations, closure.catalogue, sizes))
         unlisted = dict(comparing.find_unlisted(generations, outcome.elders))
-        needed = self.record.needed(set(unlisted)) if unlisted else set[str]()
+        needed = self.record.needed(set(unlisted), outcome.listed) if unlisted else set[str]()
         outcome.add(Fault(unlisted[path], f"it does not list {path}") for path in sorted(needed))
 
     def _read(self, outcome: Outcome, closure: Closure) -> None:
@@ -204,7 +204,7 @@ class _Checking:
         outcome.read, outcome.again = reader.read, reader.again
         elders = {fault.path: fault for fault in reader.faults if fault.path in outcome.elders}
         outcome.add(fault for fault in reader.faults if fault.path not in elders)
-        outcome.add(self._needed(list(elders.values())))
+        outcome.add(self._needed(outcome, list(elders.values())))
 
     def _due(self, outcome: Outcome, closure: Closure) -> list[Known]:
         """Of data and of what only older snapshots need: metadata of tonight's are read every night."""

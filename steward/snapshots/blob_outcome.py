@@ -54,6 +54,11 @@ class Outcome:
         """Of all that tonight's snapshot needs. Asked for once the closure is there."""
         return {needed.path for needed in self.closure.needed} if self.closure else frozenset()
 
+    @property
+    def listed(self) -> set[str]:
+        """Names of the snapshots that are there."""
+        return {each.name for each in self.closure.catalogue.snapshots} if self.closure else set()
+
     def is_of_others(self, path: str) -> bool:
         """Whether only older snapshots need the blob."""
         return path not in self.paths and (path in self.elders or path in self.others or path.startswith("snap-"))
@@ -68,7 +73,7 @@ def report(outcome: Outcome, record: Record, tonight: Tonight, seconds: float, r
     """What the night says of its blobs; its manifest, where it is sound, is put on record."""
     closure = outcome.closure
     gone = _gone(outcome, record, tonight)
-    findings = [*gone, *tell_faults(outcome.faults.values(), outcome, tonight.snapshot, record.needing)]
+    findings = [*gone, *tell_faults(outcome.faults.values(), outcome, tonight.snapshot, record)]
     manifest = _manifest(outcome, closure, tonight) if closure and outcome.sound else None
     if not findings and manifest is None:
         # Not to be reached. A night without findings is VERIFIED, and this one was not read whole.

@@ -55,12 +55,12 @@ class Record(Protocol):
         """Tonight's report tells of them."""
         ...
 
-    def needed(self, paths: set[str]) -> set[str]:
-        """Which of *paths* a manifest of `manifests` lists."""
+    def needed(self, paths: set[str], snapshots: set[str]) -> set[str]:
+        """Which of *paths* the manifest of one of *snapshots* lists."""
         ...
 
-    def needing(self, paths: set[str]) -> dict[str, list[str]]:
-        """The snapshots of `manifests` that need each of *paths*, oldest first."""
+    def needing(self, paths: set[str], snapshots: set[str]) -> dict[str, list[str]]:
+        """Those of *snapshots* that need each of *paths* by their manifests, oldest first."""
         ...
 
     def keep(self, manifest: Manifest, blob_bytes: int) -> None:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from datetime import date
 from typing import Protocol
 
 from steward.repository.closure import Closure
 from steward.repository.comparing import in_words, kind_of, snapshots_of
 from steward.repository.hashing import Fault
+from steward.snapshots.blob_record import Record
 from steward.snapshots.findings import Finding, refuted, unknown
 
 #: Findings that are told with their words; of more only how many there are.
 MOST_TOLD = 100
-
-Needing = Callable[[set[str]], Mapping[str, list[str]]]
-"""The VERIFIED snapshots that need each of some paths."""
 
 
 class Looked(Protocol):
@@ -23,15 +21,20 @@ class Looked(Protocol):
 
     closure: Closure | None
 
+    @property
+    def listed(self) -> set[str]:
+        """Names of the snapshots that are there."""
+        ...
+
     def is_of_others(self, path: str) -> bool:
         """Whether only older snapshots need the blob."""
         ...
 
 
-def tell_faults(faults: Iterable[Fault], looked: Looked, snapshot: str, needing: Needing) -> list[Finding]:
+def tell_faults(faults: Iterable[Fault], looked: Looked, snapshot: str, record: Record) -> list[Finding]:
     """Those that refute first; of many, not all."""
     told = sorted(faults, key=lambda fault: (fault.unread, fault.path))[:MOST_TOLD]
-    older = needing({fault.path for fault in told}) if told else {}
+    older = record.needing({fault.path for fault in told}, looked.listed) if told else {}
     return [_finding(fault, looked, snapshot, older.get(fault.path, [])) for fault in told]
 
 

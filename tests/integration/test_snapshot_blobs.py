@@ -189,12 +189,13 @@ def test_which_snapshots_need_a_blob_is_told_by_their_manifests_oldest_first(nig
     verified(nights, 0, "one", a=A, b=B)
     verified(nights, 1, "two", b=B)
     nights.record(2).keep(manifest("three", 2, b=B), 100)
-    assert nights.record(2).needing({"a", "b", "index-1", "z"}) == {
+    assert nights.record(2).needing({"a", "b", "index-1", "z"}, {"one", "two", "three"}) == {
         "a": ["one"],
         "b": ["one", "two"],
         "index-1": ["two"],
     }
-    assert nights.record(2).needed({"b", "z"}) == {"b"}
+    assert nights.record(2).needed({"a", "b", "z"}, {"one", "two"}) == {"a", "b"}
+    assert nights.record(2).needed({"a", "b"}, {"two"}) == {"b"}
 
 
 def test_a_manifest_is_kept_whole_and_a_second_try_puts_its_own_in_its_place(nights):

@@ -83,14 +83,15 @@ class Book:
     def tell_gone(self, snapshots):
         self.gone += snapshots
 
-    def needed(self, paths):
-        return {entry.path for _, manifest in self.kept for entry in manifest.entries} & paths
+    def needed(self, paths, snapshots):
+        return set(self.needing(paths, snapshots))
 
-    def needing(self, paths):
-        return {
-            path: [each.snapshot for each, manifest in self.kept if path in {entry.path for entry in manifest.entries}]
-            for path in paths
-        }
+    def needing(self, paths, snapshots):
+        found = {}
+        for each, manifest in self.kept:
+            for path in {entry.path for entry in manifest.entries} & paths if each.snapshot in snapshots else ():
+                found.setdefault(path, []).append(each.snapshot)
+        return found
 
     def keep(self, manifest, _blob_bytes):
         self.tonights = manifest

@@ -3,6 +3,7 @@
 import json
 import re
 from copy import deepcopy
+from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
 
@@ -386,6 +387,16 @@ def test_a_blob_between_two_nights_that_no_manifest_lists_may_be_gone():
     record = book()
     stray = Known(f"{A}/0/__stray", 5, "0" * 64, NIGHT, record.kept[0][0].night, None)
     record.blobs[stray.path] = stray
+    assert check(book=record).verdict is Verdict.VERIFIED
+
+
+def test_a_blob_that_only_deleted_snapshots_needed_may_be_gone():
+    record, deleted = book(), f"{A}/0/__of-deleted"
+    kept, manifest = record.kept[0]
+    record.blobs[deleted] = Known(deleted, 5, "0" * 64, NIGHT, kept.night, None)
+    entries = (*manifest.entries, Entry(path=deleted, bytes=5, sha256="0" * 64))
+    gone = structs.replace(manifest, entries=entries, snapshot="gone", snapshot_uuid="gone")
+    record.kept.insert(0, (replace(kept, snapshot="gone", snapshot_uuid="gone"), gone))
     assert check(book=record).verdict is Verdict.VERIFIED
 
 
