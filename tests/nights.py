@@ -1,5 +1,7 @@
 """Ground for tests of whole nights: two tenants with real documents, and a record without nights."""
 
+import shutil
+
 import pytest
 
 from demo.seeding import seed
@@ -12,6 +14,7 @@ from steward.clients.postgres import connect
 from steward.migrations.apply import migrate
 from steward.settings import load
 from steward.snapshots import capture
+from steward.snapshots.offsite_restoring import unregister
 from steward.snapshots.policy import SnapshotPolicy
 from steward.snapshots.restoring import drop_restored
 from tests.flows.prefect_server import recording_in
@@ -72,3 +75,8 @@ def forget_nights(settings, policy):
     with open_search(settings, policy.scratch_cluster, "restore") as scratch:
         # What the ledger knew of is forgotten with it.
         drop_restored(scratch, capture.restored_indices(scratch, "proof-"))
+        for name in capture.repositories(scratch):
+            if name.startswith("offsite-"):
+                unregister(scratch, name)
+    for staged in settings.snapshots.staging.path.glob("offsite-*"):
+        shutil.rmtree(staged)
