@@ -4,6 +4,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from statistics import median
 
 from bench.clean import RATE, _rate
 from bench.dataset import make_tenants
@@ -23,14 +24,17 @@ from steward.snapshots.offsite_document import Source, describe
 from steward.snapshots.policy import SnapshotPolicy
 from steward.snapshots.restoring import drop_restored, restore
 from steward.verdicts import Verdict
-from tests.drills.faults import offsite, ours
+from tests.drills.faults import offsite, ours, rivals
 from tests.drills.faults.case import Case
 from tests.drills.faults.ground import Ground, reached
 from tests.drills.faults.kinds import Kind, Where
 
-TENANTS = 3
-DOCUMENTS = 6_000
+TENANTS = 2
+DOCUMENTS = 4_000
 NOTHING = Kind("nothing", Where.REPOSITORY, lambda _case: ())
+#: In the source when elasticdump and the proof are timed.
+SPEED_DOCUMENTS = 40_000
+TURNS = 3
 #: As in production some of the blobs are due each night, and some are not.
 CHECK_DAYS = 5
 
@@ -45,6 +49,8 @@ class Clean:
     undecided: int = 0
     blobs: int = 0
     copied: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Of ours and of elasticdump, and for how many documents."""
     false_alarms: list[Finding] = field(default_factory=list)
     unproved: list[Finding] = field(default_factory=list)
 
@@ -67,7 +73,7 @@ class Nights:
 
     def __init__(self, ground: Ground, tenants: list[Tenant], clean: Clean) -> None:
         self.ground, self.clean = ground, clean
-        self.indices = [TenantName(tenant.name).first_index for tenant in tenants]
+        self.indices = ground.others = [TenantName(tenant.name).first_index for tenant in tenants]
         self.known: dict[str, Copied] = {}
 
     def run(self, number: int, bucket) -> list[Finding]:
@@ -85,6 +91,24 @@ class Nights:
         findings += self._offsite(case, bucket)
         self.ground.book.verify()
         return findings
+
+    def speed(self, number: int, elasticdump) -> dict[str, float]:
+        """Seconds that the proof and elasticdump take for the same copy of a source at rest: the medians of some turns."""
+        case = Undamaged(self.ground, NOTHING, number, 0)
+        case.night = self.ground.take(f"night-{number}", self.indices)
+        case.restored = restore(self.ground.scratch, self.ground.name, case.night.taken.name, self.indices, case.prefix)
+        contenders = {
+            "ours": lambda: ours.compared(self.ground, case.night, case.restored).findings,
+            "elasticdump": lambda: elasticdump.found(case),
+        }
+        turns = {name: [] for name in contenders}
+        for _ in range(TURNS):
+            for name, compare in contenders.items():
+                began = time.monotonic()
+                assert not compare(), name
+                turns[name].append(time.monotonic() - began)
+        documents = sum(case.hand.ask("GET", f"/{case.copy_of(index)}/_count")["count"] for index in self.indices)
+        return {"documents": documents} | {name: median(each) for name, each in turns.items()}
 
     def _blobs(self, case):
         taken, book = case.night.taken, self.ground.book
@@ -131,16 +155,21 @@ def clean_runs(place, settings, runs: int, say) -> Clean:
         ground.queries = SnapshotPolicy().golden_queries
         ground.register(ground.live, ground.name)
         nights, bucket = Nights(ground, tenants, clean), stack.enter_context(open_offsite_bucket(settings))
-        log, began = stack.enter_context(writing(settings, tenants, rate=RATE)), time.time()
-        for number in range(runs):
-            began_run = time.monotonic()
-            try:
-                findings = nights.run(number, bucket)
-            except StewardError as error:
-                findings = [unknown(f"night {number}", str(error))]
-            clean.add(findings)
-            say(
-                f"clean run {number + 1}: {len(findings)} findings in {time.monotonic() - began_run:.1f} s {findings[:3]}"
-            )
-        clean.writes_per_second = round(_rate(log, began, time.time()), 1)
+        with writing(settings, tenants, rate=RATE) as log:
+            began = time.time()
+            for number in range(runs):
+                _one(nights, number, bucket, say)
+            clean.writes_per_second = round(_rate(log, began, time.time()), 1)
+        seed_documents(settings, tenants, SPEED_DOCUMENTS)
+        clean.seconds = nights.speed(runs, stack.enter_context(rivals.elasticdump(ground)))
     return clean
+
+
+def _one(nights, number, bucket, say):
+    began = time.monotonic()
+    try:
+        findings = nights.run(number, bucket)
+    except StewardError as error:
+        findings = [unknown(f"night {number}", str(error))]
+    nights.clean.add(findings)
+    say(f"clean run {number + 1}: {len(findings)} findings in {time.monotonic() - began:.1f} s {findings[:3]}")

@@ -93,6 +93,8 @@ class Ground:
     """Below which every repository of the drill lies."""
     opened: list[str] = field(default_factory=list)
     repositories: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+    """Indices that are proved in place of its own."""
     night: Night | None = None
     yesterday: str = ""
     """UUID of last night's snapshot."""
@@ -111,7 +113,7 @@ class Ground:
 
     @property
     def indices(self) -> list[str]:
-        return [self.index(letter) for letter in "ab"]
+        return self.others or [self.index(letter) for letter in "ab"]
 
     @property
     def live(self) -> Path:

@@ -99,7 +99,7 @@ def _dumped(url, indices, prefix, kind):
         "--quiet",
         "--output=$",
         f"--type={kind}",
-        "--limit=1000",
+        "--limit=10000",
     ]
     ran = subprocess.run(
         [*command, f"--input={url}/{','.join(indices)}"], capture_output=True, text=True, timeout=120, check=False

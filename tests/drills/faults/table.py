@@ -58,7 +58,9 @@ def _clean(clean):
         f"{clean.runs} clean runs, each a whole night with blobs and copy under {clean.writes_per_second:.0f} writes a second: "
         f"{len(clean.false_alarms)} false alarms, {len(clean.unproved)} findings of what could not be proved; "
         f"{clean.documents:,} documents compared ({clean.undecided:,} of them not decidable), {clean.blobs:,} blobs read, "
-        f"{clean.copied:,} copied."
+        f"{clean.copied:,} copied.\n\n"
+        f"For {clean.seconds['documents']:,} documents of a source at rest the proof took {clean.seconds['ours']:.1f} s, and elasticdump, for "
+        f"dumping both sides through a proxy on the same machine, {clean.seconds['elasticdump']:.1f} s (medians)."
     )
 
 
@@ -69,14 +71,10 @@ def _sums(by_kind):
     ]
     for where in Where:
         kinds = [each for kind, each in by_kind.items() if kind.where is where and kind.right is not Right.WITHSTOOD]
-        counts = [sum(_all(bool(case.rivals.get(name)) for case in cases) for cases in kinds) for name in ASKED]
-        ours = sum(_all(case.is_detected for case in cases) for cases in kinds)
+        counts = [sum(all(case.rivals.get(name) for case in cases) for cases in kinds) for name in ASKED]
+        ours = sum(all(case.is_detected for case in cases) for cases in kinds)
         lines.append(f"| {where} | {len(kinds)} | {' | '.join(map(str, counts))} | {ours} |")
     return "\n".join(lines) + "\n"
-
-
-def _all(found):
-    return all(list(found))
 
 
 def _part(where, by_kind):
@@ -100,7 +98,7 @@ def _share(found):
 
 
 def _ours(kind, cases):
-    right = [case.is_right and case.is_named for case in cases]
+    right = [case.is_detected for case in cases]
     if all(right):
         return str(kind.right)
     return f"**{sum(right)} of {len(right)}** {kind.right}: {', '.join(sorted({str(case.verdict) for case in cases}))}"
