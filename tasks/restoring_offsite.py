@@ -33,6 +33,7 @@ from steward.snapshots.recovery_plan import (
     PlannedIndex,
     RecoveryPlan,
     check_free,
+    check_names,
     check_room,
     check_version,
     made_plan,
@@ -64,21 +65,26 @@ AT_A_TIME = 20
 @contextmanager
 def target(settings: Settings, cluster: str) -> Generator[SearchClient]:
     """The cluster that is restored into. BadInput: it has no user who could."""
-    users = settings.cluster(cluster).users
-    purpose = next((each for each in (RECOVER, RESTORE) if each in users), None)
-    if purpose is None:
-        raise BadInput(
-            f"cluster {cluster} has no user for {RECOVER!r} in the settings; known: {', '.join(sorted(users))}",
-            hint=f"add [search.{cluster}.users.{RECOVER}]; docs/runbooks/restore-from-offsite.md says of what role",
-        )
-    with open_search(settings, cluster, purpose, before_write=guard) as client:
+    with open_search(settings, cluster, _purpose(settings, cluster), before_write=guard) as client:
         yield client
+
+
+def _purpose(settings: Settings, cluster: str) -> str:
+    users = settings.cluster(cluster).users
+    for purpose in (RECOVER, RESTORE):
+        if purpose in users:
+            return purpose
+    raise BadInput(
+        f"cluster {cluster} has no user for {RECOVER!r} in the settings; known: {', '.join(sorted(users))}",
+        hint=f"add [search.{cluster}.users.{RECOVER}]; docs/runbooks/restore-from-offsite.md says of what role",
+    )
 
 
 @step("plan recovery", run_name="plan the recovery of {request.cluster}")
 def plan_recovery(request: RecoveryRequest) -> RecoveryPlan:
     """Which copy, which indices, under which names, how much. Whatever could stop it halfway stops it here; reads only."""
     settings, began = load(), datetime.now(UTC)
+    check_names(request.target, request.names, proves_nights=_purpose(settings, request.target) == RESTORE)
     with target(settings, request.target) as there:
         chosen = _choose(settings, request)
         indices = plan_indices(request, chosen.document, operation().token)
@@ -187,7 +193,7 @@ def restore_indices(plan: RecoveryPlan, fetched: FetchedBlobs) -> recovery.Recov
 
 @step("compare", run_name="compare {plan.snapshot} with what its night found")
 def compare_recovered(plan: RecoveryPlan, indices: Sequence[PlannedIndex]) -> Compared:
-    """Every document of what was restored, as one digest an index. Nobody can write there yet."""
+    """Every document of what was restored, as one digest an index, and its aliases. Nobody can write there yet."""
     began, digests = time.monotonic(), dict[str, str]()
     show = progress_bar("restore-from-offsite-compare", f"reading {len(indices):,} indices")
     with target(load(), plan.into) as there:
@@ -196,7 +202,9 @@ def compare_recovered(plan: RecoveryPlan, indices: Sequence[PlannedIndex]) -> Co
             prefix = some[0].target.removesuffix(some[0].name)
             digests |= content_digests(there, prefix, [each.name for each in some])
             show(first + len(some), len(indices))
-    return Compared(digests=digests, seconds=time.monotonic() - began)
+        aliases = recovery.aliases_of(there)
+    by_index = {each.name: [alias for alias, of in aliases.items() if each.target in of] for each in indices}
+    return Compared(digests=digests, aliases=by_index, seconds=time.monotonic() - began)
 
 
 @step("open", run_name="let writers at {plan.into}")

@@ -146,6 +146,15 @@ def _wanted(request: RecoveryRequest, document: OffsiteDocument) -> Iterable[Off
     return [each for each in document.indices if not request.tenants or each.tenant in request.tenants]
 
 
+def check_names(cluster: str, names: Names, *, proves_nights: bool) -> None:
+    """BadInput: on a cluster where nights are proved, an alias would be in the way of every night's own copies."""
+    if proves_nights and names is Names.AS_THEY_WERE:
+        raise BadInput(
+            f"cluster {cluster} is where nights are proved: an alias of a tenant there makes every proof fail",
+            hint="restore under a prefix there",
+        )
+
+
 def check_free(
     indices: Iterable[PlannedIndex], names: Names, there: Iterable[str], aliases: Mapping[str, Sequence[str]]
 ) -> None:

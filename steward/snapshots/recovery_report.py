@@ -40,9 +40,10 @@ class FetchedBlobs(_Value):
 
 
 class Compared(_Value):
-    """The digests of what was restored, by the names that the indices had."""
+    """What was restored, by the names that the indices had: the digests of their documents, and their aliases."""
 
     digests: dict[str, str]
+    aliases: dict[str, list[str]] = {}
     seconds: float
 
 
@@ -150,7 +151,7 @@ def may_open(plan: RecoveryPlan, facts: RecoveryFacts) -> list[str]:
     One that the night did not read has nothing to be compared with; whoever approved was told so.
     """
     whole = _whole(plan, facts)
-    return [each.target for each in whole if _judge(each, facts)[0] is not Verdict.REFUTED]
+    return [each.target for each in whole if _judge(plan, each, facts)[0] is not Verdict.REFUTED]
 
 
 def compared_indices(plan: RecoveryPlan, facts: RecoveryFacts) -> list[PlannedIndex]:
@@ -167,7 +168,7 @@ def _whole(plan: RecoveryPlan, facts: RecoveryFacts) -> list[PlannedIndex]:
 
 def assess(plan: RecoveryPlan, facts: RecoveryFacts) -> tuple[Verdict, list[RecoveredIndex], list[Finding]]:
     """The verdict, each index's own, and what was found. An error says nothing for what it left unread: UNKNOWN."""
-    judged = [(each, *_judge(each, facts)) for each in plan.indices]
+    judged = [(each, *_judge(plan, each, facts)) for each in plan.indices]
     findings = [finding for _, _, found in judged for finding in found]
     findings += [each for each in (facts.fetched.damaged if facts.fetched else []) if each not in findings]
     verdicts = [verdict for _, verdict, _ in judged] + [finding.verdict for finding in findings]
@@ -189,8 +190,8 @@ def assess(plan: RecoveryPlan, facts: RecoveryFacts) -> tuple[Verdict, list[Reco
     return combine(verdicts), indices, sorted(findings, key=lambda finding: finding.verdict)
 
 
-def _judge(index: PlannedIndex, facts: RecoveryFacts) -> tuple[Verdict, list[Finding]]:
-    findings = list(_findings(index, facts))
+def _judge(plan: RecoveryPlan, index: PlannedIndex, facts: RecoveryFacts) -> tuple[Verdict, list[Finding]]:
+    findings = [*_findings(index, facts), *_lost_aliases(plan, index, facts)]
     return (combine(finding.verdict for finding in findings) if findings else Verdict.VERIFIED), findings
 
 
@@ -213,6 +214,13 @@ def _findings(index: PlannedIndex, facts: RecoveryFacts) -> Iterable[Finding]:
         yield unknown(index.name, "restored, and not compared: its night did not read it in full")
     elif seen != index.digest:
         yield refuted(index.name, f"holds {_said(seen)}, its night found {_said(index.digest)}")
+
+
+def _lost_aliases(plan: RecoveryPlan, index: PlannedIndex, facts: RecoveryFacts) -> Iterable[Finding]:
+    """By an alias tenants read and write: without it they find nothing, however whole it is."""
+    if plan.names is Names.AS_THEY_WERE and facts.compared and index.name in facts.compared.digests:
+        for alias in sorted(set(index.aliases) - set(facts.compared.aliases.get(index.name, ()))):
+            yield refuted(index.name, f"alias {alias} is lost")
 
 
 def _said(digest: str) -> str:

@@ -1,11 +1,15 @@
 """Recoveries from the bucket alone, onto a real cluster: the copy's own cluster and repository are gone."""
 
-import pytest
+import tomllib
 
+import pytest
+import tomli_w
+
+import flows.restore_from_offsite as flow
 from replica import inventory
 from steward.clients.elasticsearch import open_search
 from steward.clients.postgres import connect
-from steward.errors import BadInput
+from steward.errors import BadInput, Unavailable
 from steward.evidence.store import list_statements
 from steward.operations.effects import left_effects
 from steward.operations.ledger import Ledger
@@ -17,6 +21,7 @@ from steward.snapshots.offsite_document import OffsiteIndex
 from steward.snapshots.recovery_plan import IndexInTheWay
 from steward.snapshots.recovery_report import RecoveryDeclined, RecoveryNotVerified
 from steward.verdicts import Verdict
+from tasks import restoring_offsite as acts
 from tests.flows.killed_runs import Death, run_killed
 from tests.flows.prefect_server import artifact
 from tests.flows.recovery_ground import DOCUMENTS, LOCK, NIGHT, _fields, copied, recover, staged
@@ -31,8 +36,20 @@ def laid(replica):
         yield copy
 
 
+@pytest.fixture(scope="module")
+def serving(ledger_settings, tmp_path_factory):
+    """Settings in which the one-node cluster serves tenants: its user restores as one who was lent the role."""
+    written = tomllib.loads(ledger_settings.read_text())
+    users = written["search"]["scratch"]["users"]
+    users["recover"] = users.pop("restore")
+    path = tmp_path_factory.mktemp("serving") / "settings.toml"
+    path.write_text(tomli_w.dumps(written))
+    return path
+
+
 @pytest.fixture
-def copy(book, laid):
+def copy(book, laid, serving, monkeypatch):
+    monkeypatch.setenv("STEWARD_SETTINGS", str(serving))
     laid.clear()
     yield laid
     laid.clear()
@@ -98,8 +115,6 @@ def test_nothing_is_restored_over_an_index_that_is_there(copy, replica, closed):
 
 def test_an_index_that_is_made_while_a_person_thinks_is_left_alone(copy, replica, monkeypatch):
     """Between the question's plan and its answer."""
-    import flows.restore_from_offsite as flow  # noqa: PLC0415
-
     show = flow.show_plan
 
     def make_meanwhile(*asked):
@@ -205,21 +220,56 @@ def test_what_its_night_did_not_read_is_restored_opened_and_unknown(copy):
     copy.write(copy.alias("a"))
 
 
-def test_killed_while_it_fetches_restores_and_opens_it_goes_on_where_it_was(copy, replica, ledger_settings):
-    """Three processes die one after the other; the fourth finishes, and nothing is fetched or restored twice."""
+def test_killed_while_it_fetches_and_while_it_restores_it_goes_on_where_it_was(copy, replica, serving):
+    """Two processes die one after the other; the third finishes, and nothing is fetched or restored twice."""
     run = "tests.flows.recovery_ground.recover_killed"
-    deaths = (
-        Death("call", "steward.clients.staging:FolderPlace.write#9"),
-        Death("call", "steward.snapshots.recovery:await_restore"),
-        Death("after", "open_recovered"),
-    )
-    for death in deaths:
-        run_killed(replica, ledger_settings, run, copy.request(), death, period="killed")
-        if death is deaths[1]:
-            begun = recovery.index_uuids(copy.api, both(copy))
+    fetching = Death("call", "steward.clients.staging:FolderPlace.write#9")
+    run_killed(replica, serving, run, copy.request(), fetching, period="killed")
+    restoring = Death("call", "steward.snapshots.recovery:await_restore")
+    run_killed(replica, serving, run, copy.request(), restoring, period="killed")
+    begun = recovery.index_uuids(copy.api, both(copy))
     report = recover(copy.request(), period="killed")
-    assert (report.verdict, report.attempt) == (Verdict.VERIFIED, 4)
+    assert (report.verdict, report.attempt) == (Verdict.VERIFIED, 3)
     assert recovery.index_uuids(copy.api, both(copy)) == begun
-    whole = {each.path: each.bytes for each in copy.document.blobs.entries}
-    assert report.stages[1].bytes < sum(whole.values())
+    assert report.stages[1].bytes < sum(each.bytes for each in copy.document.blobs.entries)
     assert nothing_left(replica, copy)
+
+
+def test_a_server_that_is_away_throws_nothing_away_and_the_next_run_goes_on(copy, replica, monkeypatch):
+    fetches, fetch = [], acts.fetch
+    monkeypatch.setattr(acts, "fetch", lambda *asked, **more: fetches.append(1) or fetch(*asked, **more))
+    # Without the pauses between its tries.
+    monkeypatch.setattr(flow, "compare_recovered", flow.compare_recovered.with_options(retries=0))
+    with monkeypatch.context() as patch:
+        patch.setattr(acts, "content_digests", away)
+        with pytest.raises(Unavailable):
+            recover(copy.request(), period="away")
+    assert [len(staged(replica)), len(repositories(copy))] == [1, 1]
+    with pytest.raises(Exception, match="index read-only"):
+        copy.write(copy.index("a"))
+    assert recover(copy.request(), period="away").verdict is Verdict.VERIFIED
+    assert len(fetches) == 1
+    assert nothing_left(replica, copy)
+
+
+def away(*_asked):
+    raise Unavailable("no node answers")
+
+
+def test_writers_are_let_in_as_often_as_it_is_asked_and_never_at_another_index(copy):
+    recover(copy.request(tenants=["b"]))
+    uuids = recovery.index_uuids(copy.api, [copy.index("b")])
+    assert recovery.open_indices(copy.api, uuids) == [copy.index("b")]
+    with pytest.raises(recovery.RestoreReplaced, match=r"has UUID .*; restored was other"):
+        recovery.open_indices(copy.api, {copy.index("b"): "other"})
+
+
+def test_where_nights_are_proved_and_where_nobody_may_restore_it_is_refused(book, replica):
+    asked = {"because": "a test", "cluster": "production"}
+    with pytest.raises(BadInput, match="scratch is where nights are proved"):
+        recover(asked | {"into": "scratch"})
+    described = load().cluster("scratch")
+    users = {"monitoring": described.users["monitoring"]}
+    lacking = load().model_copy(update={"search": {"scratch": described.model_copy(update={"users": users})}})
+    with pytest.raises(BadInput, match="cluster scratch has no user for 'recover'"), acts.target(lacking, "scratch"):
+        pass

@@ -53,6 +53,13 @@ def plan(asked=None, held=None, **more):
     return made_plan(asked, chosen, 41, **({"nodes": 3, "leftovers": {}} | times | more))
 
 
+def compared(made, digests=None, **aliases):
+    """What *made* plans, as its night found it, or as told."""
+    found = {each.name: each.digest for each in made.indices if each.digest} if digests is None else digests
+    brought = {each.name: list(each.aliases) for each in made.indices}
+    return Compared(digests=found, aliases=brought | aliases.get("aliases", {}), seconds=5)
+
+
 def facts(made, **more):
     """A recovery of all that *made* plans, without a fault."""
     targets = [each.target for each in made.indices]
@@ -60,7 +67,7 @@ def facts(made, **more):
         "begun": Begun(at=AT + timedelta(seconds=100), by="Ada"),
         "fetched": FetchedBlobs(blobs=9, bytes=made.bytes, seconds=3),
         "restored": RecoveredIndices(uuids={name: f"uuid-{name}" for name in targets}, seconds=4, bytes=3000),
-        "compared": Compared(digests={each.name: each.digest for each in made.indices if each.digest}, seconds=5),
+        "compared": compared(made),
         "opened": Opened(names=targets, at=AT + timedelta(seconds=115)),
     }
     return RecoveryFacts(**(told | more))

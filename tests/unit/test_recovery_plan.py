@@ -9,6 +9,7 @@ from steward.snapshots.recovery_plan import (
     IndexInTheWay,
     about,
     check_free,
+    check_names,
     check_room,
     check_version,
     question,
@@ -61,6 +62,13 @@ def test_what_others_have_is_in_nobodys_way():
     check_free(plan().indices, Names.AS_THEY_WERE, ["tenant-zeta-000001"], {"tenant-zeta": ["tenant-zeta-000001"]})
     beside = plan(request(names=Names.UNDER_PREFIX))
     check_free(beside.indices, beside.names, ["tenant-acme-000001"], {"tenant-acme": ["tenant-acme-000001"]})
+
+
+def test_where_nights_are_proved_nothing_is_restored_with_its_aliases():
+    check_names("scratch", Names.UNDER_PREFIX, proves_nights=True)
+    check_names("production", Names.AS_THEY_WERE, proves_nights=False)
+    with pytest.raises(BadInput, match="scratch is where nights are proved"):
+        check_names("scratch", Names.AS_THEY_WERE, proves_nights=True)
 
 
 def test_all_nodes_together_must_have_the_room_below_their_flood_stage():

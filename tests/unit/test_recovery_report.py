@@ -6,7 +6,6 @@ from steward.snapshots.findings import refuted
 from steward.snapshots.recovery import RecoveredIndices
 from steward.snapshots.recovery_page import render_recovery
 from steward.snapshots.recovery_report import (
-    Compared,
     FetchedBlobs,
     Opened,
     RecoveryFacts,
@@ -18,7 +17,7 @@ from steward.snapshots.recovery_report import (
 )
 from steward.snapshots.restoring import FailedShard
 from steward.verdicts import Verdict
-from tests.unit.recovery_samples import AT, DIGESTS, document, facts, index, plan
+from tests.unit.recovery_samples import AT, DIGESTS, Names, compared, document, facts, index, plan, request
 
 ACME, BOLT = "tenant-acme-000001", "tenant-bolt-000001"
 
@@ -43,7 +42,7 @@ def test_it_is_verified_when_every_index_holds_what_its_night_found():
 def test_what_holds_something_else_is_refuted_and_stays_closed():
     made = plan()
     other = "steward-content-v1:9:" + "c" * 64
-    told = facts(made, compared=Compared(digests={ACME: other, BOLT: DIGESTS["bolt"]}, seconds=1))
+    told = facts(made, compared=compared(made, {ACME: other, BOLT: DIGESTS["bolt"]}))
     verdict, _, [finding] = assess(made, told)
     assert (verdict, finding.subject) == (Verdict.REFUTED, ACME)
     assert "holds 9 documents of digest cccccccccccccccc…, its night found 10 documents" in finding.fact
@@ -52,7 +51,7 @@ def test_what_holds_something_else_is_refuted_and_stays_closed():
 
 def test_what_its_night_did_not_read_is_opened_and_unknown():
     made = plan(held=document(indices=[index("acme"), index("new", documents=None)]))
-    told = facts(made, compared=Compared(digests={ACME: DIGESTS["acme"], "tenant-new-000001": "x:3:ff"}, seconds=1))
+    told = facts(made, compared=compared(made, {ACME: DIGESTS["acme"], "tenant-new-000001": "x:3:ff"}))
     verdict, indices, [finding] = assess(made, told)
     assert (verdict, [each.verdict for each in indices]) == (Verdict.UNKNOWN, [Verdict.VERIFIED, Verdict.UNKNOWN])
     assert "its night did not read it in full" in finding.fact
@@ -63,7 +62,7 @@ def test_what_its_night_did_not_read_is_opened_and_unknown():
 def test_a_shard_that_failed_is_named_neither_compared_nor_opened(damaged, verdict):
     made = plan()
     failed = FailedShard(index=ACME, shard=2, reason="CorruptIndexException", damaged=damaged)
-    told = facts(made, restored=restored(made, failed), compared=Compared(digests={BOLT: DIGESTS["bolt"]}, seconds=1))
+    told = facts(made, restored=restored(made, failed), compared=compared(made, {BOLT: DIGESTS["bolt"]}))
     assert [each.name for each in compared_indices(made, told)] == [BOLT]
     assert may_open(made, told) == [BOLT]
     found, _, [finding] = assess(made, told)
@@ -81,6 +80,15 @@ def test_an_index_of_which_a_blob_is_damaged_off_site_is_refuted_with_the_blobs_
     assert may_open(made, told) == [BOLT]
 
 
+def test_an_alias_that_did_not_come_back_is_refuted_unless_none_was_to_come():
+    made, beside = plan(), plan(request(names=Names.UNDER_PREFIX))
+    told = facts(made, compared=compared(made, aliases={ACME: []}))
+    verdict, _, [finding] = assess(made, told)
+    assert (verdict, str(finding)) == (Verdict.REFUTED, f"REFUTED: {ACME}: alias tenant-acme is lost")
+    assert may_open(made, told) == [BOLT]
+    assert assess(beside, facts(beside, compared=compared(beside, aliases={ACME: []})))[0] is Verdict.VERIFIED
+
+
 def test_what_could_not_be_read_after_the_restore_is_unknown():
     made = plan()
     verdict, _, findings = assess(made, facts(made, compared=None))
@@ -91,7 +99,7 @@ def test_what_could_not_be_read_after_the_restore_is_unknown():
 def test_an_error_is_unknown_and_takes_no_refutation_back():
     made = plan()
     assert assess(made, RecoveryFacts(error="the store is away"))[0] is Verdict.UNKNOWN
-    other = Compared(digests=DIGESTS | {ACME: "x:1:ff", BOLT: DIGESTS["bolt"]}, seconds=1)
+    other = compared(made, {ACME: "x:1:ff", BOLT: DIGESTS["bolt"]})
     assert assess(made, facts(made, compared=other, opened=None, error="away"))[0] is Verdict.REFUTED
 
 
@@ -114,7 +122,7 @@ def test_nothing_opened_is_no_recovery_time():
 
 def test_the_page_says_verdict_figures_and_what_is_closed():
     made = plan()
-    told = facts(made, compared=Compared(digests={BOLT: DIGESTS["bolt"]}, seconds=1))
+    told = facts(made, compared=compared(made, {BOLT: DIGESTS["bolt"]}))
     told = told.model_copy(update={"opened": Opened(names=[BOLT], at=AT + timedelta(seconds=115))})
     page = render_recovery(report(made, told))
     assert "\nverdict: UNKNOWN\n" in page
