@@ -7,11 +7,12 @@ import secrets
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from botocore.awsrequest import AWSResponse
 
 from replica import inventory
 from steward.clients.offsite_bucket import open_offsite_bucket
 from steward.clients.offsite_copying import RepositoryUnsteady, tonights
-from steward.clients.offsite_errors import CopyOfAnother
+from steward.clients.offsite_errors import BucketFull, CopyOfAnother
 from steward.clients.offsite_fetching import documents, read_document
 from steward.errors import Unavailable
 from steward.repository.copying import SLACK_DAYS, Lock, LockMode, blob_key, lock_end, root_of
@@ -103,6 +104,41 @@ def test_a_killed_copy_goes_on_and_writes_nothing_twice(offsite):
     assert outcome.manifest
     assert all(len(versions) == 1 for versions in offsite.versions().values())
     assert set(offsite.versions()) == {e.path for e in offsite.manifest.entries}
+
+
+def test_a_full_bucket_ends_the_copy_deletes_nothing_and_what_was_written_is_on_record(offsite):
+    calls = []
+
+    def full(request, **_event):
+        if request.method != "PUT" or "/blobs/" not in request.url:
+            return None
+        calls.append(request.url)
+        return (
+            AWSResponse(request.url, 507, {}, Raw(b"<Error><Code>InsufficientStorage</Code></Error>"))
+            if len(calls) > 5
+            else None
+        )
+
+    events = offsite.bucket._bucket.client.meta.events
+    events.register("before-send.s3", full)
+    try:
+        with pytest.raises(BucketFull) as raised:
+            offsite.copy(threads=1)
+    finally:
+        events.unregister("before-send.s3", full)
+    assert "none was" in raised.value.hint
+    assert len(offsite.known) == 5
+    assert {path: [each.version] for path, each in offsite.known.items()} == offsite.versions()
+    assert offsite.copy().manifest
+    assert all(len(versions) == 1 for versions in offsite.versions().values())
+
+
+class Raw:
+    def __init__(self, body) -> None:
+        self.body = body
+
+    def stream(self, *_args, **_more):
+        yield self.body
 
 
 def test_a_copy_that_is_gone_in_spite_of_its_lock_refutes_and_goes_up_anew(copied):

@@ -149,6 +149,8 @@ class Stage:
         with open_search(self.settings, self.policy.scratch_cluster, "restore") as scratch:
             left += [f"copy {name}" for name in capture.restored_indices(scratch, "proof-")]
             left += [f"template {name}" for name in capture.capture_templates(scratch).templates]
+            left += [f"repository {name}" for name in capture.repositories(scratch) if name != self.policy.repository]
+        left += [f"staged {path.name}" for path in self.settings.snapshots.staging.path.iterdir()]
         left += [f"snapshot {name} {state}" for name, state in self.snapshots().items() if state == "IN_PROGRESS"]
         if (points := self.open_points_in_time()) > self.open_before:
             left.append(f"{points} points in time, {self.open_before} before")
