@@ -14,6 +14,8 @@ from steward.snapshots.planning import TenantSize
 from steward.verdicts import Verdict
 
 NOT_FOUND = 404
+#: Far below what a search may answer with (search.max_buckets is 65,536).
+MOST_COUNTED = 20_000
 
 
 def capture_definitions(client: SearchApi, pattern: str) -> Definitions:
@@ -52,6 +54,7 @@ def _undated(template: Mapping[str, Any]) -> dict[str, Any]:
 def tenant_sizes(client: SearchApi, pattern: str, proved: Mapping[str, date]) -> list[TenantSize]:
     """Every tenant with its indices and what their primaries hold. *proved*: the night of each one's last proof."""
     path = f"/{pattern}/_stats/store,docs,shard_stats?level=indices&filter_path=indices.*.primaries"
+    counted = document_counts(client, pattern)
     sizes: dict[str, dict[str, Any]] = {}
     for index, stats in client.request("GET", path).get("indices", {}).items():
         sizes.setdefault(tenant_of(index), {})[index] = stats["primaries"]
@@ -61,11 +64,23 @@ def tenant_sizes(client: SearchApi, pattern: str, proved: Mapping[str, date]) ->
             indices=sorted(held),
             bytes=sum(each["store"]["size_in_bytes"] for each in held.values()),
             shards=sum(each["shard_stats"]["total_count"] for each in held.values()),
-            documents=sum(each["docs"]["count"] for each in held.values()),
+            documents=sum(counted[name] if name in counted else each["docs"]["count"] for name, each in held.items()),
             proved=proved.get(tenant),
         )
         for tenant, held in sorted(sizes.items())
     ]
+
+
+def document_counts(client: SearchApi, pattern: str) -> dict[str, int]:
+    """Documents of each index, as its users count them; an index beyond MOST_COUNTED, or without any, is absent."""
+    body = {
+        "size": 0,
+        "track_total_hits": False,
+        "aggs": {"held": {"terms": {"field": "_index", "size": MOST_COUNTED}}},
+    }
+    found = client.request("POST", f"/{pattern}/_search?ignore_unavailable=true", body)
+    buckets = found.get("aggregations", {}).get("held", {}).get("buckets", [])
+    return {each["key"]: each["doc_count"] for each in buckets}
 
 
 def clock_offsets(client: SearchApi, clock: Callable[[], float]) -> dict[str, float]:

@@ -50,6 +50,8 @@ ASSUMED = {
 }
 #: Those that runs of prove-tenant do, side by side.
 SHARED = ("restore", "compare contents", "compare definitions", "golden queries")
+#: Until a run of prove-tenant has been taken by a worker and does its first step, on two busy cores.
+RUN_SECONDS = 5.0
 #: Seconds of a stage that has no size at all.
 _SIZELESS_SECONDS = 2.0
 
@@ -96,6 +98,10 @@ class Estimate(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     stages: list[StageEstimate]
+    runs: int = 0
+    """Of prove-tenant; 0: the night does all itself."""
+    scratch_nodes: int | None = None
+    """That restore side by side; None: as many as there are workers."""
 
     @property
     def seconds(self) -> float:
@@ -103,9 +109,12 @@ class Estimate(BaseModel):
         return sum(stage.seconds for stage in self.stages)
 
     def seconds_with(self, workers: int) -> float:
-        """Where *workers* share what can be shared, and one does the rest."""
-        shared = sum(stage.seconds for stage in self.stages if stage.name in SHARED)
-        return self.seconds - shared + shared / workers
+        """Where *workers* share what can be shared, and one does the rest. What restores is the scratch cluster."""
+        took = {stage.name: stage.seconds for stage in self.stages}
+        restore = took.pop("restore", 0.0)
+        shared = sum(seconds for name, seconds in took.items() if name in SHARED) + RUN_SECONDS * self.runs
+        alone = sum(seconds for name, seconds in took.items() if name not in SHARED)
+        return alone + shared / workers + restore / min(workers, self.scratch_nodes or workers)
 
 
 def stages_of(policy: SnapshotPolicy) -> list[str]:

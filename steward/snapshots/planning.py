@@ -26,7 +26,7 @@ class TenantSize(BaseModel):
     bytes: int
     shards: int = 0
     documents: int = 0
-    """As Lucene counts them: nested ones count, too."""
+    """As its users count them; nested ones do not."""
     proved: date | None = None
 
     def age(self, night: date) -> int | None:

@@ -23,6 +23,7 @@ from steward.snapshots.report import SnapshotNotVerified
 from steward.verdicts import Verdict
 from tasks import night_plan
 from tasks import snapshots as acts
+from tests.flows.prefect_server import artifact
 from tests.integration.fresh_database import changed
 from tests.nights import DOCUMENTS
 from tests.watching.ground import written
@@ -70,6 +71,9 @@ def test_a_night_under_live_writes_is_verified_and_proves_every_tenant(fresh, se
 
 def test_a_verified_night_is_not_taken_twice(fresh, settings):
     first = nightly_snapshot(fresh, TONIGHT)
+    # Nobody writes: what is compared is what the plan counted before anything ran.
+    [planned] = [line for line in artifact("snapshot-plan").splitlines() if line.startswith("| proved tonight |")]
+    assert planned.endswith(f"| 2 | {first.documents:,} |")
     assert nightly_snapshot(fresh, TONIGHT) == first
     assert snapshots(settings, fresh) == [first.snapshot]
 

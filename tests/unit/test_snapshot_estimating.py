@@ -3,7 +3,16 @@ from datetime import UTC, date, datetime
 import pytest
 
 from steward.snapshots.checked import Attempt, Plan
-from steward.snapshots.estimating import ASSUMED, MIB, NIGHTS, Estimate, Sizes, StageEstimate, estimate_night
+from steward.snapshots.estimating import (
+    ASSUMED,
+    MIB,
+    NIGHTS,
+    RUN_SECONDS,
+    Estimate,
+    Sizes,
+    StageEstimate,
+    estimate_night,
+)
 from steward.snapshots.plan_page import render_plan
 from steward.snapshots.planning import TenantSize
 from steward.snapshots.policy import SnapshotPolicy
@@ -97,6 +106,13 @@ def test_workers_share_what_is_done_per_tenant_and_nothing_else():
     stages = [StageEstimate(name="snapshot", seconds=10, nights=1), StageEstimate(name="restore", seconds=80, nights=1)]
     made = Estimate(stages=stages)
     assert (made.seconds, made.seconds_with(4)) == (90, 30)
+
+
+def test_more_workers_than_scratch_nodes_restore_no_faster_and_every_run_takes_its_start():
+    stages = [StageEstimate(name=name, seconds=80, nights=1) for name in ("restore", "compare contents")]
+    made = Estimate(stages=stages, scratch_nodes=2, runs=8)
+    assert made.seconds_with(8) == 40 + 10 + RUN_SECONDS
+    assert made.seconds_with(1) == 160 + 8 * RUN_SECONDS
 
 
 def tenant(name, size=5):
