@@ -21,6 +21,7 @@ FLOWS = {each["name"] for each in yaml.safe_load((ROOT / "prefect.yaml").read_te
 #: Where each statement's figures are written: module, and the functions in it.
 STATEMENTS = {
     "nightly-snapshot": [("tasks/evidence.py", "_figures")],
+    "restore-from-offsite": [("tasks/recovery_statement.py", "_figures")],
     "backup-keyring": [("tasks/keyring_statements.py", "backup_statement")],
     "shred-tenant": [("tasks/keyring_statements.py", "erasure_statement")],
     "monthly-key-rotation": [("tasks/key_statements.py", "_figures"), ("tasks/key_statements.py", "_statement")],
