@@ -55,7 +55,7 @@ def check_preconditions(policy: SnapshotPolicy, attempt: Attempt) -> Plan:
             check_place(policy, source, there, min(Sizes.of(planned).bytes, policy.restore_bytes))
         nodes = len(capture.disks(there))
     estimate = estimate_night(policy, Sizes.of(tenants), Sizes.of(planned), nights)
-    estimate = estimate.model_copy(update={"runs": sum(map(len, parts)), "scratch_nodes": nodes})
+    estimate = estimate.model_copy(update={"runs": sum(map(len, parts)), "waves": len(parts), "scratch_nodes": nodes})
     return Plan(tenants=tenants, batches=batches, parts=parts, estimate=estimate)
 
 

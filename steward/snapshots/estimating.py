@@ -100,6 +100,8 @@ class Estimate(BaseModel):
     stages: list[StageEstimate]
     runs: int = 0
     """Of prove-tenant; 0: the night does all itself."""
+    waves: int = 0
+    """Of those runs: one begins when the one before it has ended."""
     scratch_nodes: int | None = None
     """That restore side by side; None: as many as there are workers."""
 
@@ -114,7 +116,8 @@ class Estimate(BaseModel):
         restore = took.pop("restore", 0.0)
         shared = sum(seconds for name, seconds in took.items() if name in SHARED) + RUN_SECONDS * self.runs
         alone = sum(seconds for name, seconds in took.items() if name not in SHARED)
-        return alone + shared / workers + restore / min(workers, self.scratch_nodes or workers)
+        busy = min(workers, self.runs / self.waves) if self.waves else workers
+        return alone + shared / busy + restore / min(busy, self.scratch_nodes or busy)
 
 
 def stages_of(policy: SnapshotPolicy) -> list[str]:

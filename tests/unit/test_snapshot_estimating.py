@@ -115,6 +115,12 @@ def test_more_workers_than_scratch_nodes_restore_no_faster_and_every_run_takes_i
     assert made.seconds_with(1) == 160 + 8 * RUN_SECONDS
 
 
+def test_workers_beyond_the_runs_of_a_batch_are_idle():
+    stages = [StageEstimate(name="compare contents", seconds=80, nights=1)]
+    made = Estimate(stages=stages, runs=8, waves=4)
+    assert made.seconds_with(8) == made.seconds_with(2) == 40 + 4 * RUN_SECONDS
+
+
 def tenant(name, size=5):
     return TenantSize(tenant=name, indices=[name], bytes=size, shards=2, documents=7, proved=date(2025, 7, 30))
 
