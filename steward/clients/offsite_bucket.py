@@ -150,16 +150,18 @@ class OffsiteBucket:
 
         The oldest is what was written first, whatever somebody put over it since or hid behind a deletion marker.
         """
-        with self._words(f"list {prefix}"):
-            pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self._bucket.name, Prefix=prefix)
-            found = [
-                StoredVersion(each["Key"], each["VersionId"], each["Size"], each["LastModified"])
-                for page in pages
-                for each in page.get("Versions", [])
-            ]
+        found = list(self.each_version(prefix))
         # The store lists the newest of a key first, and times are whole seconds: its own order, turned round.
         found.reverse()
         return sorted(found, key=lambda each: (each.key, each.written_at))
+
+    def each_version(self, prefix: str) -> Iterator[StoredVersion]:
+        """The same in the store's own order, a page of it in memory at a time."""
+        with self._words(f"list {prefix}"):
+            pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self._bucket.name, Prefix=prefix)
+            for page in pages:
+                for each in page.get("Versions", []):
+                    yield StoredVersion(each["Key"], each["VersionId"], each["Size"], each["LastModified"])
 
     def manifests(self, cluster: str) -> Iterator[tuple[ManifestName, StoredVersion]]:
         """Every version of the manifests of each repository that *cluster* had, oldest night first.

@@ -192,13 +192,12 @@ class _Copying:
         if not keep:
             return [], []
         self.outcome.kept, self.outcome.looked_at = len(keep), 0
-        prefix = blob_key(self.terms.root, "")
-        there = {(each.key.removeprefix(prefix), each.version) for each in self.bucket.versions(prefix)}
-        gone = [entry for entry in keep if (entry.path, entry.version) not in there]
+        gone = self._unlisted(keep)
         for entry in gone:
             self._tell_gone(entry)
         doubtful = list[Entry]()
-        looked = tonights(tuple(entry for entry in keep if (entry.path, entry.version) in there), self.terms.today)
+        paths = {entry.path for entry in gone}
+        looked = tonights(tuple(entry for entry in keep if entry.path not in paths), self.terms.today)
         for entry, state in in_threads(self._state, looked, self.threads):
             self.outcome.looked_at += 1
             if state is None:
@@ -210,6 +209,15 @@ class _Copying:
                 self._tell_short(entry, state)
         self.outcome.kept -= len(gone) + len(doubtful)
         return gone, doubtful
+
+    def _unlisted(self, keep: Sequence[Entry]) -> list[Entry]:
+        """Those whose version is not in the bucket's listing any more; there may be millions."""
+        prefix, left = blob_key(self.terms.root, ""), {entry.path: entry for entry in keep}
+        for each in self.bucket.each_version(prefix):
+            path = each.key.removeprefix(prefix)
+            if path in left and left[path].version == each.version:
+                del left[path]
+        return list(left.values())
 
     def _state(self, entry: Entry) -> tuple[Entry, StoredCopy | None]:
         try:
