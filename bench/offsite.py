@@ -36,7 +36,8 @@ from bench.goals import conclude
 from bench.ground import progress
 from steward.clients.blobs_fs import FolderBlobs
 from steward.clients.offsite_bucket import OffsiteBucket, open_offsite_bucket
-from steward.clients.offsite_copying import THREADS, CopyOutcome, CopyTerms, copy_blobs
+from steward.clients.offsite_copying import THREADS, copy_blobs
+from steward.clients.offsite_terms import CopyOutcome, CopyTerms
 from steward.errors import StewardError
 from steward.repository.copying import SLACK_DAYS, Copied, LockMode
 from steward.repository.manifest import Entry, Manifest

@@ -8,10 +8,11 @@ from datetime import UTC, date, datetime
 
 from steward.clients.blobs import open_blobs
 from steward.clients.offsite_bucket import OffsiteBucket, open_offsite_bucket
-from steward.clients.offsite_copying import CopyOutcome, CopyTerms, copy_blobs, put_document
+from steward.clients.offsite_copying import copy_blobs, put_document
 from steward.clients.offsite_fetching import Damaged, read_document
 from steward.clients.offsite_proving import Proof, Target, distrusted
 from steward.clients.offsite_proving import prove_copy as prove
+from steward.clients.offsite_terms import CopyOutcome, CopyTerms
 from steward.clients.postgres import connect
 from steward.clients.s3 import ObjectMissing
 from steward.clients.snapshot_blobs import copies_of, keep_copies, manifest_of

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from itertools import cycle, islice
 
 import msgspec
 
 from steward.clients.offsite_bucket import OffsiteBucket
 from steward.clients.offsite_copies import StoredCopy
 from steward.clients.offsite_errors import ContentDiffers, LockCannotBeRenewed
+from steward.clients.offsite_terms import CopyOutcome, CopyTerms, tonights
 from steward.clients.s3 import ObjectMissing
 from steward.errors import Unavailable
 from steward.repository import layout
@@ -30,7 +29,6 @@ from steward.repository.copying import (
     Content,
     Copied,
     Lock,
-    LockMode,
     blob_key,
     comes_last,
     lock_end,
@@ -39,7 +37,6 @@ from steward.repository.copying import (
 )
 from steward.repository.errors import BlobMissing, BlobRefused, MalformedBlob, SnapshotAbsent
 from steward.repository.hashing import in_threads
-from steward.repository.layout import Catalogue
 from steward.repository.manifest import Entry, Manifest
 from steward.repository.repinning import Repinned, newest_generation, pin_anew
 from steward.snapshots.findings import Finding, refuted, unknown
@@ -49,9 +46,6 @@ from steward.snapshots.offsite_document import OffsiteDocument, folder_of
 THREADS = 6
 #: How often a snapshot is pinned anew while somebody else writes to the repository.
 MOST_PINS = 3
-#: Copies that are locked for long enough: how many are asked for their lock each night. The others are in the bucket's
-#: listing, and each is asked within the week, when its lock is renewed.
-LOOKED_AT = 2_000
 #: Copies are told to the record in groups of this size.
 GROUP = 200
 PAUSES_SECONDS = (0.0, 2.0)
@@ -61,36 +55,6 @@ Tell = Callable[[dict[str, Copied]], None]
 
 class RepositoryUnsteady(Unavailable):
     """The repository moved again and again while it was copied."""
-
-
-@dataclass(frozen=True)
-class CopyTerms:
-    """Where copies go, and how they are locked."""
-
-    root: str
-    today: date
-    lock_days: int
-    mode: LockMode
-
-    @property
-    def at_least(self) -> Lock:
-        """What a copy has at any time."""
-        return Lock(self.mode, lock_end(self.today, self.lock_days))
-
-
-@dataclass
-class CopyOutcome:
-    """What the copy came to. *manifest* has each entry's version; None: the copy is not complete."""
-
-    manifest: Manifest | None = None
-    catalogue: Catalogue | None = None
-    findings: list[Finding] = field(default_factory=list[Finding])
-    uploaded: int = 0
-    uploaded_bytes: int = 0
-    renewed: int = 0
-    kept: int = 0
-    looked_at: int = 0
-    locked_until: datetime | None = None
 
 
 def copy_blobs(
@@ -341,9 +305,3 @@ class _Copying:
         indices = self.outcome.catalogue.indices.items() if self.outcome.catalogue else ()
         index = next((name for name, each in indices if each.id == folder_of(path)), None)
         return f"{index}[{path}]" if index else path
-
-
-def tonights(kept: Sequence[Entry], today: date, most: int = LOOKED_AT) -> Iterator[Entry]:
-    """*most* of *kept*, others each night, so that all have their turn."""
-    start = today.toordinal() * most % len(kept) if len(kept) > most else 0
-    return islice(cycle(kept), start, start + min(most, len(kept)))

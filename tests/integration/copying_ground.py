@@ -7,7 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 
 from steward.clients.offsite_bucket import OffsiteBucket
-from steward.clients.offsite_copying import CopyTerms, copy_blobs, put_document
+from steward.clients.offsite_copying import copy_blobs, put_document
+from steward.clients.offsite_terms import CopyTerms
 from steward.repository.closure import closure_of
 from steward.repository.copying import LockMode, blob_key, root_of
 from steward.repository.manifest import Entry, Manifest

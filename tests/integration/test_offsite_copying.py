@@ -11,9 +11,10 @@ from botocore.awsrequest import AWSResponse
 
 from replica import inventory
 from steward.clients.offsite_bucket import open_offsite_bucket
-from steward.clients.offsite_copying import RepositoryUnsteady, tonights
+from steward.clients.offsite_copying import RepositoryUnsteady
 from steward.clients.offsite_errors import BucketFull, CopyOfAnother
 from steward.clients.offsite_fetching import documents, read_document
+from steward.clients.offsite_terms import tonights
 from steward.errors import Unavailable
 from steward.repository.copying import SLACK_DAYS, Lock, LockMode, blob_key, lock_end, root_of
 from steward.repository.errors import BlobsAway
