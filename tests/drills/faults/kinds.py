@@ -10,8 +10,9 @@ class Where(StrEnum):
 
     REPOSITORY = "repository"
     COPY = "restored copy"
-    NIGHT = "the night itself"
     OFFSITE = "off-site copy"
+    NIGHT = "the night itself"
+    """Last, for each takes a snapshot more."""
 
 
 class Right(StrEnum):

@@ -22,18 +22,26 @@ def flip_in_volume(case):
     """In the volume of the object store, where a blob's bytes lie as they came."""
     path = _unlike_others(case)
     blob = (case.folder / path).read_bytes()
-    volumes = sorted((case.ground.place.folder("s3")).rglob("*.dat"))
-    for volume in volumes:
-        held = volume.read_bytes()
-        # Found from its end: other cases have copies of the same bytes, and this one's were written last.
-        if (at := held.rfind(blob)) >= 0:
-            place = at + case.chance.randrange(len(blob))
-            with volume.open("r+b") as file:
-                file.seek(place)
-                file.write(bytes([held[place] ^ 1 << case.chance.randrange(8)]))
-            case.note(f"{path} in {volume.name}")
-            return (path,)
-    raise AssertionError(f"{path} is in none of {volumes}")
+    place, bit = case.chance.randrange(len(blob)), case.chance.randrange(8)
+    # In each that is found: copies of other cases have the same bytes, and are not asked for any more.
+    found = [
+        volume
+        for volume in sorted(case.ground.place.folder("s3").rglob("*.dat"))
+        if _flip_each(volume, blob, place, bit)
+    ]
+    assert found, f"{path} is in no volume"
+    case.note(f"{path}: byte {place}, bit {bit}, in {', '.join(volume.name for volume in found)}")
+    return (path,)
+
+
+def _flip_each(volume, blob, place, bit):
+    held, count, at = volume.read_bytes(), 0, -1
+    with volume.open("r+b") as file:
+        while (at := held.find(blob, at + 1)) >= 0:
+            file.seek(at + place)
+            file.write(bytes([held[at + place] ^ 1 << bit]))
+            count += 1
+    return count
 
 
 def _unlike_others(case):
