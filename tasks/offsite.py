@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
 
 from steward.clients.blobs import open_blobs
@@ -15,7 +15,7 @@ from steward.clients.offsite_proving import prove_copy as prove
 from steward.clients.offsite_terms import CopyOutcome, CopyTerms
 from steward.clients.postgres import connect
 from steward.clients.s3 import ObjectMissing
-from steward.clients.snapshot_blobs import copies_of, keep_copies, manifest_of
+from steward.clients.snapshot_blobs import copies_of, forget_copies, keep_copies, manifest_of
 from steward.clients.staging import open_staging
 from steward.operations.effects import dead_effects, forget_effects, note_effects, removed_effects
 from steward.operations.fencing import fence
@@ -82,6 +82,7 @@ def copy_offsite(
                 "manifest_sha256": stored.sha256 or "",
             }
             copied = copied.model_copy(update=pinned)
+            _forget(manifest.repository, outcome.manifest, known)
     return copied.model_copy(update={"seconds": round(time.monotonic() - began, 3)})
 
 
@@ -89,6 +90,16 @@ def _keep(repository_uuid: str, group: dict[str, Copied]) -> None:
     with connect(load()) as db:
         fence(db)
         keep_copies(db, repository_uuid, group)
+
+
+def _forget(repository_uuid: str, needed: Manifest, known: Mapping[str, Copied]) -> None:
+    """Copies that no snapshot needs any more: their lock has ended, and tonight's did not renew it."""
+    now, paths = datetime.now(UTC), {entry.path for entry in needed.entries}
+    over = [path for path, copied in known.items() if path not in paths and copied.locked_until < now]
+    if over:
+        with connect(load()) as db:
+            fence(db)
+            forget_copies(db, repository_uuid, over)
 
 
 def _copied(outcome: CopyOutcome, asked: Manifest) -> OffsiteCopied:

@@ -17,7 +17,7 @@ from replica.elasticsearch import configuration
 from steward.clients.elasticsearch import open_search
 from steward.clients.offsite_bucket import OffsiteBucket, open_offsite_bucket
 from steward.clients.postgres import connect
-from steward.clients.snapshot_blobs import copies_of, keep_copies, manifest_of
+from steward.clients.snapshot_blobs import copies_of, forget_copies, keep_copies, manifest_of
 from steward.errors import StewardError
 from steward.operations.claims import Identity, claim
 from steward.operations.effects import left_effects, note_effects
@@ -29,6 +29,7 @@ from steward.settings import Snapshots, load
 from steward.snapshots import capture, catalogue
 from steward.snapshots.checked import Attempt, Plan
 from steward.snapshots.offsite_report import OffsiteCopied
+from steward.snapshots.offsite_restoring import register
 from steward.snapshots.taking import SnapshotTaken
 from steward.verdicts import Verdict
 from tasks import offsite
@@ -179,6 +180,18 @@ def test_what_is_not_on_record_any_more_is_found_by_its_bytes(night, at_work):
     }
 
 
+def test_copies_that_no_snapshot_needs_any_more_are_forgotten_once_their_lock_has_ended(night, at_work):
+    copy_of_old = next(iter(known(night).values()))
+    over = dataclasses.replace(copy_of_old, locked_until=datetime.now(UTC) - timedelta(days=1))
+    with connect(night.settings) as db:
+        old = {"indices/old/0/__over": over, "indices/old/0/__locked": copy_of_old}
+        keep_copies(db, night.copied.repository_uuid, old)
+    assert copy(night).verdict is Verdict.VERIFIED
+    assert known(night).keys() - {e.path for e in night.document.blobs.entries} == {"indices/old/0/__locked"}
+    with connect(night.settings) as db:
+        forget_copies(db, night.copied.repository_uuid, old)
+
+
 def test_a_copy_without_a_manifest_says_what_is_lacking(night, at_work):
     absent = night.taken.model_copy(update={"name": "nightly-never"})
     with pytest.raises(StewardError, match="no manifest of nightly-never") as raised:
@@ -277,6 +290,29 @@ def test_what_a_dead_try_made_is_removed_and_what_it_fetched_is_gone_on_with(nig
     assert at_work.left() == []
     assert repositories(night) == ({"nightly"}, set())
     assert list(staging_of(night).iterdir()) == []
+
+
+def test_what_a_late_call_registered_after_all_is_taken_away(night, at_work):
+    prove(night)
+    (name,) = registered_by(at_work.held)
+    with open_search(night.settings, night.policy.scratch_cluster, "restore") as there:
+        register(
+            there, name, {"type": "fs", "settings": {"location": str(staging_of(night) / name), "readonly": "true"}}
+        )
+    second = night.attempt.model_copy(update={"moment": 2})
+    offsite.prove_copy.fn(night.policy, second, night.plan, night.taken, night.copied, night.digests)
+    assert repositories(night) == ({"nightly"}, set())
+
+
+def registered_by(held):
+    book = Ledger(load())
+    noted = book.query(
+        "select effect_id from steward.operation_effects where operation_id = %(id)s and kind = %(kind)s",
+        id=held.id,
+        kind=STAGED,
+    )
+    book.close()
+    return [row["effect_id"] for row in noted]
 
 
 def test_a_superseded_run_fetches_and_registers_nothing_more(night, steps, monkeypatch):
