@@ -227,3 +227,28 @@ class Raw:
 
     def stream(self, *_args, **_more):
         yield self.body
+
+
+def test_a_copy_made_while_elasticsearch_goes_on_is_one_snapshot_and_proves_itself(copied, proving, replica):
+    with repository(replica) as ground:
+        ground.write("a", *range(5))
+        ground.write("b", *range(5))
+        ground.ask("POST", f"/{ground.index('*')}/_refresh")
+        digests = content_digests(copied.there, "", [ground.index("a"), ground.index("b")])
+        offsite = Offsite(copied.bucket, FolderBlobs(ground.folder), "one", ground.snapshot("one"))
+        later = []
+
+        def snapshot_meanwhile(_done, _of):
+            if not later:
+                ground.write("a", *range(5, 9))
+                later.append(ground.snapshot("two"))
+
+        outcome = offsite.copy(on_blob=snapshot_meanwhile, threads=1)
+        assert not outcome.findings
+        assert outcome.manifest.generation == offsite.manifest.generation + 1 == ground.generation()
+        document, _ = offsite.document(outcome, digests, name=ground.name)
+        # What it was checked by is not there any more.
+        assert not (ground.folder / f"index-{offsite.manifest.generation}").exists()
+    proof = proving(document, digests)
+    assert not proof.findings
+    assert proof.compared == dict.fromkeys(digests, 5)
