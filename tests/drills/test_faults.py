@@ -21,7 +21,7 @@ from tests.drills.faults.case import Case, conduct
 from tests.drills.faults.clean import Clean, clean_runs
 from tests.drills.faults.controls import CONTROLS
 from tests.drills.faults.ground import laid
-from tests.drills.faults.kinds import Kind, Right
+from tests.drills.faults.kinds import Kind, Right, Where
 from tests.drills.faults.matrix import KINDS
 
 ROUNDS = int(os.environ.get("STEWARD_DRILL_CASES", "0"))
@@ -134,8 +134,13 @@ def test_damage_is_found_and_named(grounds, told, case, record_property):
 @pytest.mark.skipif(not CLEAN, reason="they take ten minutes: make drill-faults")
 @pytest.mark.timeout(3 * 3600)
 def test_nights_under_writes_raise_no_alarm(replica, settings, told, record_property):
-    told.clean = clean_runs(replica, settings, CLEAN, rivals.say)
+    clean_runs(replica, settings, CLEAN, told.clean, rivals.say)
     record_property(LAST_LINE, told.summary)
     assert told.clean.false_alarms == []
     assert told.clean.unproved == []
     assert told.clean.writes_per_second >= 200
+
+
+def test_kinds_are_many_and_no_two_are_called_the_same():
+    assert len({kind.name for kind in KINDS}) == len(KINDS) >= 40
+    assert {kind.where for kind in KINDS} == set(Where)

@@ -54,13 +54,22 @@ def render(seed, judged, rivals, clean, summary):
 def _clean(clean):
     if not clean.runs:
         return "No clean runs were made with it."
+    return _nights(clean) + (_speed(clean.seconds) if clean.seconds else "")
+
+
+def _nights(clean):
     return (
         f"{clean.runs} clean runs, each a whole night with blobs and copy under {clean.writes_per_second:.0f} writes a second: "
         f"{len(clean.false_alarms)} false alarms, {len(clean.unproved)} findings of what could not be proved; "
         f"{clean.documents:,} documents compared ({clean.undecided:,} of them not decidable), {clean.blobs:,} blobs read, "
-        f"{clean.copied:,} copied.\n\n"
-        f"For {clean.seconds['documents']:,} documents of a source at rest the proof took {clean.seconds['ours']:.1f} s, and elasticdump, for "
-        f"dumping both sides through a proxy on the same machine, {clean.seconds['elasticdump']:.1f} s (medians)."
+        f"{clean.copied:,} copied."
+    )
+
+
+def _speed(seconds):
+    return (
+        f"\n\nFor {seconds['documents']:,} documents of a source at rest the proof took {seconds['ours']:.1f} s, and elasticdump, for "
+        f"dumping both sides through a proxy on the same machine, {seconds['elasticdump']:.1f} s (medians)."
     )
 
 
