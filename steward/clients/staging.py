@@ -181,7 +181,15 @@ class BucketPlace:
                 found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
                 objects = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in found]
                 if objects:
-                    self.bucket.client.delete_objects(Bucket=self.bucket.name, Delete={"Objects": objects})
+                    self._delete(objects)
+
+    def _delete(self, objects: list[dict[str, str]]) -> None:
+        answer = self.bucket.client.delete_objects(Bucket=self.bucket.name, Delete={"Objects": objects})
+        for error in answer.get("Errors", []):
+            raise StagingAway(
+                f"bucket {self.bucket.name} does not delete {error.get('Key')}: {error.get('Code')}",
+                hint=f"is it locked? {TABLE} needs a bucket without Object Lock, and keys that may delete versions there",
+            )
 
     @contextmanager
     def _words(self, action: str) -> Generator[None]:

@@ -223,6 +223,19 @@ def test_a_small_disk_proves_the_oldest_proof_first_and_never_nobody(night, at_w
     assert 0 < proved.fetched_bytes < night.report.copy_proved.fetched_bytes
 
 
+def test_whose_copy_was_proved_by_a_later_night_waits_for_others(night, at_work):
+    first, second = sorted(night.report.copy_proved.tenants)
+    proved = night.report.copy_proved.model_copy(update={"tenants": (first,)})
+    changes = {"snapshot": "nightly-later", "night": TONIGHT + timedelta(days=1), "copy_proved": proved}
+    with connect(night.settings) as db:
+        catalogue.keep_report(db, night.report.model_copy(update=changes))
+    try:
+        assert prove(night, restore_bytes=1).tenants == (second,)
+    finally:
+        with connect(night.settings) as db:
+            db.execute("delete from steward.snapshot_nights where snapshot = 'nightly-later'")
+
+
 def test_a_damaged_copy_refutes_and_goes_up_anew_the_next_night(night, steps, monkeypatch):
     path, whole = data_path(night), OffsiteBucket.chunks
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import secrets
 import stat
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from steward.clients.offsite_errors import ContentDiffers
-from steward.clients.staging import FolderPlace, StagingFull, StagingUnnamed, check_staging, open_staging
+from steward.clients.staging import FolderPlace, StagingAway, StagingFull, StagingUnnamed, check_staging, open_staging
 from steward.errors import BadInput
 from steward.settings import BucketStaging, FolderStaging, Snapshots
 from tests.integration.offsite_ground import admin, content_of, fresh_bucket
@@ -83,6 +85,19 @@ def test_clusters_are_told_of_it_read_only(staged):
     assert body["settings"]["readonly"] == "true"
     if body["type"] == "s3":
         assert (body["settings"]["base_path"], body["settings"]["client"]) == (f"below/{NAME}", "recovery")
+
+
+def test_what_cannot_be_cleared_is_told(settings):
+    # As somebody takes a bucket that locks for it.
+    staging = BucketStaging(kind="s3", bucket=settings.objects.evidence_bucket, base_path="tests")
+    name = f"offsite-{secrets.token_hex(8)}"
+    with open_staging(told(settings, staging), name) as place, admin(settings) as client:
+        place.write(PATH, chunks(), content_of(BODY))
+        retention = {"Mode": "GOVERNANCE", "RetainUntilDate": datetime.now(UTC) + timedelta(minutes=10)}
+        client.put_object_retention(Bucket=staging.bucket, Key=f"tests/{name}/{PATH}", Retention=retention)
+        with pytest.raises(StagingAway, match="does not delete") as raised:
+            place.clear()
+    assert "without Object Lock" in raised.value.hint
 
 
 def test_clusters_are_told_where_they_see_the_folder(settings, tmp_path):
