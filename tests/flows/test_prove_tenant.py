@@ -27,6 +27,7 @@ from steward.snapshots.policy import FanOut
 from steward.snapshots.report import SnapshotNotVerified
 from steward.snapshots.restoring import drop_restored
 from steward.verdicts import Verdict
+from tasks import night_plan
 from tasks.children import Child, ChildFailed
 from tasks.durable import ledger
 from tasks.snapshots import COPIES, PROVE, PROVE_TENANT
@@ -165,6 +166,26 @@ def test_a_run_that_fails_leaves_its_tenants_unknown_and_the_others_proved(polic
     assert verdicts(report) == {lost: Verdict.UNKNOWN, proved: Verdict.VERIFIED}
     assert any(f"tenant {lost}: could not be proved: {PROVE} ended failed" in str(each) for each in report.findings)
     assert left_over(settings, policy) == []
+
+
+def test_a_batch_begins_when_no_copy_of_the_one_before_it_is_left(policy, here, settings, monkeypatch):
+    plan, begun = night_plan.plan_batches, []
+
+    class Counting(HereAndNow):
+        def map(self, deployment, parameters, key, period):
+            with open_search(settings, policy.scratch_cluster, "restore") as scratch:
+                begun.append((len(parameters), capture.restored_indices(scratch, "proof-")))
+            return super().map(deployment, parameters, key, period)
+
+    def with_room_for_either_but_not_for_both(tenants, _):
+        held = [tenant.bytes for tenant in tenants]
+        return plan(tenants, max(held) + min(held) // 2)
+
+    monkeypatch.setattr(night_plan, "plan_batches", with_room_for_either_but_not_for_both)
+    monkeypatch.setattr(night_flow, "run_child", Counting())
+    report = night_of(policy)
+    assert (report.verdict, begun) == (Verdict.VERIFIED, [(1, {}), (1, {})])
+    assert "in 2 batches by 2 runs" in artifact("snapshot-plan")
 
 
 def test_what_a_run_found_wrong_refutes_the_night_whatever_stops_that_run_then(policy, here, settings, monkeypatch):
