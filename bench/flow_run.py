@@ -10,7 +10,10 @@ from datetime import date
 from typing import NamedTuple
 
 from bench.ground import Ground
+from steward.clients.postgres import connect
 from steward.errors import StewardError
+from steward.snapshots.catalogue import history
+from steward.snapshots.report import SnapshotReport
 
 #: The flow itself, as a worker starts it but for the worker.
 FLOW = """
@@ -20,6 +23,7 @@ from flows.nightly_snapshot import nightly_snapshot
 nightly_snapshot(night=date.fromisoformat(sys.argv[1]))
 """
 LOG = "bench-flow.log"
+CLUSTER = "production"
 
 
 class FlowFailed(StewardError):
@@ -27,10 +31,11 @@ class FlowFailed(StewardError):
 
 
 class FlowFigures(NamedTuple):
-    """Of one run: wall-clock seconds from the process's start to its end, and its peak resident memory."""
+    """Of one run: wall-clock seconds from the process's start to its end, its peak resident memory, and what it came to."""
 
     seconds: float
     peak_memory_mb: float
+    report: SnapshotReport
 
 
 def run_flow(at: Ground, night: date) -> FlowFigures:
@@ -47,4 +52,7 @@ def run_flow(at: Ground, night: date) -> FlowFigures:
     if process.returncode:
         last = log.read_text(errors="replace").splitlines()[-15:]
         raise FlowFailed("\n".join([f"the flow ended with status {process.returncode}:", *last]))
-    return FlowFigures(time.monotonic() - started, usage.ru_maxrss / 1024)
+    seconds = time.monotonic() - started
+    with connect(at.settings) as db:
+        [report] = history(db, CLUSTER, 1)
+    return FlowFigures(seconds, usage.ru_maxrss / 1024, report)

@@ -1,6 +1,6 @@
 """Speed, memory and growth of the proof of a snapshot, beside its rival; and clean runs under live writes.
 
-    python -m bench.snapshot [--documents N] [--only compare growth flow clean] [--rounds 3] [--runs 20]
+    python -m bench.snapshot [--documents N] [--only compare growth flow storage clean] [--rounds 3] [--runs 20]
 
 Real documents, real servers of its own, one in a hundred documents deleted. Progress goes to standard error; the last
 line of standard output is JSON:
@@ -12,6 +12,10 @@ line of standard output is JSON:
     flow_seconds             the whole flow at N documents, from the start of its process to its end
     peak_memory_mb           of the flow's process, at any size that was run; goal: below 500
     growth                   median seconds of the proof by number of documents
+    blob_check_gib_per_second    blobs read and checked a second; goal: at least 1 (more in bench/blob_check.py)
+    offsite_mb_per_second    a copy to the bucket for copies, under its lock and compared (more in bench/offsite.py)
+    offsite_plain_mb_per_second  the same bytes uploaded by boto3 and no more
+    rates                    what bench/sizing.py computes larger repositories from
     clean_runs               of how many, attributed, undecided, false alarms (not by default: `make drill-clean-runs`
                              runs them and checks each attribution against the writers' log)
 """
@@ -27,19 +31,23 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from bench import dataset
+from bench.blob_check import blob_check_speed
+from bench.bulk import bulk_rates
 from bench.clean import clean_runs
 from bench.compare import THREADED, Times, time_all, time_proof
 from bench.flow_run import FlowFigures, run_flow
 from bench.ground import Ground, ground, progress
 from bench.night import restored_copy
+from bench.offsite import offsite_speed
+from bench.sizing import Rates, tenants_rate
 from steward.errors import StewardError
 
-DEFAULT = ("compare", "growth", "flow")
+DEFAULT = ("compare", "growth", "flow", "storage")
 PARTS = (*DEFAULT, "clean")
 #: Parts and multiples of N at which growth is measured.
 SIZES = (0.25, 0.5, 1.0, 2.0)
 SEARCH = ("es-1", "es-2", "es-3", "scratch")
-PLATFORM = (*SEARCH, "postgres", "s3", "prefect")
+PLATFORM = (*SEARCH, "postgres", "s3", "keyvault", "prefect")
 
 
 @dataclass
@@ -49,6 +57,8 @@ class Figures:
     compared: Times | None = None
     growth: dict[int, float] = field(default_factory=dict[int, float])
     flows: dict[int, FlowFigures] = field(default_factory=dict[int, FlowFigures])
+    storage: dict[str, float] = field(default_factory=dict[str, float])
+    bulk: dict[str, float] = field(default_factory=dict[str, float])
     clean: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def as_json(self, documents: int) -> dict[str, Any]:
@@ -62,7 +72,19 @@ class Figures:
             told["flow_seconds"] = round(self.flows[min(self.flows)].seconds, 1)
             told["flow_seconds_by_documents"] = {str(n): round(flow.seconds, 1) for n, flow in self.flows.items()}
             told["peak_memory_mb"] = round(max(flow.peak_memory_mb for flow in self.flows.values()))
+        told |= self.storage
+        if self.compared and self.flows and self.storage:
+            told["rates"] = self._rates(told["digest_docs_per_second"]).model_dump()
         return told | ({"clean_runs": self.clean} if self.clean else {})
+
+    def _rates(self, documents: float) -> Rates:
+        return Rates(
+            **self.bulk,
+            compare_documents=documents,
+            tenants=tenants_rate(self.flows[min(self.flows)].report),
+            blobs_bytes=self.storage["blob_check_gib_per_second"] * (1 << 30),
+            copy_bytes=self.storage["offsite_mb_per_second"] * 10**6,
+        )
 
 
 def ratios(times: Times) -> dict[str, Any]:
@@ -93,9 +115,12 @@ def measure(at: Ground, documents: int, parts: Sequence[str], rounds: int, runs:
         progress(f"{living:,} documents are there")
         _proofs(at, figures, living, rounds, full=stop == documents and "compare" in parts)
         if "flow" in parts and stop >= documents:
-            # A night of its own for each: a night that has its verdict is not proved again.
-            night = datetime.now(UTC).date() - timedelta(days=len(figures.flows))
-            figures.flows[living] = _flow(at, night)
+            # A night of its own for each, one after the other: a night that has its verdict is not proved again.
+            left = sum(1 for other in sizes(documents, parts) if other > stop)
+            figures.flows[living] = _flow(at, datetime.now(UTC).date() - timedelta(days=left))
+    if "storage" in parts:
+        figures.storage = blob_check_speed() | offsite_speed(at.settings)
+        figures.bulk = bulk_rates(at.settings)
     if "clean" in parts:
         outcome = clean_runs(at.settings, runs)
         figures.clean = asdict(outcome) | {"undecided_ppm": outcome.undecided_ppm}
@@ -122,7 +147,7 @@ def main(arguments: list[str]) -> int:
     """Exit code 1 where a figure could not be measured."""
     options = _parser().parse_args(arguments)
     try:
-        with ground(PLATFORM if "flow" in options.only else SEARCH) as at:
+        with ground(PLATFORM if {"flow", "storage"} & set(options.only) else SEARCH) as at:
             figures = measure(at, options.documents, options.only, options.rounds, options.runs)
     except StewardError as error:
         print(error, file=sys.stderr)
