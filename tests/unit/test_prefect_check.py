@@ -223,6 +223,7 @@ def test_every_event_that_a_task_or_the_watch_names_is_known():
     known = [name for name in SENT if any(f'"{name}"' in text for text in texts)]
     made = {
         "steward.snapshot.{report.verdict.lower()}": ("verified", "refuted", "unknown"),
+        "steward.recovery.{report.verdict.lower()}": ("verified", "refuted", "unknown"),
         "steward.release.{report.verdict.lower()}": ("verified", "refuted", "unknown"),
         "steward.ai.costs.{stated.verdict.lower()}": ("verified", "refuted", "unknown"),
         "steward.ai.budget.{decision.kind}": ("alert", "stop"),
