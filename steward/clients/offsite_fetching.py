@@ -58,7 +58,7 @@ def documents(bucket: OffsiteBucket, cluster: str) -> list[tuple[ManifestName, S
 
 def read_document(bucket: OffsiteBucket, key: str, version: str, sha256: str = "") -> OffsiteDocument:
     """That version of the document. ObjectMissing; ManifestUnreadable where it is none, damaged, or not of *sha256*."""
-    body = b"".join(bucket.chunks(key, version))
+    body = _body(bucket, key, version)
     seen = hashlib.sha256(body).hexdigest()
     if sha256 not in {"", seen}:
         raise ManifestUnreadable(
@@ -66,6 +66,17 @@ def read_document(bucket: OffsiteBucket, key: str, version: str, sha256: str = "
             hint="it is not what the night put there: take another night's",
         )
     return offsite_document.read(body)
+
+
+def _body(bucket: OffsiteBucket, key: str, version: str) -> bytes:
+    fact = ""
+    for pause in PAUSES_SECONDS:
+        time.sleep(pause)
+        try:
+            return b"".join(bucket.chunks(key, version))
+        except ObjectUnreadable as error:
+            fact = error.message
+    raise ManifestUnreadable(f"{fact}, {len(PAUSES_SECONDS)} times", hint="it is damaged there: take another night's")
 
 
 def fetch(

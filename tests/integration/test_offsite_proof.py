@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -19,6 +20,7 @@ from steward.clients.offsite_fetching import fetch, read_document
 from steward.clients.offsite_proving import Target, distrusted, prove_copy
 from steward.clients.staging import open_staging
 from steward.repository.copying import Lock, LockMode
+from steward.repository.errors import ManifestUnreadable
 from steward.settings import load
 from steward.snapshots import capture
 from steward.snapshots.offsite_restoring import content_digests, unregister
@@ -197,10 +199,11 @@ def test_fetching_tells_how_far_it_is_and_ends_when_it_is_told(copied, proving):
     )
 
 
-def test_what_the_store_fails_to_hand_out_again_and_again_is_damaged_there(copied, proving, monkeypatch):
-    # As SeaweedFS does with bytes that rot on its own disk: it answers 500, after 13 s each time.
+@contextmanager
+def failing(bucket, path, monkeypatch):
+    """As SeaweedFS does with bytes that rot on its own disk: it answers 500, after 13 s each time."""
     monkeypatch.setattr("steward.clients.offsite_fetching.PAUSES_SECONDS", (0.0, 0.0))
-    path, asked = path_of(copied, "a", "/__"), []
+    asked = []
 
     def fail(request, **_event):
         if request.method == "GET" and request.url.partition("?")[0].endswith(path):
@@ -208,17 +211,32 @@ def test_what_the_store_fails_to_hand_out_again_and_again_is_damaged_there(copie
             return AWSResponse(request.url, 500, {}, Raw(b"<Error><Code>InternalError</Code></Error>"))
         return None
 
-    events = copied.bucket._bucket.client.meta.events
+    events = bucket._bucket.client.meta.events
     events.register("before-send.s3", fail)
     try:
-        proof = proving()
+        yield asked
     finally:
         events.unregister("before-send.s3", fail)
+
+
+def test_what_the_store_fails_to_hand_out_again_and_again_is_damaged_there(copied, proving, monkeypatch):
+    path = path_of(copied, "a", "/__")
+    with failing(copied.bucket, path, monkeypatch) as asked:
+        proof = proving()
     (found,) = proof.findings
     assert (found.verdict, found.subject) == (Verdict.REFUTED, f"{copied.index('a')}[{path}]")
     assert "fails to read" in found.fact
     assert len(asked) >= 2
     assert list(proof.compared) == [copied.index("b")]
+
+
+def test_a_document_that_the_store_fails_to_hand_out_again_and_again_is_unreadable(copied, monkeypatch):
+    key = copied.stored.key
+    with (
+        failing(copied.bucket, key, monkeypatch),
+        pytest.raises(ManifestUnreadable, match=r"fails to read .*, 2 times"),
+    ):
+        read_document(copied.bucket, key, copied.stored.version)
 
 
 class Raw:
