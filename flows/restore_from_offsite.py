@@ -29,6 +29,7 @@ from steward.snapshots.recovery_request import RecoveryRequest
 from steward.verdicts import Verdict
 from tasks.approvals import approve
 from tasks.durable import durable, recorded
+from tasks.recovery_planning import plan_recovery, show_plan
 from tasks.restoring_offsite import (
     begin_recovery,
     clear_recovery,
@@ -36,10 +37,8 @@ from tasks.restoring_offsite import (
     conclude_recovery,
     fetch_blobs,
     open_recovered,
-    plan_recovery,
     record_recovery_evidence,
     restore_indices,
-    show_plan,
     show_recovery,
 )
 

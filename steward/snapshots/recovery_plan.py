@@ -21,6 +21,8 @@ FETCH_BYTES_PER_SECOND = 60_000_000
 #: Of the blobs, which are compressed: what was digested from a restored index.
 COMPARE_BYTES_PER_SECOND = 5_000_000
 MOST_NAMED = 5
+#: The ledger keeps the plan and the report, at most 4 MiB each; of an index about 500 bytes.
+MOST_INDICES = 5_000
 _KIBI = 1024
 _SAID_IN_SECONDS, _SAID_IN_MINUTES = 90, 120
 
@@ -116,8 +118,13 @@ def place_of(token: int) -> str:
 
 
 def plan_indices(request: RecoveryRequest, document: OffsiteDocument, token: int) -> list[PlannedIndex]:
-    """The indices that were asked for. BadInput names a tenant that the copy does not hold."""
+    """The indices that were asked for. BadInput names a tenant that the copy does not hold, or says that it is too many."""
     chosen = list(_wanted(request, document))
+    if len(chosen) > MOST_INDICES:
+        raise BadInput(
+            f"{len(chosen):,} indices were asked for; at most {MOST_INDICES:,} are restored at a time",
+            hint="name tenants, the most important first, and run it once for each part",
+        )
     prefix = f"recovered-{document.night:%Y%m%d}-{token}-" if request.names is Names.UNDER_PREFIX else ""
     return [
         PlannedIndex(

@@ -21,6 +21,7 @@ from steward.snapshots.offsite_document import OffsiteIndex
 from steward.snapshots.recovery_plan import IndexInTheWay
 from steward.snapshots.recovery_report import RecoveryDeclined, RecoveryNotVerified
 from steward.verdicts import Verdict
+from tasks import recovery_planning as planning
 from tasks import restoring_offsite as acts
 from tests.flows.killed_runs import Death, run_killed
 from tests.flows.prefect_server import artifact
@@ -252,6 +253,23 @@ def test_a_server_that_is_away_throws_nothing_away_and_the_next_run_goes_on(copy
     assert nothing_left(replica, copy)
 
 
+def test_what_an_ended_recovery_left_is_cleared_by_the_next_and_keeps_nobody_waiting(copy, replica, monkeypatch):
+    monkeypatch.setattr(flow, "restore_indices", flow.restore_indices.with_options(retries=0))
+    with monkeypatch.context() as patch:
+        patch.setattr(acts, "register", away)
+        with pytest.raises(Unavailable):
+            recover(copy.request(tenants=["a"]))
+        patch.undo()
+        [left] = staged(replica)
+        unregister = acts.unregister
+        patch.setattr(acts, "unregister", lambda api, name: away() if name == left else unregister(api, name))
+        assert recover(copy.request(tenants=["b"])).verdict is Verdict.VERIFIED
+    assert staged(replica) == [left]
+    copy.clear()
+    assert recover(copy.request(tenants=["b"])).verdict is Verdict.VERIFIED
+    assert nothing_left(replica, copy)
+
+
 def away(*_asked):
     raise Unavailable("no node answers")
 
@@ -271,5 +289,8 @@ def test_where_nights_are_proved_and_where_nobody_may_restore_it_is_refused(book
     described = load().cluster("scratch")
     users = {"monitoring": described.users["monitoring"]}
     lacking = load().model_copy(update={"search": {"scratch": described.model_copy(update={"users": users})}})
-    with pytest.raises(BadInput, match="cluster scratch has no user for 'recover'"), acts.target(lacking, "scratch"):
+    with (
+        pytest.raises(BadInput, match="cluster scratch has no user for 'recover'"),
+        planning.target(lacking, "scratch"),
+    ):
         pass

@@ -38,6 +38,13 @@ def test_a_tenant_that_the_copy_does_not_hold_is_refused_with_those_it_does():
     assert "acme, bolt" in refusal.value.hint
 
 
+def test_more_than_the_ledger_keeps_is_refused_before_anything_is_fetched():
+    many = [index(f"t{number}") for number in range(5_001)]
+    assert len(plan(held=document(indices=many[:-1])).model_dump_json()) < 4 << 20
+    with pytest.raises(BadInput, match="5,001 indices were asked for; at most 5,000"):
+        plan(held=document(indices=many))
+
+
 def test_a_copy_of_nothing_is_refused():
     with pytest.raises(BadInput, match="holds no index"):
         plan(held=document(indices=[]))
