@@ -154,12 +154,18 @@ def test_a_copy_that_is_gone_in_spite_of_its_lock_refutes_and_goes_up_anew(copie
     assert not copied.copy().findings
 
 
-def test_a_copy_that_is_hidden_by_a_deletion_is_still_there(copied):
-    client = copied.bucket._bucket.client
-    client.delete_object(Bucket=copied.bucket._bucket.name, Key=copied.key(data_path(copied)))
+def test_a_copy_that_is_hidden_by_a_deletion_is_still_there_and_renewed(copied):
+    # As the bucket's lifecycle does, too, with what is older than a lock.
+    path = data_path(copied)
+    copied.bucket._bucket.client.delete_object(Bucket=copied.bucket._bucket.name, Key=copied.key(path))
     outcome = copied.copy()
     assert not outcome.findings
     assert outcome.uploaded == 0
+    again = copied.copy(days=SLACK_DAYS + 1)
+    assert (again.findings, again.uploaded, again.renewed) == ([], 0, len(copied.manifest.entries))
+    # Uploaded anew it is one more version, and no error.
+    copied.known.pop(path)
+    assert copied.copy(days=SLACK_DAYS + 1).uploaded == 1
 
 
 @pytest.mark.parametrize("on_record", [True, False])
