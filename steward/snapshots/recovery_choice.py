@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from steward.errors import BadInput, StewardError, is_transient
+from steward.repository.copying import root_of
 from steward.snapshots.offsite_document import OffsiteDocument
 from steward.snapshots.recovery_request import RecoveryRequest
 from steward.verdicts import Verdict
@@ -88,11 +89,23 @@ class _Search:
                     raise
                 self.passed_over.append(f"{each.night} ({each.snapshot_uuid}): {error.message}")
                 continue
+            if strange := _strange(each, document):
+                self.passed_over.append(f"{each.night} ({each.snapshot_uuid}): {strange}")
+                continue
             standing = standing_of(document.blobs.snapshot, self.record)
             yield Chosen(each, document, standing, tuple(self.passed_over))
 
     def pass_over(self, copy: Chosen) -> None:
         self.passed_over.append(f"{copy.document.blobs.snapshot}: {copy.standing}")
+
+
+def _strange(listed: ListedCopy, document: OffsiteDocument) -> str | None:
+    """Where it says that it is of something else than its key does: put there by somebody, or by mistake."""
+    blobs = document.blobs
+    told = (root_of(document.cluster, blobs.repository), document.night, blobs.snapshot_uuid)
+    if told == (listed.root, listed.night, listed.snapshot_uuid):
+        return None
+    return f"its document is of {told[0]}, night {told[1]}, snapshot {told[2]}"
 
 
 def standing_of(snapshot: str, record: Record) -> str:

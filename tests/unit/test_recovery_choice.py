@@ -67,6 +67,16 @@ def test_a_document_that_cannot_be_read_is_passed_over_with_its_reason():
     assert found.passed_over == (f"2026-11-26 ({NIGHTS[0].blobs.snapshot_uuid}): its manifest is cut off",)
 
 
+@pytest.mark.parametrize("of", [{"cluster": "staging"}, {"night": date(2026, 11, 1)}])
+def test_a_document_that_lies_where_another_should_is_passed_over(of):
+    strange = document(**{"night": NIGHTS[0].night, "blobs": NIGHTS[0].blobs} | of)
+    copies = {listed(NIGHTS[0]).key: strange, listed(NIGHTS[1]).key: NIGHTS[1]}
+    found = choose(request(), [listed(each) for each in NIGHTS[:2]], lambda copy: copies[copy.key], {})
+    assert found.document is NIGHTS[1]
+    [why] = found.passed_over
+    assert f"its document is of {strange.cluster}/repository-uuid, night {strange.night}" in why
+
+
 def test_a_store_that_is_away_is_no_reason_to_take_an_older_copy():
     with pytest.raises(Unavailable):
         chosen(unreadable=[NIGHTS[0]], error=Unavailable)
