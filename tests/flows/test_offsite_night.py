@@ -30,6 +30,7 @@ from steward.snapshots import capture, catalogue
 from steward.snapshots.checked import Attempt, Plan
 from steward.snapshots.offsite_report import OffsiteCopied
 from steward.snapshots.offsite_restoring import register
+from steward.snapshots.report import SnapshotNotVerified
 from steward.snapshots.taking import SnapshotTaken
 from steward.verdicts import Verdict
 from tasks import offsite
@@ -424,3 +425,33 @@ def test_the_next_night_renews_and_uploads_what_is_new_only(night, in_replica):
                 state = bucket.state(blob_key(root, path), copy_.version)
                 assert state.mode is LockMode.COMPLIANCE
                 assert state.locked_until == copy_.locked_until
+
+
+def test_a_night_with_an_unfit_place_is_unknown_and_takes_nothing(night, in_replica):
+    before = snapshots_of(night)
+    with recording_in(in_replica), pytest.raises(SnapshotNotVerified) as raised:
+        nightly_snapshot(night.policy.model_copy(update={"offsite_lock_days": 29}), TONIGHT - timedelta(days=2))
+    assert raised.value.verdict is Verdict.UNKNOWN
+    assert "locked for 29 days, and snapshots are kept for 30" in str(raised.value)
+    assert snapshots_of(night) == before
+
+
+def test_a_lost_copy_refutes_the_night_and_the_one_after_it_is_whole_again(night, in_replica):
+    # On record is a version that is not in the bucket.
+    path = data_path(night)
+    with connect(night.settings) as db:
+        keep_copies(db, night.copied.repository_uuid, {path: dataclasses.replace(known(night)[path], version="0" * 32)})
+    with recording_in(in_replica), pytest.raises(SnapshotNotVerified) as raised:
+        nightly_snapshot(night.policy, TONIGHT - timedelta(days=3))
+    report = raised.value.report
+    assert (report.verdict, report.copied.verdict, report.copy_proved.verdict) == ("REFUTED", "REFUTED", "VERIFIED")
+    assert report.expired == {}
+    assert path in raised.value.message
+    assert "is gone, which was locked until" in raised.value.message
+    with recording_in(in_replica):
+        assert nightly_snapshot(night.policy, TONIGHT - timedelta(days=3)).verdict is Verdict.VERIFIED
+
+
+def snapshots_of(night):
+    with open_search(night.settings, night.policy.cluster, "snapshot") as source:
+        return {each["snapshot"] for each in source.request("GET", "/_snapshot/nightly/*")["snapshots"]}
