@@ -193,11 +193,6 @@ def recover(request: dict[str, Any], *, period: str = "", approved: bool = True)
         return flows.restore_from_offsite.restore_from_offsite(request)
 
 
-def recover_killed(request: dict[str, Any]) -> Any:
-    """`recover`, in a process that dies; its period is the caller's."""
-    return recover(request)
-
-
 def staged(replica: Any) -> list[str]:
     """What lies in the staging folder."""
     return sorted(path.name for path in (replica.state / "staging").iterdir())

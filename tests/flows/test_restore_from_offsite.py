@@ -223,7 +223,7 @@ def test_what_its_night_did_not_read_is_restored_opened_and_unknown(copy):
 
 def test_killed_while_it_fetches_and_while_it_restores_it_goes_on_where_it_was(copy, replica, serving):
     """Two processes die one after the other; the third finishes, and nothing is fetched or restored twice."""
-    run = "tests.flows.recovery_ground.recover_killed"
+    run = "tests.flows.recovery_ground.recover"
     fetching = Death("call", "steward.clients.staging:FolderPlace.write#9")
     run_killed(replica, serving, run, copy.request(), fetching, period="killed")
     restoring = Death("call", "steward.snapshots.recovery:await_restore")

@@ -8,7 +8,7 @@ from steward.snapshots.recovery import RecoveredIndices
 from steward.snapshots.recovery_choice import Chosen, ListedCopy
 from steward.snapshots.recovery_plan import made_plan
 from steward.snapshots.recovery_report import Begun, Compared, FetchedBlobs, Opened, RecoveryFacts
-from steward.snapshots.recovery_request import Names, RecoveryRequest
+from steward.snapshots.recovery_request import RecoveryRequest
 from steward.verdicts import Verdict
 
 AT = datetime(2026, 11, 27, 8, tzinfo=UTC)
@@ -71,6 +71,3 @@ def facts(made, **more):
         "opened": Opened(names=targets, at=AT + timedelta(seconds=115)),
     }
     return RecoveryFacts(**(told | more))
-
-
-__all__ = ["Names"]

@@ -15,7 +15,8 @@ from steward.snapshots.recovery_plan import (
     question,
     size,
 )
-from tests.unit.recovery_samples import Names, document, index, plan, request
+from steward.snapshots.recovery_request import Names
+from tests.unit.recovery_samples import document, index, plan, request
 
 PREFIX = "recovered-20261126-41-"
 

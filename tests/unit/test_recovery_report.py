@@ -15,9 +15,10 @@ from steward.snapshots.recovery_report import (
     make_report,
     may_open,
 )
+from steward.snapshots.recovery_request import Names
 from steward.snapshots.restoring import FailedShard
 from steward.verdicts import Verdict
-from tests.unit.recovery_samples import AT, DIGESTS, Names, compared, document, facts, index, plan, request
+from tests.unit.recovery_samples import AT, DIGESTS, compared, document, facts, index, plan, request
 
 ACME, BOLT = "tenant-acme-000001", "tenant-bolt-000001"
 
