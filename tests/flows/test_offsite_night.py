@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from uuid import uuid4
 
 import pytest
 
@@ -17,12 +15,10 @@ from replica.elasticsearch import configuration
 from steward.clients.elasticsearch import open_search
 from steward.clients.offsite_bucket import OffsiteBucket, open_offsite_bucket
 from steward.clients.postgres import connect
-from steward.clients.snapshot_blobs import copies_of, forget_copies, keep_copies, manifest_of
+from steward.clients.snapshot_blobs import forget_copies, keep_copies, manifest_of
 from steward.errors import StewardError
-from steward.operations.claims import Identity, claim
-from steward.operations.effects import left_effects, note_effects
+from steward.operations.effects import note_effects
 from steward.operations.errors import Superseded
-from steward.operations.holding import holding
 from steward.operations.ledger import Ledger
 from steward.repository.copying import LockMode, blob_key, root_of
 from steward.settings import Snapshots, load
@@ -35,6 +31,18 @@ from steward.snapshots.taking import SnapshotTaken
 from steward.verdicts import Verdict
 from tasks import offsite
 from tasks.offsite_place import STAGED, CannotRegister, check_place
+from tests.flows.offsite_night_ground import (
+    copy,
+    data_path,
+    known,
+    operation,
+    places,
+    prove,
+    registered_by,
+    repositories,
+    snapshots_of,
+    staging_of,
+)
 from tests.flows.prefect_server import recording_in
 from tests.nights import forget_nights
 from tests.watching.ground import written
@@ -93,43 +101,6 @@ def at_work(steps, night):
         yield held
 
 
-@contextmanager
-def operation(settings):
-    book, subject = Ledger(settings), uuid4().hex
-    held = claim(book, Identity("offsite-test", subject, "", f"tests/{subject}"))
-    try:
-        with holding(book, held):
-            yield SimpleNamespace(held=held, left=lambda: left_effects(book, "offsite-test", subject))
-    finally:
-        # Nobody takes it up.
-        book.query("update steward.operations set state = 'failed' where id = %(id)s", id=held.id)
-        book.close()
-
-
-def copy(night, **policy):
-    policy = night.policy.model_copy(update=policy)
-    return offsite.copy_offsite.fn(policy, night.attempt, night.taken, night.digests)
-
-
-def prove(night, copied=None, **policy):
-    policy = night.policy.model_copy(update=policy)
-    return offsite.prove_copy.fn(policy, night.attempt, night.plan, night.taken, copied or night.copied, night.digests)
-
-
-def known(night):
-    with connect(night.settings) as db:
-        return copies_of(db, night.copied.repository_uuid)
-
-
-def repositories(night):
-    with open_search(night.settings, night.policy.scratch_cluster, "restore") as there:
-        return set(capture.repositories(there)), set(capture.restored_indices(there, "proof-"))
-
-
-def data_path(night):
-    return next(e.path for e in night.document.blobs.entries if "/__" in e.path)
-
-
 def test_a_night_copies_all_that_its_snapshot_needs_and_proves_the_copy(night):
     report = night.report
     assert (report.verdict, report.copied.verdict, report.copy_proved.verdict) == (Verdict.VERIFIED,) * 3
@@ -157,10 +128,6 @@ def test_a_night_copies_all_that_its_snapshot_needs_and_proves_the_copy(night):
 
 def dataclasses_of(entry):
     return entry.path, entry.bytes, entry.sha256
-
-
-def staging_of(night):
-    return night.settings.snapshots.staging.path
 
 
 def test_a_copy_that_is_made_again_writes_nothing(night, at_work):
@@ -318,17 +285,6 @@ def test_what_a_late_call_registered_after_all_is_taken_away(night, at_work):
     assert repositories(night) == ({"nightly"}, set())
 
 
-def registered_by(held):
-    book = Ledger(load())
-    noted = book.query(
-        "select effect_id from steward.operation_effects where operation_id = %(id)s and kind = %(kind)s",
-        id=held.id,
-        kind=STAGED,
-    )
-    book.close()
-    return [row["effect_id"] for row in noted]
-
-
 def test_a_superseded_run_fetches_and_registers_nothing_more(night, steps, monkeypatch):
     read = offsite.read_document
 
@@ -345,15 +301,6 @@ def test_a_superseded_run_fetches_and_registers_nothing_more(night, steps, monke
             prove(night)
     assert repositories(night) == ({"nightly"}, set())
     assert list(staging_of(night).iterdir()) == []
-
-
-@contextmanager
-def places(night):
-    with (
-        open_search(night.settings, night.policy.cluster, "snapshot") as source,
-        open_search(night.settings, night.policy.scratch_cluster, "restore") as there,
-    ):
-        yield source, there
 
 
 def refused(night, tmp_path, monkeypatch, policy=None, **snapshots):
@@ -450,8 +397,3 @@ def test_a_lost_copy_refutes_the_night_and_the_one_after_it_is_whole_again(night
     assert "is gone, which was locked until" in raised.value.message
     with recording_in(in_replica):
         assert nightly_snapshot(night.policy, TONIGHT - timedelta(days=3)).verdict is Verdict.VERIFIED
-
-
-def snapshots_of(night):
-    with open_search(night.settings, night.policy.cluster, "snapshot") as source:
-        return {each["snapshot"] for each in source.request("GET", "/_snapshot/nightly/*")["snapshots"]}
