@@ -31,6 +31,12 @@ from tests.watching.ground import written
 TONIGHT = datetime.now(UTC).date()
 
 
+@pytest.fixture
+def fresh(fresh):
+    """Without what blobs and the copy take: other tests are about these, and one here is about all."""
+    return fresh.model_copy(update={"blobs": False, "offsite": False})
+
+
 def snapshots(settings, policy):
     with open_search(settings, policy.cluster, "snapshot") as source:
         return [s["snapshot"] for s in source.request("GET", f"/_snapshot/{policy.repository}/nightly-*")["snapshots"]]
@@ -55,10 +61,12 @@ def last_report(settings, policy):
         return catalogue.history(db, policy.cluster)[0]
 
 
-def test_a_night_under_live_writes_is_verified_and_proves_every_tenant(fresh, settings):
+def test_a_night_under_live_writes_is_verified_and_proves_every_tenant_blob_and_copy(fresh, settings):
     with writing(settings, largest_tenants(2), rate=200):
-        report = nightly_snapshot(fresh, TONIGHT)
+        report = nightly_snapshot(fresh.model_copy(update={"blobs": True, "offsite": True}), TONIGHT)
     assert report.verdict is Verdict.VERIFIED
+    assert report.blobs.manifest.entries == report.copied.uploaded > 0
+    assert sorted(report.copy_proved.tenants) == sorted(fresh.tenants)
     assert [tenant.verdict for tenant in report.tenants if tenant.verdict] == [Verdict.VERIFIED] * 2
     assert all(tenant.proof_age_nights == 0 and tenant.digest for tenant in report.tenants if tenant.verdict)
     # The writers delete, too.
