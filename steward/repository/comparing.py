@@ -50,6 +50,8 @@ class ToldSnapshot:
     state: str
     start_time_millis: int | None
     end_time_millis: int | None
+    version_id: int | None = None
+    """Of the indices' format, by which the catalogue knows who wrote it."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,7 @@ def _differences(listed: ListedSnapshot, seen: ToldSnapshot) -> Iterator[str]:
         "state": (layout.STATES[listed.state], seen.state),
         "start": (listed.start_time_millis, seen.start_time_millis),
         "end": (listed.end_time_millis, seen.end_time_millis),
+        "version": (listed.index_version, seen.version_id or listed.index_version),
     }
     for what, (here, there) in pairs.items():
         # A catalogue of an older Elasticsearch says no times.

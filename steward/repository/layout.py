@@ -19,6 +19,8 @@ Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,100}\Z")]
 FileName = Annotated[str, msgspec.Meta(pattern=r"^v?__[A-Za-z0-9_-]{1,100}\Z")]
 
 LATEST = "index.latest"
+#: `min_version` of every catalogue since repositories have UUIDs, and `version` of every snapshot since 8.11.
+MIN_VERSION, COUNTED_APART = "7.12.0", "8.11.0"
 #: More parts than any chunk_size makes of a file; a damaged size of parts would make more without end.
 MOST_PARTS = 1_000_000
 #: `state` of a snapshot in the catalogue, as the snapshot's own blob writes it.
@@ -33,8 +35,21 @@ class ListedSnapshot(msgspec.Struct, frozen=True):
     state: Annotated[int, msgspec.Meta(ge=0, lt=len(STATES))]
     index_metadata_lookup: dict[Name, str]
     """Index id → identifier of the index's metadata."""
+    version: str | None = None
+    index_version: int | None = None
+    """Since versions of indices are counted apart (8.11); `version` is then the same for all."""
     start_time_millis: int | None = None
     end_time_millis: int | None = None
+    slm_policy: str | None = None
+
+    def contradictions(self) -> Iterator[str]:
+        """What is missing beside the rest: a damaged name is one that nobody knows, and its field is then absent."""
+        if (self.version == COUNTED_APART) != (self.index_version is not None):
+            yield f"of snapshot {self.name} it says version {self.version} and index_version {self.index_version}"
+        if self.index_version is not None:
+            details = {each: getattr(self, each) for each in ("start_time_millis", "end_time_millis", "slm_policy")}
+            if missing := [each for each, value in details.items() if value is None]:
+                yield f"of snapshot {self.name} it does not say {', '.join(missing)}"
 
 
 class ListedIndex(msgspec.Struct, frozen=True):
@@ -56,9 +71,14 @@ class Catalogue(msgspec.Struct, frozen=True):
     snapshots: list[ListedSnapshot]
     indices: dict[str, ListedIndex]
     index_metadata_identifiers: dict[str, Name]
+    min_version: str | None = None
 
     def contradictions(self) -> Iterator[str]:
-        """What its parts say of each other and cannot both be so: one flipped bit in an id shows here."""
+        """What its parts say of each other and cannot both be so: one flipped bit in an id, or in a name, shows here."""
+        if self.min_version != MIN_VERSION:
+            yield f"its min_version is {self.min_version}, expected {MIN_VERSION}: another format, or damage"
+        for each in self.snapshots:
+            yield from each.contradictions()
         known, ids = {each.uuid for each in self.snapshots}, {each.id for each in self.indices.values()}
         if len(known) < len(self.snapshots) or len(ids) < len(self.indices):
             yield "two snapshots or two indices have one id"

@@ -40,6 +40,7 @@ def told_snapshots(api: SearchApi, repository: str) -> list[ToldSnapshot]:
             state=each["state"],
             start_time_millis=each.get("start_time_in_millis"),
             end_time_millis=each.get("end_time_in_millis"),
+            version_id=each.get("version_id"),
         )
         for each in found
         if each["state"] != "IN_PROGRESS"

@@ -43,6 +43,7 @@ def told(listed):
         "state": STATES[listed["state"]],
         "start_time_in_millis": listed["start_time_millis"],
         "end_time_in_millis": listed["end_time_millis"],
+        "version_id": listed["index_version"],
     }
 
 
