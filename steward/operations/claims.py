@@ -267,7 +267,8 @@ WITH mine AS (
             OR o.state = 'failed'
                AND (o.flow_run_id = %(flow_run_id)s OR coalesce(o.ended_at < %(asked_at)s, true)) AND NOT EXISTS (
                 SELECT FROM steward.operation_attempts a
-                 WHERE a.operation_id = o.id AND a.flow_run_id = %(flow_run_id)s AND a.ended IS DISTINCT FROM 'failed')
+                 WHERE a.operation_id = o.id AND a.flow_run_id = %(flow_run_id)s
+                   AND coalesce(a.ended, 'lost') NOT IN ('failed', 'waiting'))
             OR o.state IN ('done', 'undone') AND o.verdict IS DISTINCT FROM 'VERIFIED'
                AND o.flow_run_id IS DISTINCT FROM %(flow_run_id)s AND coalesce(o.ended_at < %(asked_at)s, true)
             OR o.state = 'running' AND steward.expired(o.lease_until, o.lease))

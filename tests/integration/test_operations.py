@@ -351,6 +351,12 @@ def test_a_failed_operation_goes_on_with_its_steps(book):
     assert second.round == 1
 
 
+def test_one_that_failed_after_a_person_had_answered_goes_on_by_a_retry_of_its_run(book):
+    claims.wait(book, claim(book, NIGHT, FIRST), 3600)
+    claims.fail(book, claim(book, NIGHT, FIRST, AT_ONCE), "SearchAway: no answer")
+    assert claim(book, NIGHT, FIRST, AT_ONCE).attempt == len(("waited", "failed", "goes on"))
+
+
 def test_a_run_whose_attempts_were_given_up_does_not_come_back_by_itself(book):
     first = claim(book, NIGHT, FIRST)
     book.query(
