@@ -59,7 +59,7 @@ def _clean(clean):
 
 def _nights(clean):
     return (
-        f"{clean.runs} clean runs, each a whole night with blobs and copy under {clean.writes_per_second:.0f} writes a second: "
+        f"{clean.runs} clean runs, each with all that a night checks, blobs and copy among it, under {clean.writes_per_second:.0f} writes a second: "
         f"{len(clean.false_alarms)} false alarms, {len(clean.unproved)} findings of what could not be proved; "
         f"{clean.documents:,} documents compared ({clean.undecided:,} of them not decidable), {clean.blobs:,} blobs read, "
         f"{clean.copied:,} copied."
