@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from steward.errors import BadInput, StewardError
 from steward.snapshots.estimating import SHARED, Estimate, StageEstimate
+from steward.snapshots.planning import MOST_PARTS
 from steward.snapshots.policy import NIGHT_SECONDS, SnapshotPolicy
 from steward.snapshots.report import SnapshotReport
 
@@ -32,6 +33,8 @@ WORKERS = (1, 2, 4, 8, 16, 32)
 CHANGED = 0.02
 TENANT_BYTES = 10 * GIB
 DOCUMENT_BYTES = (1 << 10, 16 << 10)
+#: Of `prove_every_nights`.
+MOST_NIGHTS = 90
 BEGIN, END = "<!-- computed by python -m bench.sizing -->", "<!-- end -->"
 
 
@@ -67,32 +70,43 @@ class Sizing:
     document_bytes: int
     policy: SnapshotPolicy = field(default_factory=SnapshotPolicy)
 
-    def night(self, new: float = CHANGED) -> Estimate:
-        """By stage, where all tenants are proved, and the share *new* of the bytes was not there the night before."""
-        at = self.rates
+    def night(self, workers: int = 1, share: float = 1.0, new: float = CHANGED) -> Estimate:
+        """By stage, where *share* of the bytes is proved, and the share *new* was not there the night before."""
+        at, proved = self.rates, share * self.bytes
         read = min(1.0, new + 1 / self.policy.blob_check_days) * self.bytes
-        staged = min(self.bytes, self.policy.restore_bytes)
+        staged = min(proved, self.policy.copy_proof_bytes)
         seconds = {
             "snapshot": new * self.bytes / at.snapshot_bytes,
             "blobs": read / at.blobs_bytes,
-            "restore": self.bytes / at.restore_bytes,
-            "compare contents": self._compared(self.bytes),
-            "compare definitions": math.ceil(self.bytes / TENANT_BYTES) / at.tenants,
+            "restore": proved / at.restore_bytes,
+            "compare contents": self._compared(proved),
+            "compare definitions": math.ceil(proved / TENANT_BYTES) / at.tenants,
             "copy": new * self.bytes / at.copy_bytes,
             # Fetched as fast as it was sent, restored, and read for its digests.
             "copy-proof": staged / at.copy_bytes + staged / at.restore_bytes + self._compared(staged),
         }
-        return Estimate(stages=[StageEstimate(name=name, seconds=each, nights=1) for name, each in seconds.items()])
-
-    def _compared(self, size: int) -> float:
-        return size / self.document_bytes / self.rates.compare_documents + size / self.rates.compare_bytes
+        stages = [StageEstimate(name=name, seconds=each, nights=1) for name, each in seconds.items()]
+        runs = min(MOST_PARTS, math.ceil(proved / TENANT_BYTES)) if workers > 1 else 0
+        return Estimate(stages=stages, runs=runs)
 
     def nights(self, workers: int) -> int | None:
-        """The least `prove_every_nights` whose night is over in time with *workers*; None: what is not shared takes longer."""
-        stages = self.night().stages
-        shared = sum(stage.seconds for stage in stages if stage.name in SHARED) / workers
-        room = NIGHT_SECONDS - sum(stage.seconds for stage in stages if stage.name not in SHARED)
-        return max(1, math.ceil(shared / room)) if room > 0 else None
+        """The least `prove_every_nights` whose night is over in time with *workers*; None: not by any that the policy takes."""
+        ends = (each for each in range(1, MOST_NIGHTS + 1) if self._ends(workers, 1 / each))
+        return next(ends, None)
+
+    def disk(self, workers: int, nights: int) -> int:
+        """The `restore_bytes` at which no worker waits: as many runs are at work at a time as there are workers."""
+        proved = self.bytes / nights
+        if proved <= MOST_PARTS * TENANT_BYTES:
+            return math.ceil(min(workers * TENANT_BYTES, proved))
+        # Of no more runs than a night has, as many a batch as there are workers; and room for what a batch does not fill.
+        return math.ceil(proved / (MOST_PARTS // workers)) + TENANT_BYTES
+
+    def _ends(self, workers: int, share: float) -> bool:
+        return self.night(workers, share).seconds_with(workers) <= NIGHT_SECONDS
+
+    def _compared(self, size: float) -> float:
+        return size / self.document_bytes / self.rates.compare_documents + size / self.rates.compare_bytes
 
 
 def most_bytes(rates: Rates, document_bytes: int, workers: int) -> int:
@@ -102,7 +116,7 @@ def most_bytes(rates: Rates, document_bytes: int, workers: int) -> int:
         middle = (low + high) // 2
         low, high = (
             (middle, high)
-            if Sizing(rates, middle, document_bytes).night().seconds_with(workers) <= NIGHT_SECONDS
+            if Sizing(rates, middle, document_bytes).night(workers).seconds_with(workers) <= NIGHT_SECONDS
             else (low, middle)
         )
     return low
@@ -117,15 +131,19 @@ def tables(rates: Rates) -> Iterator[str]:
 
 
 def _nights(rates: Rates, size: int) -> Iterator[str]:
-    """How long all of it takes, and over how many nights to rotate where that is too long."""
-    yield _row(
-        "workers", (f"{_document(each)}: all tenants | {_document(each)}: rotate over" for each in DOCUMENT_BYTES)
-    )
-    yield "| ---: |" + " ---: | ---: |" * len(DOCUMENT_BYTES)
+    """How long all of it takes; where that is too long, over how many nights to rotate, and by what disk."""
+    heads = (f"{_document(each)}: all | rotate over | restore_bytes" for each in DOCUMENT_BYTES)
+    yield _row("workers", heads)
+    yield "| ---: |" + " ---: | ---: | ---: |" * len(DOCUMENT_BYTES)
     for workers in WORKERS:
-        sizings = [Sizing(rates, size, each) for each in DOCUMENT_BYTES]
-        cells = (f"{_time(each.night().seconds_with(workers))} | {_rotation(each.nights(workers))}" for each in sizings)
-        yield _row(workers, cells)
+        yield _row(workers, (_night(Sizing(rates, size, each), workers) for each in DOCUMENT_BYTES))
+
+
+def _night(sizing: Sizing, workers: int) -> str:
+    nights = sizing.nights(workers)
+    rotation = {None: "too long", 1: "no need"}.get(nights, f"{nights} nights")
+    disk = f"{sizing.disk(workers, nights) / GIB:,.0f} GiB" if nights else "-"
+    return f"{_time(sizing.night(workers).seconds_with(workers))} | {rotation} | {disk}"
 
 
 def _stages(rates: Rates, size: int) -> Iterator[str]:
@@ -151,10 +169,6 @@ def _row(first: object, cells: Iterable[str]) -> str:
 
 def _document(size: int) -> str:
     return f"documents of {size >> 10} KiB"
-
-
-def _rotation(nights: int | None) -> str:
-    return {None: "too long for one run", 1: "no need"}.get(nights, f"{nights} nights")
 
 
 def _time(seconds: float) -> str:

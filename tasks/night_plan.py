@@ -49,10 +49,11 @@ def check_preconditions(policy: SnapshotPolicy, attempt: Attempt) -> Plan:
         planned = plan_tenants(policy, tenants, attempt.night)
         batches = plan_batches(planned, policy.restore_bytes)
         parts = plan_parts(batches) if policy.fan_out is FanOut.WORKERS else []
-        largest = max((sum(tenant.bytes for tenant in batch) for batch in batches), default=0)
-        _check_scratch(policy, there, largest)
+        largest = max((Sizes.of(batch).bytes for batch in batches), default=0)
+        fetched = min(Sizes.of(planned).bytes, policy.copy_proof_bytes) if policy.offsite else 0
+        _check_scratch(policy, there, max(largest, fetched))
         if policy.offsite:
-            check_place(policy, source, there, min(Sizes.of(planned).bytes, policy.restore_bytes))
+            check_place(policy, source, there, fetched)
         nodes = len(capture.disks(there))
     estimate = estimate_night(policy, Sizes.of(tenants), Sizes.of(planned), nights)
     estimate = estimate.model_copy(update={"runs": sum(map(len, parts)), "waves": len(parts), "scratch_nodes": nodes})

@@ -192,7 +192,7 @@ def _choose(policy: SnapshotPolicy, plan: Plan, digests: dict[str, str]) -> list
             for tenant in report.copy_proved.tenants:
                 proved[tenant] = max(report.night, proved.get(tenant, date.min))
     planned = [tenant for batch in plan.batches for tenant in batch]
-    return choose_tenants(within(planned, digests), proved, policy.restore_bytes)
+    return choose_tenants(within(planned, digests), proved, policy.copy_proof_bytes)
 
 
 def _document(bucket: OffsiteBucket, copied: OffsiteCopied, taken: SnapshotTaken) -> OffsiteDocument | Finding:

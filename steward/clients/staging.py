@@ -230,7 +230,7 @@ def check_staging(settings: Settings, needed_bytes: int) -> None:
         if room is not None and room < needed_bytes:
             raise StagingFull(
                 f"{TABLE} has room for {room:,} bytes; {needed_bytes:,} are to be fetched",
-                hint="free or enlarge its disk, or lower restore_bytes so that less is proved of the copy at a time",
+                hint="free or enlarge its disk, or lower offsite_proof_bytes so that less is proved of the copy at a time",
             )
         place.write("check", iter([probe]), Content(len(probe), hashlib.sha256(probe).hexdigest()))
         place.clear()

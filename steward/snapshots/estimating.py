@@ -149,8 +149,8 @@ def _stage(
     if not assumed.amount:
         return StageEstimate(name=name, seconds=_SIZELESS_SECONDS, nights=0)
     whole = (planned if assumed.per is not Per.NIGHT else held).amount(assumed.per)
-    # A copy is proved by as much of it as may be restored at one time.
-    amount = min(whole, policy.restore_bytes) if name == "copy-proof" else whole
+    # A copy is proved by as much of it as the policy lets be fetched.
+    amount = min(whole, policy.copy_proof_bytes) if name == "copy-proof" else whole
     return StageEstimate(name=name, seconds=round(amount / assumed.amount, 1), nights=0)
 
 

@@ -90,9 +90,9 @@ def plan_parts(batches: Sequence[Sequence[TenantSize]], most: int = MOST_PARTS) 
             f"tonight's tenants are restored in {len(batches):,} batches; with fan_out: workers at most {most} can be",
             hint="raise restore_bytes (and the scratch cluster's disk), or let coverage rotate",
         )
-    largest = max((len(batch) for batch in batches), default=0)
-    together = next((n for n in range(1, largest) if sum(ceil(len(b) / n) for b in batches) <= most), largest)
-    return [_shared_out(batch, ceil(len(batch) / together)) for batch in batches]
+    # Each batch has one, and of those that are left as many as it has of the tenants that are left.
+    spare, others = most - len(batches), sum(map(len, batches)) - len(batches)
+    return [_shared_out(batch, 1 + (len(batch) - 1) * min(spare, others) // max(1, others)) for batch in batches]
 
 
 def _shared_out(batch: Sequence[TenantSize], runs: int) -> list[list[str]]:

@@ -112,6 +112,17 @@ class SnapshotPolicy(BaseModel):
     offsite_mode: LockMode = Field(
         default=LockMode.COMPLIANCE, title="Lock mode", description="whether anybody at all can lift the lock"
     )
+    offsite_proof_bytes: int = Field(
+        default=10 << 30,
+        ge=1 << 20,
+        title="Prove of the copy at most",
+        description="bytes fetched from the copy and restored each night, by one run; tenants take turns",
+    )
+
+    @property
+    def copy_proof_bytes(self) -> int:
+        """What is restored from the copy at one time: no more than of the repository itself."""
+        return min(self.offsite_proof_bytes, self.restore_bytes)
 
     @property
     def indices(self) -> str:

@@ -185,7 +185,7 @@ def test_the_proof_needs_the_copy_alone(night, at_work):
 def test_a_small_disk_proves_the_oldest_proof_first_and_never_nobody(night, at_work):
     # Tonight both were proved, so names decide: one byte is room for one that is never left out.
     (first, *_) = sorted(night.report.copy_proved.tenants)
-    proved = prove(night, restore_bytes=1)
+    proved = prove(night, offsite_proof_bytes=1)
     assert proved.tenants == (first,)
     assert proved.verdict is Verdict.VERIFIED
     assert 0 < proved.fetched_bytes < night.report.copy_proved.fetched_bytes
@@ -198,7 +198,7 @@ def test_whose_copy_was_proved_by_a_later_night_waits_for_others(night, at_work)
     with connect(night.settings) as db:
         catalogue.keep_report(db, night.report.model_copy(update=changes))
     try:
-        assert prove(night, restore_bytes=1).tenants == (second,)
+        assert prove(night, offsite_proof_bytes=1).tenants == (second,)
     finally:
         with connect(night.settings) as db:
             db.execute("delete from steward.snapshot_nights where snapshot = 'nightly-later'")

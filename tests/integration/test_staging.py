@@ -164,7 +164,7 @@ def test_a_share_that_is_not_mounted_is_not_written_below(settings, tmp_path):
 def test_a_place_without_room_is_told_before_anything_is_fetched(settings, tmp_path):
     with pytest.raises(StagingFull, match="are to be fetched") as raised:
         check_staging(told(settings, FolderStaging(kind="fs", path=tmp_path)), 1 << 60)
-    assert "restore_bytes" in raised.value.hint
+    assert "offsite_proof_bytes" in raised.value.hint
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "A", ".hidden", "a" * 102])

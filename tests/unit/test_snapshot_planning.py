@@ -46,6 +46,11 @@ def test_runs_of_several_tenants_have_about_as_many_bytes_each():
     assert parts == [["a", "d"], ["b", "c"]]
 
 
+def test_a_few_tenants_more_than_runs_cost_no_batch_half_of_its_runs():
+    parts = plan_parts([[tenant(f"{batch}-{number}") for number in range(9)] for batch in range(12)])
+    assert [len(each) for each in parts] == [8] * 12
+
+
 def test_more_batches_than_runs_are_refused_with_the_two_ways_out():
     with pytest.raises(BadInput, match="in 3 batches; with fan_out: workers at most 2 can be") as refused:
         plan_parts([[tenant("a")], [tenant("b")], [tenant("c")]], most=2)
