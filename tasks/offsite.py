@@ -29,7 +29,7 @@ from steward.snapshots.api import SearchApi
 from steward.snapshots.checked import Attempt, Plan
 from steward.snapshots.findings import Finding, refuted, unknown
 from steward.snapshots.offsite_choice import choose_tenants, digests_of, within
-from steward.snapshots.offsite_document import OffsiteDocument, Source, describe
+from steward.snapshots.offsite_document import OffsiteDocument, Source, describe, version_numbers
 from steward.snapshots.offsite_report import MOST_TOLD, OffsiteCopied, OffsiteProved
 from steward.snapshots.planning import TenantSize
 from steward.snapshots.policy import SnapshotPolicy
@@ -135,7 +135,7 @@ def _source(policy: SnapshotPolicy, attempt: Attempt, taken: SnapshotTaken, dige
         repository=policy.repository,
         night=attempt.night,
         taken_at=datetime.fromtimestamp(taken.started_at, UTC),
-        elasticsearch=max(versions),
+        elasticsearch=max(versions, key=version_numbers),
         aliases={name: index.aliases.keys() for name, index in before.indices.items()},
         digests=digests,
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,11 @@ from steward.search.names import tenant_of
 
 FORMAT = "steward-offsite-v1"
 _INDICES = "indices/"
+
+
+def version_numbers(version: str) -> tuple[int, ...]:
+    """In the order of Elasticsearch's versions: 9.10.0 is newer than 9.9.1, and a snapshot build as its release."""
+    return tuple(int(number) for number in re.findall(r"\d+", version.partition("-")[0])[:3])
 
 
 class OffsiteIndex(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from steward.errors import BadInput
-from steward.snapshots.offsite_document import OffsiteDocument, OffsiteIndex
+from steward.snapshots.offsite_document import OffsiteDocument, OffsiteIndex, version_numbers
 from steward.snapshots.preconditions import FLOOD_STAGE, DiskTooSmall
 from steward.snapshots.recovery_choice import Chosen
 from steward.snapshots.recovery_request import Names, RecoveryRequest
@@ -196,16 +195,14 @@ def check_room(where: str, disks: Mapping[str, tuple[int, int]], needed: int) ->
 
 def check_version(snapshot: str, wrote: str, nodes: Mapping[str, str]) -> None:
     """ClusterTooOld: a node is older than the Elasticsearch that *wrote* the snapshot. A version nobody noted passes."""
-    older = sorted(name for name, version in nodes.items() if wrote and _numbers(version) < _numbers(wrote))
+    older = sorted(
+        name for name, version in nodes.items() if wrote and version_numbers(version) < version_numbers(wrote)
+    )
     if older:
         raise ClusterTooOld(
             f"node {older[0]} is Elasticsearch {nodes[older[0]]}; {snapshot} was taken by {wrote}",
             hint="bring up a cluster of that version or a newer one",
         )
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", version.partition("-")[0])[:3])
 
 
 def question(plan: RecoveryPlan, request: RecoveryRequest) -> str:

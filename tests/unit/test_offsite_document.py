@@ -8,7 +8,7 @@ import pytest
 
 from steward.repository.errors import ManifestUnreadable
 from steward.repository.manifest import Entry, Manifest
-from steward.snapshots.offsite_document import OffsiteDocument, OffsiteIndex, read
+from steward.snapshots.offsite_document import OffsiteDocument, OffsiteIndex, read, version_numbers
 
 ROOT, A, B = "index-3", "indices/idA/0/__x", "indices/idB/meta-m.dat"
 
@@ -112,3 +112,8 @@ def test_a_forged_manifest_below_a_true_line_shows():
     line, _, _ = unpacked().partition(b"\n")
     with pytest.raises(ManifestUnreadable, match="its manifest has SHA-256"):
         read(gzip.compress(line + b"\n" + other.blobs.text()))
+
+
+def test_versions_are_in_the_order_in_which_they_came():
+    versions = ["9.10.0", "9.9.1", "10.0.0-SNAPSHOT", "9.5.3"]
+    assert sorted(versions, key=version_numbers) == ["9.5.3", "9.9.1", "9.10.0", "10.0.0-SNAPSHOT"]
