@@ -9,9 +9,10 @@ from steward.evidence.statements import Artifact, Statement, artifact_of
 from steward.evidence.store import EvidenceRef, record
 from steward.operations.steps import Kind
 from steward.settings import load
+from steward.snapshots.findings import as_stated
 from steward.snapshots.policy import SnapshotPolicy
 from steward.snapshots.report import SnapshotReport
-from steward.verdicts import Verdict
+from steward.snapshots.stages import milliseconds
 from tasks.durable import step
 
 OPERATION = "nightly-snapshot"
@@ -39,7 +40,7 @@ def night_statement(policy: SnapshotPolicy, report: SnapshotReport) -> Statement
         artifacts=(*_copies(report), *_manifests(report)) or (asked,),
         inputs=(asked,),
         figures=_figures(report),
-        findings=tuple(_findings(report)),
+        findings=as_stated(report.findings, report.error, report.snapshot),
         started=report.started_at,
         finished=report.ended_at,
         code=CodeVersion.model_validate(report.code),
@@ -83,8 +84,8 @@ def _figures(report: SnapshotReport) -> dict[str, JsonValue]:
         "undecided_ids": list(report.undecided_ids),
         "findings_total": report.findings_total,
         "golden_matches": dict(report.golden_matches),
-        "rpo_milliseconds": _milliseconds(report.rpo_seconds),
-        "rto_milliseconds": _milliseconds(report.rto_seconds),
+        "rpo_milliseconds": milliseconds(report.rpo_seconds),
+        "rto_milliseconds": milliseconds(report.rto_seconds),
         "blobs": report.blobs.figures() if report.blobs else None,
         "offsite_copy": report.copied.figures() if report.copied else None,
         "offsite_proof": report.copy_proved.figures() if report.copy_proved else None,
@@ -98,24 +99,5 @@ def _figures(report: SnapshotReport) -> dict[str, JsonValue]:
             }
             for tenant in report.tenants
         ],
-        "stages": [
-            {
-                "name": stage.name,
-                "milliseconds": _milliseconds(stage.seconds),
-                "bytes": stage.bytes,
-                "documents": stage.documents,
-            }
-            for stage in report.stages
-        ],
+        "stages": [stage.figures() for stage in report.stages],
     }
-
-
-def _findings(report: SnapshotReport) -> list[JsonValue]:
-    found: list[JsonValue] = [finding.model_dump(mode="json") for finding in report.findings]
-    if report.error:
-        found.append({"verdict": Verdict.UNKNOWN, "subject": report.snapshot, "fact": report.error})
-    return found
-
-
-def _milliseconds(seconds: float | None) -> int | None:
-    return None if seconds is None else round(1000 * seconds)

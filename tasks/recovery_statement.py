@@ -6,8 +6,9 @@ from pydantic import JsonValue
 
 from steward.evidence.provenance import CodeVersion
 from steward.evidence.statements import Artifact, Statement, artifact_of
+from steward.snapshots.findings import as_stated
 from steward.snapshots.recovery_report import RecoveryReport
-from steward.verdicts import Verdict
+from steward.snapshots.stages import milliseconds
 
 OPERATION = "restore-from-offsite"
 CLAIM = (
@@ -30,7 +31,7 @@ def recovery_statement(report: RecoveryReport) -> Statement:
         artifacts=tuple(_restored(report)) or (asked,),
         inputs=(asked, manifest),
         figures=_figures(report),
-        findings=tuple(_findings(report)),
+        findings=as_stated(report.findings, report.error, report.snapshot),
         started=report.started_at,
         finished=report.ended_at,
         code=CodeVersion.model_validate(report.code),
@@ -71,26 +72,7 @@ def _figures(report: RecoveryReport) -> dict[str, JsonValue]:
         "opened": len(report.opened),
         "documents": report.documents,
         "findings_total": report.findings_total,
-        "rto_milliseconds": _milliseconds(report.rto_seconds),
-        "waited_milliseconds": _milliseconds(report.waited_seconds),
-        "stages": [
-            {
-                "name": stage.name,
-                "milliseconds": _milliseconds(stage.seconds),
-                "bytes": stage.bytes,
-                "documents": stage.documents,
-            }
-            for stage in report.stages
-        ],
+        "rto_milliseconds": milliseconds(report.rto_seconds),
+        "waited_milliseconds": milliseconds(report.waited_seconds),
+        "stages": [stage.figures() for stage in report.stages],
     }
-
-
-def _findings(report: RecoveryReport) -> list[JsonValue]:
-    found: list[JsonValue] = [finding.model_dump(mode="json") for finding in report.findings]
-    if report.error:
-        found.append({"verdict": Verdict.UNKNOWN, "subject": report.snapshot, "fact": report.error})
-    return found
-
-
-def _milliseconds(seconds: float | None) -> int | None:
-    return None if seconds is None else round(1000 * seconds)

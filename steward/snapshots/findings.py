@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from collections.abc import Iterable
+
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 from steward.verdicts import Verdict
 
@@ -30,3 +32,9 @@ def refuted(subject: str, fact: str) -> Finding:
 def unknown(subject: str, fact: str) -> Finding:
     """It could not be checked."""
     return Finding(verdict=Verdict.UNKNOWN, subject=subject, fact=fact)
+
+
+def as_stated(findings: Iterable[Finding], error: str | None, subject: str) -> tuple[JsonValue, ...]:
+    """*findings* as statements have them; an *error* is one on *subject* that could not be checked."""
+    unchecked = [unknown(subject, error)] if error else []
+    return tuple(finding.model_dump(mode="json") for finding in [*findings, *unchecked])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 
 class Stage(BaseModel):
@@ -16,6 +16,20 @@ class Stage(BaseModel):
     seconds: float
     bytes: int | None = None
     documents: int | None = None
+
+    def figures(self) -> dict[str, JsonValue]:
+        """As statements have it."""
+        return {
+            "name": self.name,
+            "milliseconds": milliseconds(self.seconds),
+            "bytes": self.bytes,
+            "documents": self.documents,
+        }
+
+
+def milliseconds(seconds: float | None) -> int | None:
+    """As statements have durations: whole, or unmeasured."""
+    return None if seconds is None else round(1000 * seconds)
 
 
 def add_stages(stages: Iterable[Stage]) -> list[Stage]:
