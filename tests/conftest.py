@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import os
 import shutil
@@ -81,8 +82,24 @@ def _remove_abandoned() -> None:
     """End the replicas of test runs that were killed before they could: their folders name the pid of their run."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
         pid = folder.name.removeprefix(_PREFIX).partition("-")[0]
-        if folder.stat().st_uid == os.geteuid() and pid.isdigit() and not psutil.pid_exists(int(pid)):
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            _remove_alone(folder)
+
+
+def _remove_alone(folder: Path) -> None:
+    """Unless another run of tests is at it, or was: several begin at the same time."""
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(handle).st_uid == os.geteuid() and folder.exists():
             _remove(folder)
+    except BlockingIOError:
+        pass
+    finally:
+        os.close(handle)
 
 
 @pytest.fixture(scope="session")
