@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import random
 import socket
 import tempfile
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Container, Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -62,13 +63,15 @@ class _Claim(NamedTuple):
     keeper: str
     """The file that has it; empty: none."""
 
-    def stands(self, port: int) -> bool:
-        """Whether nobody else may have it."""
-        if time.time() - _CLAIM_SECONDS < self.at:
-            return True
-        with contextlib.suppress(OSError, BadInput):
-            return bool(self.keeper) and port in _read(Path(self.keeper)).values()
-        return False
+    def stands(self, port: int, kept: Callable[[str], Container[int]]) -> bool:
+        """Whether nobody else may have it, by what its keeper's file has *kept*."""
+        return time.time() - _CLAIM_SECONDS < self.at or port in kept(self.keeper)
+
+
+def _kept(keeper: str) -> Container[int]:
+    with contextlib.suppress(OSError, BadInput):
+        return set(_read(Path(keeper)).values()) if keeper else ()
+    return ()
 
 
 @contextmanager
@@ -78,7 +81,9 @@ def _claims() -> Generator[dict[int, _Claim]]:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "r+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        claimed = {port: claim for port, claim in _claimed(file.read()).items() if claim.stands(port)}
+        # Each file once: a replica has dozens of ports.
+        kept = functools.cache(_kept)
+        claimed = {port: claim for port, claim in _claimed(file.read()).items() if claim.stands(port, kept)}
         yield claimed
         file.seek(0)
         file.truncate()
