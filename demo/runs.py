@@ -23,6 +23,8 @@ from steward.errors import BadInput, Unavailable
 
 #: Seconds between two looks at a run.
 LOOK = 1.0
+#: How long after a step's end Prefect's server may write it down, which it does in batches.
+WRITTEN_DOWN_SECONDS = 1.5
 
 Say = Callable[[str], None]
 
@@ -48,9 +50,11 @@ def follow(client: SyncPrefectClient, run: UUID, say: Say, timeout_seconds: floa
     while True:
         # The run's state is read before its steps: those that ended before it ended are then never missed.
         seen = client.read_flow_run(run)
+        if is_over := seen.state is not None and seen.state.is_final():
+            time.sleep(WRITTEN_DOWN_SECONDS)
         for step in _ended(client, run, told):
             say(describe(step))
-        if seen.state is not None and seen.state.is_final():
+        if is_over:
             return seen
         if time.monotonic() > end:
             state = seen.state_name or "without a state"

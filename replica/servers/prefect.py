@@ -94,6 +94,9 @@ def _environment(place: Place) -> dict[str, str]:
         "PREFECT_SERVER_ENCRYPTION_KEY": _encryption_key(place),
         # The default keeps leases in memory: holder and server both killed would leave a slot taken for ever.
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+        # By default each event is a transaction of its own: four times the work. An interval below 1 s counts as none at all.
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "50",
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
         # The default is inside the installed package, which may be read-only and is shared between replicas.
         "PREFECT_UI_STATIC_DIRECTORY": str(home / "ui"),
     }

@@ -29,7 +29,7 @@ class Worker(Server):
         place.folder(self.name).mkdir(mode=0o700, exist_ok=True)
 
     def program(self, place: Place) -> Program:
-        """Polls four times a second: the default of ten seconds makes up most of the wait from a run's creation to its start."""
+        """Polls twice a second: the default of ten seconds makes up most of the wait from a run's creation to its start."""
         command = [python(), "-m", "prefect", "worker", "start", "--type", "process", "--pool", POOL]
         command += ["--base-job-template", str(checkout() / "deployments" / "work_pools" / "process.json")]
         environment = {
@@ -40,7 +40,7 @@ class Worker(Server):
             "PREFECT_API_AUTH_STRING": auth_string(place),
             "PREFECT_API_SSL_CERT_FILE": str(place.ca_file),
             "PREFECT_HOME": str(place.folder(self.name)),
-            "PREFECT_WORKER_QUERY_SECONDS": "0.25",
+            "PREFECT_WORKER_QUERY_SECONDS": "0.5",
             "PREFECT_WORKER_HEARTBEAT_SECONDS": str(_HEARTBEAT_SECONDS),
         }
         return Program([*command, "--name", _NAME], environment, directory=checkout())
