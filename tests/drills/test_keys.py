@@ -1,6 +1,6 @@
 """Keys rotated and tenants erased, whatever is killed, frozen or away, wherever: every row decrypts, nothing is done twice.
 
-`STEWARD_DRILL_CASES` says how many: two by default, more by `make drill-keys`; `STEWARD_DRILL_ONLY` names one of them.
+`STEWARD_DRILL_CASES` says how many: one by default, more by `make drill-keys`; `STEWARD_DRILL_ONLY` names one of them.
 Cases run side by side, each in a replica that it shares with none: what a test here waits for may have ended long ago.
 """
 
@@ -17,7 +17,7 @@ from tests.drills.keys.stage import staged
 
 pytestmark = pytest.mark.without_search
 
-CASES = int(os.environ.get("STEWARD_DRILL_CASES", "2"))
+CASES = int(os.environ.get("STEWARD_DRILL_CASES", "1"))
 SEED = int(os.environ.get("STEWARD_DRILL_SEED", "20250731"))
 ONLY = os.environ.get("STEWARD_DRILL_ONLY")
 DRAWN = [case for case in draw(SEED, CASES) if ONLY is None or case.number == int(ONLY)]
