@@ -1,7 +1,7 @@
 """The replica's worker rests while no test is about what is deployed.
 
-It asks Prefect's server four times a second whether there is something to do, which keeps a tenth of a processor busy in
-each lane of `make test`, and few tests have anything for it to do.
+It asks Prefect's server twice a second whether there is something to do, which keeps both of them busy in each lane of
+`make test`, and few tests have anything for it to do.
 """
 
 from __future__ import annotations

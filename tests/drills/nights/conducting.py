@@ -9,16 +9,16 @@ from datetime import UTC, datetime
 import psutil
 
 from replica import faults
+from steward.snapshots.policy import FanOut
 from steward.verdicts import Verdict
-from tests.drills.nights.cases import SERVERS
-from tests.drills.nights.stage import GONE_WITHIN_SECONDS
+from tests.drills.nights.cases import MIDST_SECONDS, SERVERS
+from tests.drills.nights.stage import ENDED, GONE_WITHIN_SECONDS
 from tests.drills.operations.stage import LEASE_SECONDS, until
 
 #: A start on two busy cores, and the steps before the point.
 MET_WITHIN_SECONDS = 180
 #: Beyond this a night is stuck: a lease, the watch, two starts, an outage, a step's three retries.
 ENDED_WITHIN_SECONDS = 400
-ENDED = {"done", "failed", "undone", "cancelled"}
 
 
 @dataclass
@@ -45,6 +45,7 @@ class Tally:
 def conduct(stage, case, chance):
     """Run *case*: its tally, and what is to be read where it is not clean."""
     began = datetime.now(UTC)
+    stage.fan_out = FanOut.WORKERS if case.is_fanned_out else FanOut.INLINE
     stage.begin()
     meet(stage, case, chance)
     tally, story = Tally(), []
@@ -67,7 +68,7 @@ def meet(stage, case, chance):
             strike(stage, case, chance)
     else:
         if case.at == "midst":
-            time.sleep(chance.uniform(0.02, 0.5))
+            time.sleep(chance.uniform(*MIDST_SECONDS.get(case.step, (0.02, 0.5))))
         strike(stage, case, chance)
     mend(stage, case, chance)
 

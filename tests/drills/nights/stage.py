@@ -3,6 +3,7 @@
 import time
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from uuid import UUID
 
 import psutil
 import psycopg
@@ -23,12 +24,14 @@ from steward.settings import VARIABLE, load
 from steward.snapshots import capture
 from steward.snapshots.digests import digest_by_scan
 from steward.snapshots.report import SnapshotReport
+from tasks.snapshots import PROVE, PROVE_TENANT
 from tests.drills.operations.stage import HEARTBEAT_SECONDS, LEASE_SECONDS, ROOT, Watch, until
 from tests.flows.prefect_server import recording_in
 from tests.integration.fresh_database import changed, fresh_database
 from tests.nights import forget_nights, lay_ground
 
 NAME = "nightly-snapshot"
+ENDED = {"done", "failed", "undone", "cancelled", "skipped"}
 #: A point in time that was opened and not noted lives a minute, and is looked for once a minute.
 GONE_WITHIN_SECONDS = 150
 
@@ -41,30 +44,37 @@ class Stage:
         self.watch = Watch(settings_file, replica, folder)
         self.book = Ledger(settings)
         self.night = datetime.now(UTC).date()
-        self.deployment_id = None
+        self.fan_out = policy.fan_out
+        self.deployments = dict[str, UUID]()
         self.open_before = 0
 
     def deploy(self, settings_file):
+        """The night, and under the name that it asks for the proof of some of its tenants."""
+        of_the_drill = f"drill-{self.settings.postgres.url.rpartition('/')[2]}"
         with get_client(sync_client=True) as client:
-            self.deployment_id = client.create_deployment(
-                flow_id=client.create_flow_from_name(NAME),
-                name=f"drill-{self.settings.postgres.url.rpartition('/')[2]}",
-                entrypoint="flows.nightly_snapshot.nightly_snapshot",
-                work_pool_name=POOL,
-                pull_steps=[],
-                job_variables={"env": {VARIABLE: str(settings_file)}, "working_dir": str(ROOT)},
-            )
+            for flow, name in ((NAME, of_the_drill), (PROVE_TENANT, PROVE.partition("/")[2])):
+                module = flow.replace("-", "_")
+                self.deployments[flow] = client.create_deployment(
+                    flow_id=client.create_flow_from_name(flow),
+                    name=name,
+                    entrypoint=f"flows.{module}.{module}",
+                    work_pool_name=POOL,
+                    pull_steps=[],
+                    job_variables={"env": {VARIABLE: str(settings_file)}, "working_dir": str(ROOT)},
+                )
 
     def undeploy(self):
         with get_client(sync_client=True) as client:
-            client.delete_deployment(self.deployment_id)
+            for each in self.deployments.values():
+                client.delete_deployment(each)
 
     def begin(self):
         """A run of tonight, as a schedule would make it: the flow run's id."""
-        parameters = {"policy": self.policy.model_dump(mode="json"), "night": str(self.night)}
+        policy = self.policy.model_copy(update={"fan_out": self.fan_out})
+        parameters = {"policy": policy.model_dump(mode="json"), "night": str(self.night)}
         with get_client(sync_client=True) as client:
             return client.create_flow_run_from_deployment(
-                self.deployment_id, parameters=parameters, state=Scheduled()
+                self.deployments[NAME], parameters=parameters, state=Scheduled()
             ).id
 
     def state(self, run_id):
@@ -81,7 +91,12 @@ class Stage:
         return rows[0] if rows else None
 
     def attempts(self):
-        return self.book.query("SELECT * FROM steward.operation_attempts ORDER BY token")
+        """Of the night itself, the first first."""
+        return self.book.query(
+            "SELECT a.* FROM steward.operation_attempts a JOIN steward.operations o ON o.id = a.operation_id"
+            " WHERE o.name = %(name)s ORDER BY a.token",
+            name=NAME,
+        )
 
     def step_is(self, step, *states):
         rows = self.book.query("SELECT state FROM steward.operation_steps WHERE name = %(name)s", name=step)
@@ -145,7 +160,13 @@ class Stage:
 
     def leftovers(self):
         """Whatever a night has made on its way that is still there, by name."""
-        left = [f"effect {each.kind} {each.effect_id}" for each in left_effects(self.book, NAME, self.policy.cluster)]
+        parts = self.book.query(
+            "SELECT subject, state FROM steward.operations WHERE name = %(name)s", name=PROVE_TENANT
+        )
+        left = [f"{part['state']} proof of {part['subject']}" for part in parts if part["state"] not in ENDED]
+        by_whom = [(NAME, self.policy.cluster), *((PROVE_TENANT, part["subject"]) for part in parts)]
+        for name, subject in by_whom:
+            left += [f"effect {each.kind} {each.effect_id}" for each in left_effects(self.book, name, subject)]
         with open_search(self.settings, self.policy.scratch_cluster, "restore") as scratch:
             left += [f"copy {name}" for name in capture.restored_indices(scratch, "proof-")]
             left += [f"template {name}" for name in capture.capture_templates(scratch).templates]
