@@ -29,14 +29,21 @@ RANKING = "new-ranking"
 PATIENCE_SECONDS = 120
 
 
+def deployments(place):
+    with recording_in(place), get_client(sync_client=True) as client:
+        return {each.id for each in client.read_deployments()}
+
+
 @pytest.fixture(scope="module")
 def place(replica):
     place = start.up(replica.state, EVERY, SERVERS)
+    # Of other tests, which may come again.
+    before = deployments(place)
     yield place
     with recording_in(place), get_client(sync_client=True) as client:
         # Or their schedules would start runs beside whatever test comes next.
-        for deployment in client.read_deployments():
-            client.delete_deployment(deployment.id)
+        for each in deployments(place) - before:
+            client.delete_deployment(each)
     stop.down(place.state, EVERY, SERVERS)
 
 
