@@ -87,19 +87,26 @@ def _remove_abandoned() -> None:
 
 
 def _remove_alone(folder: Path) -> None:
-    """Unless another run of tests is at it, or was: several begin at the same time."""
+    """Unless it is another user's, or another run of tests is at it, or was: several begin at the same time."""
     try:
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except FileNotFoundError:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        # Gone, or nothing that this user's tests have left.
         return
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(handle).st_uid == os.geteuid() and folder.exists():
+        if os.fstat(handle).st_uid == os.geteuid() and _is_locked(handle) and folder.exists():
             _remove(folder)
-    except BlockingIOError:
-        pass
     finally:
         os.close(handle)
+
+
+def _is_locked(handle: int) -> bool:
+    """Whether this process has the lock now, and no other."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @pytest.fixture(scope="session")
