@@ -38,6 +38,8 @@ from tests.flows.durable_ground import deployed, ended, operation_of, state_of, 
 from tests.flows.durable_ground import start as start_run
 from tests.flows.prefect_server import artifact, recording_in
 
+pytestmark = pytest.mark.usefixtures("worker")
+
 DOCUMENTS = int(os.environ.get("STEWARD_DRILL_CASES", "20000"))
 TENANTS = 4
 GONE = """truncate steward.snapshot_nights, steward.tenant_proofs, steward.snapshot_blobs, steward.snapshot_manifests,
