@@ -9,6 +9,7 @@ from typing import cast
 import httpx
 from pydantic import BaseModel, ConfigDict
 
+from steward.clients.authorities import authorities
 from steward.settings import Settings
 
 #: Where an application says what it runs, by this header, or as `release` of a JSON object.
@@ -35,7 +36,12 @@ def ask_who_answers(settings: Settings, environment: str, requests: int) -> Answ
     """Each as another user, each on a connection of its own. What fails is an answer, too."""
     url = settings.balancer(environment).url
     by, failed = Counter[str](), Counter[str]()
-    with httpx.Client(timeout=_TIMEOUT, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0)) as client:
+    with httpx.Client(
+        timeout=_TIMEOUT,
+        verify=authorities(),
+        trust_env=False,
+        limits=httpx.Limits(max_keepalive_connections=0),
+    ) as client:
         for number in range(requests):
             try:
                 answer = client.get(f"{url}{PATH}", headers={_USER: f"steward-{number}"})

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from steward.clients.authorities import authorities
 from steward.clients.secrets import read_secret
 from steward.errors import BadInput, StewardError, Unavailable
 from steward.settings import Settings
@@ -77,7 +78,9 @@ class ApplicationHost:
     def __init__(self, url: str, token: str) -> None:
         self.url = url
         headers = {"authorization": f"Bearer {token}"}
-        self._client = httpx.Client(base_url=url, headers=headers, timeout=_TIMEOUT, trust_env=False)
+        self._client = httpx.Client(
+            base_url=url, headers=headers, timeout=_TIMEOUT, verify=authorities(), trust_env=False
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -10,6 +10,7 @@ from typing import Self
 
 import httpx
 
+from steward.clients.authorities import authorities
 from steward.errors import StewardError
 
 _TIMEOUT = httpx.Timeout(5.0, connect=2.0)
@@ -35,7 +36,7 @@ class Colour:
 
     def __init__(self, name: str, url: str) -> None:
         self.name = name
-        self._client = httpx.Client(base_url=url, timeout=_TIMEOUT, trust_env=False)
+        self._client = httpx.Client(base_url=url, timeout=_TIMEOUT, verify=authorities(), trust_env=False)
 
     def __enter__(self) -> Self:
         return self

@@ -12,6 +12,7 @@ from typing import Self
 
 import httpx
 
+from steward.clients.authorities import authorities
 from steward.clients.postgres import Connection
 from steward.rollout.preconditions import NotReady
 from steward.settings import Settings
@@ -32,7 +33,7 @@ class FlagsServed:
 
     def __init__(self, settings: Settings) -> None:
         self._urls = settings.flags.each_url if settings.flags else ()
-        self._client = httpx.Client(timeout=_TIMEOUT, trust_env=False)
+        self._client = httpx.Client(timeout=_TIMEOUT, verify=authorities(), trust_env=False)
 
     def __enter__(self) -> Self:
         return self

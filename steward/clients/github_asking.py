@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from steward.clients.authorities import authorities
 from steward.errors import BadInput, Unavailable
 
 #: A payload is at most 25 MB at GitHub; with the headers and the answer beside it, and escapes.
@@ -58,7 +59,7 @@ def exchange(method: str, url: str, bearer: str, body: object = None, *, seconds
     asked = f"{method} {urlsplit(url).path}"
     request = _request(method, url, bearer, body, seconds)
     try:
-        with httpx.HTTPTransport(trust_env=False) as transport:
+        with httpx.HTTPTransport(verify=authorities(), trust_env=False) as transport:
             answer = transport.handle_request(request)
             read = _read(answer, asked)
             answer.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
@@ -12,14 +11,11 @@ import httpx
 
 from steward.ai.attempts import as_name
 from steward.ai.key_rotation_errors import ProviderRefused, ProviderUnavailable
+from steward.clients.authorities import authorities
 from steward.clients.before_writing import BeforeWrite, is_write
 
 #: Administrations answer within a second or two.
 TIMEOUT = httpx.Timeout(20.0, connect=5.0)
-
-
-# It reads the machine's certificates, which takes longer than a request.
-_tls = cache(httpx.create_ssl_context)
 
 
 class Asking:
@@ -28,7 +24,7 @@ class Asking:
     def __init__(self, url: str, headers: Mapping[str, str], before_write: BeforeWrite | None = None) -> None:
         self.url, self._before_write = url.rstrip("/"), before_write
         self._client = httpx.Client(
-            base_url=self.url, headers=dict(headers), timeout=TIMEOUT, trust_env=False, verify=_tls()
+            base_url=self.url, headers=dict(headers), timeout=TIMEOUT, trust_env=False, verify=authorities()
         )
 
     def __enter__(self) -> Self:

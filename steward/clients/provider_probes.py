@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import ssl
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from functools import lru_cache
 
 import httpx
 
 from steward.ai.probing import Probe, ProviderState, classify
+from steward.clients.authorities import authorities
 from steward.clients.provider_keys_anthropic import anthropic_headers
 from steward.clients.provider_keys_openai import openai_headers
 from steward.clients.secrets import read_secret
@@ -37,12 +36,6 @@ def probe_providers(settings: Settings) -> list[Probe]:
     # Not waited for: a vault that hangs is given up by its own client.
     pool.shutdown(wait=False, cancel_futures=True)
     return [_told(asking[name], future) for name, future in futures.items()]
-
-
-@lru_cache(maxsize=1)
-def _certificates() -> ssl.SSLContext:
-    # Reading them costs more than a question.
-    return httpx.create_ssl_context()
 
 
 @dataclass
@@ -76,7 +69,7 @@ class _Asking:
     def _answer(self, headers: Mapping[str, str]) -> tuple[int, bool]:
         # A connection of its own each time: one kept from the last round may be dead without the provider being so.
         with (
-            httpx.Client(timeout=TIMEOUT_SECONDS, verify=_certificates(), trust_env=False) as client,
+            httpx.Client(timeout=TIMEOUT_SECONDS, verify=authorities(), trust_env=False) as client,
             client.stream("GET", self.account.url.rstrip("/") + _PATH, headers=headers) as answer,
         ):
             # The body is not read.

@@ -5,15 +5,14 @@ Not by `httpx.Client`, which logs each request's address: a webhook's is its sec
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Mapping
-from functools import cache
 from http import HTTPStatus
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
 
+from steward.clients.authorities import authorities
 from steward.errors import BadInput
 from steward.notices.errors import ReceiverRefused, ReceiverUnavailable
 from steward.settings import LOOPBACK
@@ -48,12 +47,6 @@ class Answer(NamedTuple):
     body: bytes
 
 
-@cache
-def _tls() -> ssl.SSLContext:
-    # Reading the authorities takes longer than a request.
-    return httpx.create_ssl_context()
-
-
 def ask(receiver: Receiver, question: Question, seconds: float) -> Answer:
     """What it answers to one request, within *seconds* for each of connecting, sending and reading.
 
@@ -61,7 +54,7 @@ def ask(receiver: Receiver, question: Question, seconds: float) -> Answer:
     """
     request = _request(receiver, question, seconds)
     try:
-        with httpx.HTTPTransport(verify=_tls(), trust_env=False) as transport:
+        with httpx.HTTPTransport(verify=authorities(), trust_env=False) as transport:
             answer = transport.handle_request(request)
             read = _read(receiver, answer)
             answer.close()
