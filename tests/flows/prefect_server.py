@@ -27,3 +27,14 @@ def artifact(key: str) -> str:
     with get_client(sync_client=True) as client:
         latest: dict[str, Any] = client.request("GET", "/artifacts/{key}/latest", path_params={"key": key}).json()
     return latest["data"]
+
+
+def undeploy() -> None:
+    """Take away this project's deployments, whoever made them, with their automations: their schedules would start runs
+    beside whatever test comes next. Those of tests' own flows are left to their tests.
+    """
+    with get_client(sync_client=True) as client:
+        for each in client.read_deployments():
+            if (each.entrypoint or "").startswith("flows."):
+                client.delete_resource_owned_automations(f"prefect.deployment.{each.id}")
+                client.delete_deployment(each.id)

@@ -34,7 +34,7 @@ def plan(**fields: Any) -> Plan:
         "steps": (50, 100),
         "minimum_seconds": 1,
         "minimum_users": 20,
-        "deadline_seconds": 100,
+        "deadline_seconds": 300,
         "blind_seconds": 60,
         "stale_seconds": 15,
         "look_seconds": 1,

@@ -8,7 +8,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.events import emit_event
 
-from tests.flows.prefect_server import recording_in
+from tests.flows.prefect_server import recording_in, undeploy
 from tests.nights import fresh, ground
 from tests.stages import prepared
 
@@ -29,9 +29,7 @@ def deployed(replica, worker):
     prepared(replica.state)
     with recording_in(replica), get_client(sync_client=True) as client:
         yield client.read_deployment_by_name(NIGHT)
-        # Or its schedule would start a night beside whatever test runs at half past one.
-        for deployment in client.read_deployments():
-            client.delete_deployment(deployment.id)
+        undeploy()
 
 
 def wait_for(answer, what):

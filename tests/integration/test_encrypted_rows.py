@@ -268,7 +268,8 @@ def test_updates_in_other_threads_are_never_lost(laid, people, rows):
             each.result()
     while rows.key_ids(table)[OLD]:
         total += sweep(rows, table)
-    assert total.replaced >= 40
+    # However often they met: each row that a stale process wrote last was moved since.
+    assert total.replaced >= sum(int(email.split()[1]) % 2 for email in acknowledged.values()) == 20
     assert values(rows, table, list(acknowledged), AFTER) == [(email, None) for email in acknowledged.values()]
     assert refuted(laid, table) == set()
 

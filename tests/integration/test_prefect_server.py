@@ -22,7 +22,7 @@ from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary
 from deployments.prefect.__main__ import main
 from replica.inventory import settings_file
 from replica.servers.prefect import ask, auth_string
-from tests.flows.prefect_server import recording_in
+from tests.flows.prefect_server import recording_in, undeploy
 
 pytestmark = pytest.mark.without_search
 
@@ -49,7 +49,7 @@ def poorer(in_replica, tmp_path):
 
 @pytest.fixture
 def deployed(server, poorer, capfd, monkeypatch):
-    """Everything deployed by the project's own command, for *poorer*; the server is left without deployments."""
+    """Everything deployed by the project's own command, for *poorer*; the server is left without."""
     with monkeypatch.context() as there:
         there.setenv("STEWARD_SETTINGS", str(poorer))
         assert main(["deploy"]) == 0, capfd.readouterr()
@@ -58,9 +58,7 @@ def deployed(server, poorer, capfd, monkeypatch):
     capfd.readouterr()
     yield server
     server.update_work_pool("steward", WorkPoolUpdate(concurrency_limit=None))
-    for deployment in server.read_deployments():
-        server.delete_resource_owned_automations(f"prefect.deployment.{deployment.id}")
-        server.delete_deployment(deployment.id)
+    undeploy()
 
 
 def post(replica, headers):

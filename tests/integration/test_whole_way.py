@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from prefect.client.orchestration import get_client
 
 from demo.acts import prepare
 from demo.release.ground import listening
@@ -19,7 +18,7 @@ from steward.clients.postgres import connect
 from steward.rollout.gates import Gate
 from steward.verdicts import Verdict
 from tests.flows import rollout_ground as at
-from tests.flows.prefect_server import recording_in
+from tests.flows.prefect_server import recording_in, undeploy
 
 pytestmark = [pytest.mark.without_search, pytest.mark.long, pytest.mark.usefixtures("worker")]
 
@@ -29,21 +28,12 @@ RANKING = "new-ranking"
 PATIENCE_SECONDS = 120
 
 
-def deployments(place):
-    with recording_in(place), get_client(sync_client=True) as client:
-        return {each.id for each in client.read_deployments()}
-
-
 @pytest.fixture(scope="module")
 def place(replica):
     place = start.up(replica.state, EVERY, SERVERS)
-    # Of other tests, which may come again.
-    before = deployments(place)
     yield place
-    with recording_in(place), get_client(sync_client=True) as client:
-        # Or their schedules would start runs beside whatever test comes next.
-        for each in deployments(place) - before:
-            client.delete_deployment(each)
+    with recording_in(place):
+        undeploy()
     stop.down(place.state, EVERY, SERVERS)
 
 
