@@ -1,4 +1,7 @@
-"""From a push to all users without a hand between; and what is bad in production comes back, and what is red goes nowhere."""
+"""From a push to all users without a hand between; and what is red goes nowhere.
+
+What comes back from users is a minute more, and has a command of its own: `make demo-release`.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,6 @@ from tests.flows.prefect_server import recording_in, undeploy
 pytestmark = [pytest.mark.without_search, pytest.mark.long, pytest.mark.usefixtures("worker")]
 
 SERVERS = (*at.SERVERS, "webhooks", "github")
-RANKING = "new-ranking"
 #: No promise: what takes longer will not come any more.
 PATIENCE_SECONDS = 120
 
@@ -85,41 +87,24 @@ def assert_every_gate_is_verified(statement):
     assert gates_in(statement) == dict.fromkeys(Gate, Verdict.VERIFIED)
 
 
-def test_a_push_goes_to_everybody_or_comes_back_or_is_stopped_and_its_deployment_at_github_says_which(
-    pushed, origin, stage
-):
+def test_a_push_goes_to_everybody_or_is_stopped_and_its_deployment_at_github_says_which(pushed, stage):
     changed = changes()
     good = pushed("good", changed["good"], "first")
+    assert awaited(good, good.proved, "statement").verdict is Verdict.VERIFIED
+    assert good.proved().figures["commit"] == good.commit
+    assert_every_gate_is_verified(good.proved())
+
+    # Beside its rollout.
+    red = pushed("red", changed["red"], "flag=new-ranking")
     assert awaited(good, good.ended, "end") == "success"
     told = good.statuses()
     assert (told[0], set(told[1:-1])) == ("queued", {"in_progress"})
-    assert_every_gate_is_verified(good.proved())
-    assert exposed_percent(stage.settings, at.FLAG) == 100
-    assert at.last_rollout(stage.settings).release == good.release
-
-    # It passes every gate: what users come to feel, no gate sees.
-    slow = {"dials.toml": with_dials(changed["good"]["dials.toml"], RANKING, median_ms=40.0)}
-    bad = pushed("slow for its users", slow, f"flag={RANKING}")
-    assert awaited(bad, bad.proved, "statement").verdict is Verdict.VERIFIED
-    assert bad.proved().figures["commit"] == bad.commit
-
-    # Beside its rollout.
-    origin.take_back()
-    red = pushed("red", changed["red"], f"flag={RANKING}")
-    assert awaited(bad, bad.ended, "end") == "failure"
     assert awaited(red, red.proved, "statement").verdict is Verdict.REFUTED
     assert red.deployments() == []
     assert red.release not in releases_at_the_host(stage.settings)
 
-    assert bad.statuses()[:2] == ["queued", "in_progress"]
-    assert exposed_percent(stage.settings, RANKING) == 0
     assert exposed_percent(stage.settings, at.FLAG) == 100
+    assert at.last_rollout(stage.settings).release == good.release
     with open_application_host(stage.settings, at.ENVIRONMENT) as host:
         (live,) = at.live(stage.settings)
         assert host.colour(live).release == good.release
-
-
-def with_dials(text, flag, **on):
-    """Those of a release behind *flag*."""
-    head, _ = text.split("[on]")
-    return f'flag = "{flag}"\n{head}[on]\nerring_percent = 1.0\n' + "".join(f"{k} = {v}\n" for k, v in on.items())
