@@ -15,6 +15,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, vali
 from steward.fieldcrypt import bound, install
 from steward.fieldcrypt.sqlalchemy import encrypted
 
+PLAIN = "ada@example.net"
+
 
 class Base(DeclarativeBase):
     pass
