@@ -7,6 +7,7 @@ import pytest
 
 import flows.nightly_snapshot as night_flow
 from flows.nightly_snapshot import nightly_snapshot
+from steward.clients.elasticsearch import open_search
 from steward.clients.postgres import connect
 from steward.clients.snapshot_blobs import manifest_of
 from steward.snapshots.report import SnapshotNotVerified
@@ -67,3 +68,15 @@ def test_the_next_night_reads_what_is_new_and_trusts_the_last_one(policy, settin
     assert tonight.blobs.elder > 0
     assert tonight.blobs.generation > before.blobs.generation
     assert manifest(settings, policy, tonight.snapshot).digest() == tonight.blobs.manifest.sha256
+
+
+def test_the_first_night_takes_what_is_new_since_a_snapshot_that_was_taken_by_hand(policy, settings):
+    with open_search(settings, policy.cluster, "snapshot") as source:
+        taken = source.request("PUT", f"/_snapshot/{policy.repository}/first?wait_for_completion=true")
+        assert taken["snapshot"]["state"] == "SUCCESS"
+        tonight = nightly_snapshot(policy, TONIGHT)
+        assert tonight.verdict is Verdict.VERIFIED
+        (told,) = source.request("GET", f"/_snapshot/{policy.repository}/{tonight.snapshot}/_status")["snapshots"]
+        assert told["stats"]["incremental"]["size_in_bytes"] < told["stats"]["total"]["size_in_bytes"] / 10
+        held = source.request("GET", f"/_snapshot/{policy.repository}/*")["snapshots"]
+    assert {each["snapshot"] for each in held} == {"first", tonight.snapshot}
