@@ -9,6 +9,7 @@ import fcntl
 import gc
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
@@ -129,7 +130,14 @@ def replica(request: pytest.FixtureRequest) -> Generator[Place]:
         rest(place)
         yield place
     finally:
+        _send_what_is_logged()
         _remove(folder)
+
+
+def _send_what_is_logged() -> None:
+    """Now, while Prefect's server is up: this process would try to for a minute when it ends."""
+    if handlers := sys.modules.get("prefect.logging.handlers"):
+        handlers.APILogWorker.drain_all(timeout=5)
 
 
 def _spare_the_disk(place: Place) -> None:
