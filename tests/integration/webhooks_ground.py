@@ -14,7 +14,7 @@ import sys
 import time
 import uuid
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -93,7 +93,9 @@ class Receiver:
         """*body*: bytes, or pieces of them without a length."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_SECONDS)
         try:
-            connection.request(method, path, body, dict(headers), encode_chunked=not isinstance(body, bytes))
+            # What is refused early is answered, and the connection closed, before all of it is sent.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                connection.request(method, path, body, dict(headers), encode_chunked=not isinstance(body, bytes))
             answer = connection.getresponse()
             told, text = {name.lower(): value for name, value in answer.getheaders()}, answer.read().decode()
         finally:
