@@ -94,8 +94,8 @@ def test_a_push_goes_to_everybody_or_is_stopped_and_its_deployment_at_github_say
     assert good.proved().figures["commit"] == good.commit
     assert_every_gate_is_verified(good.proved())
 
-    # Beside its rollout.
-    red = pushed("red", changed["red"], "flag=new-ranking")
+    # Beside its rollout, so that there is still none before it.
+    red = pushed("red", changed["red"], "flag=new-ranking", "first")
     assert awaited(good, good.ended, "end") == "success"
     told = good.statuses()
     assert (told[0], set(told[1:-1])) == ("queued", {"in_progress"})
