@@ -96,9 +96,10 @@ def test_coroutines_at_once(gateway, twins):
             return await asyncio.gather(*chats, *messages)
 
     assert len(asyncio.run(ask())) == 30
-    entered = {attempt["id"] for attempt in gateway.attempts()}
-    assert entered == {truth["client_request_id"] for truth in gateway.truths()}
-    assert len(entered) == 30
+    # What waits in vain for a connection, on a machine that is busy, is aborted and tried again: nothing of it left.
+    sent = {attempt["id"] for attempt in gateway.attempts() if attempt["state"] != "aborted"}
+    assert sent == {truth["client_request_id"] for truth in gateway.truths()}
+    assert len(sent) == 30
 
 
 def test_both_list_the_models_there_are(gateway):
