@@ -14,6 +14,14 @@ def listener():
         yield server.getsockname()[1]
 
 
+@pytest.fixture
+def few(monkeypatch, tmp_path):
+    """Claims of the tests' own, and ten ports, on which others of this machine may listen meanwhile."""
+    monkeypatch.setattr(ports.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(ports, "_LOWEST", 31_990)
+    monkeypatch.setattr(ports, "is_free", lambda _: True)
+
+
 def test_ports_are_chosen_once_and_kept(tmp_path):
     names = ["postgres.sql", "s3.s3"]
     assert ports.persisted(tmp_path / "ports.json", names) == ports.persisted(tmp_path / "ports.json", names)
@@ -32,19 +40,17 @@ def test_chosen_ports_are_distinct_and_below_those_of_outgoing_connections():
     assert all(20_000 <= port < 32_000 for port in chosen.values())
 
 
-def test_what_another_replica_has_chosen_and_does_not_listen_on_yet_is_not_chosen(monkeypatch, tmp_path):
-    monkeypatch.setattr(ports.tempfile, "gettempdir", lambda: str(tmp_path))
-    monkeypatch.setattr(ports, "_LOWEST", 31_980)
-    names = [f"server.{number}" for number in range(7)]
+@pytest.mark.usefixtures("few")
+def test_what_another_replica_has_chosen_and_does_not_listen_on_yet_is_not_chosen(monkeypatch):
+    names = [f"server.{number}" for number in range(5)]
     one, other = (set(ports.choose(names, {}).values()) for _ in range(2))
-    assert len(one | other) == 14
+    assert len(one | other) == 10
     monkeypatch.setattr(ports, "_CLAIM_SECONDS", 0.0)
-    assert len(ports.choose(names, {})) == 7
+    assert len(ports.choose(names, {})) == 5
 
 
+@pytest.mark.usefixtures("few")
 def test_what_a_replica_keeps_is_its_own_until_its_folder_is_gone(monkeypatch, tmp_path):
-    monkeypatch.setattr(ports.tempfile, "gettempdir", lambda: str(tmp_path))
-    monkeypatch.setattr(ports, "_LOWEST", 31_990)
     monkeypatch.setattr(ports, "_CLAIM_SECONDS", 0.0)
     (tmp_path / "one").mkdir()
     names = [f"server.{number}" for number in range(5)]
