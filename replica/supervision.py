@@ -27,6 +27,7 @@ from replica.server import Program
 
 _ANSWER_SECONDS = 60
 _START_SECONDS = 15
+_LOOK_SECONDS = 0.05
 
 
 #: What keeps Prefect's SDK from reporting its use; the server's own analytics have a setting of their own.
@@ -136,9 +137,19 @@ class Keeper:
             self._call("supervisor.startProcess", name, wait)
 
     def stop(self, name: str, *, wait: bool = True) -> None:
-        """Stop the program by its own signal, after its patience by SIGKILL; *wait* until it is gone."""
+        """Stop the program by its own signal, after its patience by SIGKILL; *wait* until it is gone. KeeperFailed."""
+        # Never waited for within the call: the supervisor takes a whole processor to find out whether the program is gone.
+        within = False
         with contextlib.suppress(_NotStarted):
-            self._call("supervisor.stopProcess", name, wait)
+            self._call("supervisor.stopProcess", name, within)
+        deadline = time.monotonic() + _ANSWER_SECONDS
+        while wait and self.process(name).state is ProcessState.STOPPING:
+            if time.monotonic() > deadline:
+                raise KeeperFailed(
+                    f"{name} is not gone {_ANSWER_SECONDS} s after it was told to stop",
+                    hint=f"see {self.state / 'logs' / f'{name}.log'}",
+                )
+            time.sleep(_LOOK_SECONDS)
 
     def shut_down(self) -> None:
         """End the supervisor with all it keeps."""
