@@ -83,26 +83,29 @@ down:  ## stop the replica
 status:  ## the replica's servers: ports, pids, memory, health
 	@$(BIN)/python -m replica status
 
-# Four lanes on two processors, for most tests wait for servers, each with a replica of its own: one with Elasticsearch; what
-# needs none is taken by whoever comes to it first (tests/lanes.py). Beside them, as long as they last, the unit tests.
+# Four at a time on two processors, for most of them wait for servers, each lane with a replica of its own: one with
+# Elasticsearch, one that runs the unit tests before it starts any. What needs no Elasticsearch is taken by whoever comes to
+# it first (tests/lanes.py).
 WITHOUT_SEARCH := -m without_search --servers postgres,redis-1,prefect,worker,s3,keyvault,watch
 
 # Or each process that a test starts compiles what it imports anew, on a machine whose environment forbids to keep it.
 test test-unit: export PYTHONDONTWRITEBYTECODE :=
 
-test: setup  ## every test, on real servers, in lanes side by side
+test: setup  ## every test, on real servers, in four lanes side by side
 	@folder=$$(mktemp -d)
 	# Written with =: a folder that is there counts as pytest's own argument otherwise, and moves its root.
 	shared="--ignore tests/unit --ignore tests/contract --shared=$$folder/taken"
 	$(BIN)/python -m pytest $(WITHOUT_SEARCH) $$shared >"$$folder/first" 2>&1 & first=$$!
 	$(BIN)/python -m pytest $(WITHOUT_SEARCH) $$shared >"$$folder/second" 2>&1 & second=$$!
-	$(BIN)/python -m pytest $(WITHOUT_SEARCH) $$shared >"$$folder/third" 2>&1 & third=$$!
-	$(BIN)/python -m pytest tests/unit tests/contract >"$$folder/unit" 2>&1 & unit=$$!
-	trap 'kill $$first $$second $$third $$unit 2>/dev/null || true; rm -rf "$$folder"' EXIT
+	{ status=0
+	  $(BIN)/python -m pytest tests/unit tests/contract || status=$$?
+	  $(BIN)/python -m pytest $(WITHOUT_SEARCH) $$shared || status=$$?
+	  exit $$status; } >"$$folder/third" 2>&1 & third=$$!
+	trap 'kill $$first $$second $$third 2>/dev/null || true; rm -rf "$$folder"' EXIT
 	status=0
 	$(BIN)/python -m pytest $$shared || status=$$?
-	for lane in $$first $$second $$third $$unit; do wait $$lane || status=$$?; done
-	cat "$$folder/first" "$$folder/second" "$$folder/third" "$$folder/unit"
+	for lane in $$first $$second $$third; do wait $$lane || status=$$?; done
+	cat "$$folder/first" "$$folder/second" "$$folder/third"
 	exit $$status
 
 test-unit: $(VENV)/.made $(LINTERS)/.made  ## the tests that need no server, in seconds

@@ -8,7 +8,7 @@ from prefect.states import Completed
 
 from demo.acts import ALREADY_DONE, RunFailed, prepare, read_certificate, run
 from demo.runs import start
-from demo.snapshot import CERTIFICATE, PROVISION, onboard
+from demo.snapshot import CERTIFICATE, PROVISION, onboard, provision
 from demo.stage import open_stage
 from demo.tenants import Tenant
 from replica.errors import NotAReplica
@@ -40,6 +40,7 @@ def dry_run(stage):
 
 def test_preparing_twice_is_harmless(stage):
     prepare(stage)
+    provision(stage)
 
 
 def test_an_onboarded_tenant_has_its_alias_and_its_line_of_progress(stage, capsys):
