@@ -30,7 +30,7 @@ SEED = int(os.environ.get("STEWARD_DRILL_SEED", "20250731"))
 ONLY = os.environ.get("STEWARD_DRILL_ONLY")
 TABLE = os.environ.get("STEWARD_DRILL_TABLE")
 #: So many of the kinds are met in `make test`, others with each seed.
-SHORT = 8
+SHORT = 5
 
 
 class Drawn(NamedTuple):

@@ -1,6 +1,6 @@
 """Providers' keys rotated, killed wherever: one living key that is in use, none that nobody has, none lost.
 
-`STEWARD_DRILL_CASES` says how many: two by default, more by `make drill-provider-keys`. What the providers have is
+`STEWARD_DRILL_CASES` says how many: one by default, more by `make drill-provider-keys`. What the providers have is
 judged by their own administrations, and not by the ledger.
 """
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.without_search
 
 __all__ = ["ground", "laid"]
 
-CASES = int(os.environ.get("STEWARD_DRILL_CASES", "2"))
+CASES = int(os.environ.get("STEWARD_DRILL_CASES", "1"))
 SEED = int(os.environ.get("STEWARD_DRILL_SEED", "20250731"))
 #: One attempt fewer than the ledger lets a round have.
 MOST_DEATHS = 4

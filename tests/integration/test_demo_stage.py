@@ -6,9 +6,9 @@ import pytest
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.states import Completed
 
-from demo.acts import ALREADY_DONE, RunFailed, prepare, read_certificate, run
+from demo.acts import ALREADY_DONE, RunFailed, read_certificate, run
 from demo.runs import start
-from demo.snapshot import CERTIFICATE, PROVISION, onboard, provision
+from demo.snapshot import CERTIFICATE, PROVISION, onboard
 from demo.stage import open_stage
 from demo.tenants import Tenant
 from replica.errors import NotAReplica
@@ -36,11 +36,6 @@ def dry_run(stage):
     with contextlib.redirect_stdout(io.StringIO()) as told:
         ended = run(stage, PROVISION, {"request": {"apply": False}})
     return ended, told.getvalue()
-
-
-def test_preparing_twice_is_harmless(stage):
-    prepare(stage)
-    provision(stage)
 
 
 def test_an_onboarded_tenant_has_its_alias_and_its_line_of_progress(stage, capsys):
