@@ -103,7 +103,7 @@ class OffsiteProved(BaseModel):
     def line(self) -> str:
         """A row of the certificate."""
         return (
-            f"{len(self.tenants):,} tenants, {self.documents:,} documents restored from the copy alone, "
+            f"{len(self.tenants):,} tenants, {self.documents:,} documents, restored from there alone in "
             f"{self.rto_seconds:.1f} s"
         )
 

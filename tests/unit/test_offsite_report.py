@@ -59,7 +59,7 @@ def test_figures_are_whole_numbers_and_json(report):
 
 def test_a_certificates_rows_are_short_and_say_what_was_done():
     assert COPIED.line() == "40,000 blobs, locked; 4,000 new (68,719,476,736 bytes) and 5,000 renewed until 2026-06-08"
-    assert PROVED.line() == "2 tenants, 1,000,000 documents restored from the copy alone, 55.2 s"
+    assert PROVED.line() == "2 tenants, 1,000,000 documents, restored from there alone in 55.2 s"
     assert all(len(report.line()) <= 100 for report in (COPIED, PROVED))
     incomplete = COPIED.model_copy(update={"manifest_key": ""})
     assert incomplete.line() == "not complete: 4,000 of 40,000 blobs copied"
