@@ -29,7 +29,7 @@ class NotRunning(StewardError):
 
 
 class KeeperFailed(StewardError):
-    """The supervisor itself did not start or does not answer."""
+    """The supervisor itself did not start, does not answer, or does not do what it was told."""
 
 
 class ForeignTarget(BadInput):
