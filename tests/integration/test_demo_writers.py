@@ -75,6 +75,7 @@ def last_acknowledged(entries):
 def test_the_log_says_what_the_cluster_holds(settings, tenants):
     seed(settings, tenants, 400)
     with writing(settings, tenants, rate=RATE, seed=1) as log:
+        assert log.entries()
         time.sleep(3)
     done = log.acknowledged()
     assert Counter(entry.outcome for entry in log.entries())["unknown"] == 0
@@ -90,15 +91,6 @@ def test_the_log_says_what_the_cluster_holds(settings, tenants):
                 assert entry.op != "delete"
                 held = (found["_seq_no"], found["_primary_term"], found["_version"])
                 assert held == (entry.seq_no, entry.primary_term, entry.version)
-
-
-def test_the_rate_is_held_from_the_beginning_of_the_block_to_its_end(settings, tenants):
-    with writing(settings, tenants, rate=RATE) as log:
-        began = time.time()
-        time.sleep(5)
-        ended = time.time()
-    within = [entry for entry in log.acknowledged() if began <= entry.answered <= ended]
-    assert len(within) / (ended - began) >= 200
 
 
 def test_an_error_that_waiting_cannot_cure_reaches_the_caller(settings, tenants, tmp_path):

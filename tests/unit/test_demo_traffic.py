@@ -3,9 +3,11 @@ from collections import Counter
 from itertools import pairwise
 from threading import Event
 
+import pytest
+
 from demo.oplog import Entry, OperationLog, read
 from demo.traffic import Traffic
-from demo.writers import pace
+from demo.writers import BURST, pace
 
 WORDS = [{"kind": "shape", "name": "Tag", "documentation": "a tag"}, {"kind": "shape", "name": "Untold"}]
 
@@ -81,9 +83,41 @@ def test_what_is_forgotten_is_not_written_to():
     assert "gone" not in {write.id for write in traffic.batch(500)}
 
 
-def test_the_pace_holds_over_the_whole_time():
-    given = sum(pace(1000, 0.3, Event()))
-    assert 200 <= given <= 301
+class Clock:
+    """It stands until somebody waits, and is never told to stop."""
+
+    def __init__(self) -> None:
+        self.now = 0
+
+    def monotonic(self):
+        return self.now
+
+    def wait(self, seconds):
+        self.now += seconds
+
+    def is_set(self):
+        return False
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr("demo.writers.time", clock)
+    return clock
+
+
+def test_the_pace_holds_over_the_whole_time(clock):
+    assert sum(pace(1000, 5, clock)) in range(4950, 5001)
+
+
+def test_what_a_stall_kept_back_is_caught_up_in_bursts(clock):
+    given = []
+    for size in pace(240, 10, clock):
+        given.append(size)
+        if sum(given) >= 480 and clock.now < 5:
+            clock.wait(3)
+    assert sum(given) in range(2376, 2401)
+    assert max(given) == BURST
 
 
 def test_the_pace_ends_at_once_when_told():
