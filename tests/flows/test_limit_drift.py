@@ -18,8 +18,8 @@ from steward.verdicts import Verdict
 from tests.flows.killed_runs import Death, run_killed
 from tests.flows.prefect_server import artifact, recording_in
 from tests.flows.provider_ground import provider_ground, written
-from tests.integration.providers.ground import Twins
 from tests.keyring_ground import query
+from tests.testbed.providers.ground import Twins
 
 pytestmark = pytest.mark.without_search
 

@@ -19,7 +19,7 @@ from tests.flows.provider_ground import provider_ground, written
 from tests.integration.attempts_ground import asked, completed, with_ledger
 from tests.integration.closed_doors import silent_port
 from tests.integration.fresh_database import changed
-from tests.integration.providers.ground import Twins
+from tests.testbed.providers.ground import Twins
 
 pytestmark = pytest.mark.without_search
 

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import httpx
 
-from tests.integration.providers.ground import PROJECT, WORKSPACE, Twins
+from tests.testbed.providers.ground import PROJECT, WORKSPACE, Twins
 
 #: (status, headers, body) of an answer, which may be another one then; its body may be cut short.
 Answer = tuple[int, dict[str, str], bytes]

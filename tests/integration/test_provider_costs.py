@@ -20,7 +20,7 @@ from steward.costs.values import Line, Usage
 from steward.settings import load
 from tests.integration.costs_ground import a_day, begin, cut, meddling, state
 from tests.integration.providers.accounts import with_accounts
-from tests.integration.providers.ground import PROJECT, WORKSPACE, Twins
+from tests.testbed.providers.ground import PROJECT, WORKSPACE, Twins
 
 pytestmark = pytest.mark.without_search
 

@@ -20,7 +20,7 @@ from steward.settings import load
 from tests.integration.fresh_database import fresh_database
 from tests.integration.principals import vault_as
 from tests.integration.providers.accounts import accounts
-from tests.integration.providers.ground import PROJECT, WORKSPACE, Twins
+from tests.testbed.providers.ground import PROJECT, WORKSPACE, Twins
 
 pytestmark = pytest.mark.without_search
 

@@ -30,8 +30,8 @@ from tests.flows.costs_ground import SHIPPED
 from tests.flows.provider_ground import provider_ground, written
 from tests.integration.attempts_ground import past
 from tests.integration.fresh_database import changed, superuser
-from tests.integration.providers.ground import Twins
 from tests.keyring_ground import query
+from tests.testbed.providers.ground import Twins
 
 _OTHER_LOG = (
     "ALTER TABLE steward.log DISABLE TRIGGER USER",

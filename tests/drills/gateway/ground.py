@@ -24,7 +24,7 @@ from tests.drills.gateway.users import BATCH, CONTROL, PEOPLE, Users
 from tests.drills.gateway.wire import Wire
 from tests.drills.gateway.workers import Workers, begun
 from tests.integration.fresh_database import fresh_database
-from tests.integration.providers.ground import Twins
+from tests.testbed.providers.ground import Twins
 
 _UP_SECONDS = 60
 

@@ -11,7 +11,7 @@ from tests.integration.cost_book.ground import ANTHROPIC, OPENAI
 from tests.integration.costs_ground import a_day, begin, meddling, state
 from tests.integration.fresh_database import fresh_database
 from tests.integration.providers.accounts import accounts
-from tests.integration.providers.ground import Twins
+from tests.testbed.providers.ground import Twins
 
 
 @pytest.fixture(scope="package")

@@ -55,8 +55,8 @@ from tests.integration.exposure.existing import (
 from tests.integration.exposure.needles import Secret
 from tests.integration.exposure.scanning import Haystack
 from tests.integration.fresh_database import superuser
-from tests.integration.providers.ground import Twins
 from tests.keyring_ground import keyring_ground
+from tests.testbed.providers.ground import Twins
 
 TENANTS = ["kept", "damaged", "erased"]
 ROWS = 3

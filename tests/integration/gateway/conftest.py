@@ -17,8 +17,8 @@ from steward.ratelimit.errors import LimitReached
 from steward.settings import load
 from tests.integration.fresh_database import fresh_database
 from tests.integration.gateway.ground import ROUTES, Running
-from tests.integration.providers.ground import Twins
 from tests.keyring_ground import query
+from tests.testbed.providers.ground import Twins
 
 #: A ring of three seconds: what nothing is known of starts exhausted, and tests would wait for a minute.
 POLICY = Policy(window_seconds=1, dispatch_seconds=1)

@@ -22,7 +22,7 @@ from services.gateway.callers import digest
 from steward.clients.postgres import connect
 from steward.settings import Gateway as Described
 from steward.settings import Provider, Settings
-from tests.integration.providers.ground import PROJECT, WORKSPACE, Twins
+from tests.testbed.providers.ground import PROJECT, WORKSPACE, Twins
 
 KEY, MANY, FEW = "sgw-of-crm", "sgw-of-many", "sgw-of-few"
 CALLERS = {

@@ -25,7 +25,7 @@ from steward.costs.kept import BudgetAlert
 from steward.errors import BadInput
 from tests.integration.fresh_database import changed, superuser
 from tests.integration.gateway.ground import FEW, MANY
-from tests.integration.providers.ground import PROJECT, WORKSPACE
+from tests.testbed.providers.ground import PROJECT, WORKSPACE
 
 pytestmark = pytest.mark.without_search
 

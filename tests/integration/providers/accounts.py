@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from steward.settings import Provider, Settings
-from tests.integration.providers.ground import PROJECT, WORKSPACE, Twins
+from tests.testbed.providers.ground import PROJECT, WORKSPACE, Twins
 
 
 def accounts(twins: Twins) -> dict[str, Provider]:

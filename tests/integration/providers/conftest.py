@@ -1,25 +1,5 @@
-from __future__ import annotations
+"""The twins of AI providers, for all tests of the package."""
 
-from collections.abc import Generator
+from tests.testbed.providers.conftest import running, twins
 
-import pytest
-
-from tests.integration.providers.ground import Twins
-
-
-@pytest.fixture(scope="package")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Generator[Twins]:
-    twins = Twins(tmp_path_factory.mktemp("providers"))
-    twins.start()
-    try:
-        yield twins
-    finally:
-        twins.kill()
-
-
-@pytest.fixture
-def twins(running: Twins) -> Twins:
-    """The twins as they are at first, but for what they have on record. Limits are off unless a test sets them."""
-    running.admin("POST", "/begin-anew")
-    running.admin("PUT", "/limits", {"mode": "off"})
-    return running
+__all__ = ["running", "twins"]

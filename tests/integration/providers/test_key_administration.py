@@ -10,7 +10,7 @@ from steward.clients import provider_keys_anthropic, provider_keys_openai
 from steward.clients.provider_keys import open_openai_keys, open_provider_keys, takes
 from steward.settings import Provider, Settings
 from tests.integration.closed_doors import closed_port
-from tests.integration.providers.ground import PROJECT, WORKSPACE, Twins
+from tests.testbed.providers.ground import PROJECT, WORKSPACE, Twins
 
 pytestmark = pytest.mark.without_search
 

@@ -15,7 +15,7 @@ from steward.ratelimit import Cost, Limits, Policy, Ring
 from steward.ratelimit.headers import Observed, Seen
 from steward.settings import load
 from tests.integration.providers.accounts import with_accounts
-from tests.integration.providers.ground import Twins
+from tests.testbed.providers.ground import Twins
 
 pytestmark = pytest.mark.without_search
 

@@ -11,7 +11,7 @@ from steward.clients import provider_probes
 from steward.clients.provider_probes import probe_providers
 from steward.settings import load
 from tests.integration.providers.accounts import with_accounts
-from tests.integration.providers.ground import Twins
+from tests.testbed.providers.ground import Twins
 
 pytestmark = pytest.mark.without_search
 

@@ -25,8 +25,8 @@ from steward.settings import load
 from tests.integration.attempts_ground import planted, rows
 from tests.integration.fresh_database import changed, fresh_database
 from tests.integration.providers.accounts import with_accounts
-from tests.integration.providers.ground import Twins
 from tests.keyring_ground import query
+from tests.testbed.providers.ground import Twins
 
 pytestmark = pytest.mark.without_search
 

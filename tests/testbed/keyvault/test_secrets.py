@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
-from tests.integration.keyvault.both import Secrets, secrets_of
-from tests.integration.keyvault.conftest import NewVault, TestVault
+from tests.testbed.keyvault.both import Secrets, secrets_of
+from tests.testbed.keyvault.conftest import NewVault, TestVault
 
 pytestmark = pytest.mark.without_search
 

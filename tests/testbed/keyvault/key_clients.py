@@ -13,7 +13,7 @@ from azure.keyvault.keys.aio import KeyClient as AsyncKeyClient
 from azure.keyvault.keys.crypto import CryptographyClient
 from azure.keyvault.keys.crypto.aio import CryptographyClient as AsyncCryptographyClient
 
-from tests.integration.keyvault.conftest import TestVault
+from tests.testbed.keyvault.conftest import TestVault
 
 # The SDKs ask every 2 s whether a deletion came through.
 _POLL_SECONDS = 0.1

@@ -8,8 +8,8 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 
 from replica.keyvault.limits import SECRET_CREATE, WINDOW_SECONDS
-from tests.integration.keyvault.both import secrets_of
-from tests.integration.keyvault.conftest import NewVault
+from tests.testbed.keyvault.both import secrets_of
+from tests.testbed.keyvault.conftest import NewVault
 
 pytestmark = pytest.mark.without_search
 

@@ -23,8 +23,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 
-from tests.integration.keyvault.conftest import TestVault
-from tests.integration.keyvault.key_clients import Keys, open_keys
+from tests.testbed.keyvault.conftest import TestVault
+from tests.testbed.keyvault.key_clients import Keys, open_keys
 
 pytestmark = pytest.mark.without_search
 

@@ -14,8 +14,8 @@ from azure.keyvault.keys.crypto import KeyWrapAlgorithm
 
 from replica.keyvault.records import Kind, Version
 from replica.keyvault.store import Store
-from tests.integration.keyvault.conftest import TestVault
-from tests.integration.keyvault.key_clients import Keys, open_keys
+from tests.testbed.keyvault.conftest import TestVault
+from tests.testbed.keyvault.key_clients import Keys, open_keys
 
 pytestmark = pytest.mark.without_search
 

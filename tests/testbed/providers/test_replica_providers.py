@@ -13,7 +13,7 @@ from replica import faults, start
 from replica.server import Place
 from replica.servers import SERVERS
 from replica.servers.providers import clients_file
-from tests.integration.providers.ground import ASKED
+from tests.testbed.providers.ground import ASKED
 
 pytestmark = pytest.mark.without_search
 

@@ -6,7 +6,7 @@ import anthropic
 import openai
 import pytest
 
-from tests.integration.providers.ground import ASKED, PROJECT, WORKSPACE, Twins
+from tests.testbed.providers.ground import ASKED, PROJECT, WORKSPACE, Twins
 
 pytestmark = pytest.mark.without_search
 

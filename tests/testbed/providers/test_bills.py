@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from replica.providers import month
-from tests.integration.providers.ground import ASKED, PROJECT, WORKSPACE, Twins
+from tests.testbed.providers.ground import ASKED, PROJECT, WORKSPACE, Twins
 
 pytestmark = pytest.mark.without_search
 

@@ -15,7 +15,7 @@ import httpx2
 import openai
 import pytest
 
-from tests.integration.providers.ground import ASKED, VERSION, Twins
+from tests.testbed.providers.ground import ASKED, VERSION, Twins
 
 pytestmark = pytest.mark.without_search
 

@@ -8,7 +8,7 @@ import anthropic
 import httpx
 import pytest
 
-from tests.integration.providers.ground import ASKED, VERSION, WORKSPACE, Twins
+from tests.testbed.providers.ground import ASKED, VERSION, WORKSPACE, Twins
 
 pytestmark = pytest.mark.without_search
 

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from replica.keyvault.contract import encode
-from tests.integration.keyvault.conftest import NewVault
-from tests.integration.keyvault.writers import Writers
+from tests.testbed.keyvault.conftest import NewVault
+from tests.testbed.keyvault.writers import Writers
 
 pytestmark = pytest.mark.without_search
 

@@ -9,7 +9,7 @@ import anthropic
 import openai
 import pytest
 
-from tests.integration.providers.ground import ASKED, WORKSPACE, Twins
+from tests.testbed.providers.ground import ASKED, WORKSPACE, Twins
 
 pytestmark = pytest.mark.without_search
 

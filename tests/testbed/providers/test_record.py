@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.integration.providers.ground import ASKED, VERSION, Twins
+from tests.testbed.providers.ground import ASKED, VERSION, Twins
 
 pytestmark = pytest.mark.without_search
 

@@ -9,8 +9,8 @@ import psutil
 import pytest
 from azure.core.exceptions import HttpResponseError
 
-from tests.integration.keyvault.both import secrets_of
-from tests.integration.keyvault.conftest import SUBSCRIPTION, TestVault
+from tests.testbed.keyvault.both import secrets_of
+from tests.testbed.keyvault.conftest import SUBSCRIPTION, TestVault
 
 pytestmark = pytest.mark.without_search
 

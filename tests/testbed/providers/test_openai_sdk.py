@@ -8,7 +8,7 @@ import json
 import openai
 import pytest
 
-from tests.integration.providers.ground import ASKED, PROJECT, Twins
+from tests.testbed.providers.ground import ASKED, PROJECT, Twins
 
 pytestmark = pytest.mark.without_search
 

@@ -11,8 +11,8 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 from azure.keyvault.keys import JsonWebKey, KeyClient, KeyReleasePolicy
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from tests.integration.keyvault.conftest import NewVault, TestVault
-from tests.integration.keyvault.key_clients import Keys, open_keys
+from tests.testbed.keyvault.conftest import NewVault, TestVault
+from tests.testbed.keyvault.key_clients import Keys, open_keys
 
 pytestmark = pytest.mark.without_search
 

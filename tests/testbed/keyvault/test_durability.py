@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from tests.integration.keyvault.conftest import NewVault
-from tests.integration.keyvault.writers import Writers
+from tests.testbed.keyvault.conftest import NewVault
+from tests.testbed.keyvault.writers import Writers
 
 pytestmark = pytest.mark.without_search
 

@@ -24,7 +24,7 @@ from steward.clients.cost_hours import open_sealed_day
 from steward.clients.postgres import connect
 from steward.clients.s3 import open_evidence_bucket
 from tests.flows.provider_ground import provider_ground
-from tests.integration.providers.ground import Twins
+from tests.testbed.providers.ground import Twins
 
 pytestmark = pytest.mark.without_search
 
