@@ -52,12 +52,16 @@ def kill(database, key):
 
 
 def weight_of(document, key):
-    """Of the variant `on`, in ten thousandths; 0 where the flag has no targeting."""
+    """Of the variant `on`, in ten thousandths; 0 where the flag has no targeting. None where the server does not know it yet."""
+    if key not in document["flags"]:
+        return None
     return document["flags"][key].get("targeting", {"fractional": [["on", 0]]})["fractional"][0][1]
 
 
 def test_a_change_reaches_an_sdk_by_push_and_so_does_a_kill(database, server):
     flag = stored(database, new_flag(metadata={"rollout": "17", "step": 2, "slow_ms": 85.5})).flag
+    with stream(server) as sdk:
+        sdk.until(lambda document: flag.key in document["flags"])
     host, _, port = server.settings.flags.sync.partition(":")
     provider = FlagdProvider(
         resolver_type=ResolverType.IN_PROCESS,
@@ -194,7 +198,7 @@ def test_an_older_store_never_replaces_what_was_served_and_a_change_of_it_does(r
     ):
         flag = stored(database, new_flag()).flag
         expose(database, flag.key, 50)
-        newest = sdk.until(lambda document: flag.key in document["flags"] and weight_of(document, flag.key) == 5000)[-1]
+        newest = sdk.until(lambda document: weight_of(document, flag.key) == 5000)[-1]
         name = conninfo_to_dict(database.postgres.url)["dbname"]
         with superuser(database, name) as root:
             root.execute("UPDATE flags.revision SET number = number - 1000")
