@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from steward.errors import BadInput, StewardError
 
 
@@ -14,6 +16,16 @@ class PortTaken(StewardError):
             hint="end that process, or choose new ports: python -m replica down && python -m replica up --new-ports",
         )
         self.server, self.port, self.holder = server, port, holder
+
+
+class NoFreePort(StewardError):
+    """Replicas have chosen all that there are, or others listen on them."""
+
+    def __init__(self, wanted: int, span: tuple[int, int], claimed: int, claims: Path) -> None:
+        super().__init__(
+            f"looked for {wanted} ports from {span[0]} to {span[1]}: replicas keep {claimed} of them, others listen on the rest",
+            hint=f"remove replicas that nobody needs: python -m replica clean --state FOLDER; {claims} names their folders",
+        )
 
 
 class DidNotStart(StewardError):

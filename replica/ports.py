@@ -18,7 +18,7 @@ from typing import NamedTuple, cast
 
 import psutil
 
-from replica.errors import PortTaken
+from replica.errors import NoFreePort, PortTaken
 from steward.errors import BadInput
 
 # Below Linux's range for outgoing connections (32768 and up): no client's socket can sit on a chosen port later.
@@ -51,7 +51,10 @@ def choose(names: Iterable[str], known: dict[str, int], keeper: Path | None = No
     with _claims() as claimed:
         taken = {*known.values(), *claimed}
         candidates = (port for port in random.sample(range(_LOWEST, _HIGHEST), _HIGHEST - _LOWEST) if port not in taken)
-        found = {name: next(port for port in candidates if is_free(port)) for name in missing}
+        free = (port for port in candidates if is_free(port))
+        found = dict(zip(missing, free, strict=False))
+        if len(found) < len(missing):
+            raise NoFreePort(len(missing), (_LOWEST, _HIGHEST - 1), len(claimed), _claims_file())
         claimed.update({port: _Claim(time.time(), str(keeper or "")) for port in found.values()})
     return {**known, **found}
 
@@ -63,22 +66,32 @@ class _Claim(NamedTuple):
     keeper: str
     """The file that has it; empty: none."""
 
-    def stands(self, port: int, kept: Callable[[str], Container[int]]) -> bool:
+    def stands(self, port: int, kept: Callable[[str], Container[int] | None]) -> bool:
         """Whether nobody else may have it, by what its keeper's file has *kept*."""
-        return time.time() - _CLAIM_SECONDS < self.at or port in kept(self.keeper)
+        ports = kept(self.keeper)
+        return ports is not None and (time.time() - _CLAIM_SECONDS < self.at or port in ports)
 
 
-def _kept(keeper: str) -> Container[int]:
+def _kept(keeper: str) -> Container[int] | None:
+    """None: the keeper's folder is gone, and whoever meant to listen with it."""
+    if not keeper:
+        return ()
+    path = Path(keeper)
+    if not path.parent.exists():
+        return None
     with contextlib.suppress(OSError, BadInput):
-        return set(_read(Path(keeper)).values()) if keeper else ()
+        return set(_read(path).values())
     return ()
+
+
+def _claims_file() -> Path:
+    return Path(tempfile.gettempdir()) / f"steward-ports-{os.geteuid()}.json"
 
 
 @contextmanager
 def _claims() -> Generator[dict[int, _Claim]]:
     """Ports that this user's replicas have chosen and may not listen on yet; one process at a time has them."""
-    path = Path(tempfile.gettempdir()) / f"steward-ports-{os.geteuid()}.json"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(_claims_file(), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "r+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         # Each file once: a replica has dozens of ports.

@@ -1,10 +1,11 @@
 import os
+import shutil
 import socket
 
 import pytest
 
 from replica import ports
-from replica.errors import PortTaken
+from replica.errors import NoFreePort, PortTaken
 from steward.errors import BadInput
 
 
@@ -61,6 +62,24 @@ def test_what_a_replica_keeps_is_its_own_until_its_folder_is_gone(monkeypatch, t
     assert not kept & other
     ports.forget(tmp_path / "one")
     assert len(ports.choose([f"server.{number}" for number in range(10)], {})) == 10
+
+
+@pytest.mark.usefixtures("few")
+def test_a_replica_whose_folder_was_removed_keeps_nothing_although_it_has_just_chosen(tmp_path):
+    (tmp_path / "one").mkdir()
+    names = [f"server.{number}" for number in range(10)]
+    kept = ports.persisted(tmp_path / "one" / "ports.json", names)
+    shutil.rmtree(tmp_path / "one")
+    assert set(ports.choose(names, {}).values()) == set(kept.values())
+
+
+@pytest.mark.usefixtures("few")
+def test_where_all_are_chosen_it_is_said_and_nothing_is_claimed(tmp_path):
+    ports.choose([f"server.{number}" for number in range(8)], {})
+    with pytest.raises(NoFreePort, match="looked for 3 ports from 31990 to 31999: replicas keep 8") as refused:
+        ports.persisted(tmp_path / "ports.json", ["a", "b", "c"])
+    assert str(tmp_path / f"steward-ports-{os.geteuid()}.json") in refused.value.hint
+    assert len(ports.choose(["a", "b"], {})) == 2
 
 
 def test_what_a_killed_process_left_of_the_claims_is_no_hindrance(monkeypatch, tmp_path):
