@@ -6,6 +6,7 @@ import sys
 import tempfile
 import threading
 from contextlib import contextmanager
+from multiprocessing.util import get_temp_dir
 from pathlib import Path
 
 from prefect import tags
@@ -38,6 +39,8 @@ class Stand:
         self.temporary.mkdir()
         self.met = []
         self.settle(settings)
+        # Made here and now, where this process has its own: it is kept to the process's end, and the case's is not.
+        get_temp_dir()
         monkeypatch.setattr(tempfile, "tempdir", str(self.temporary))
 
     def settle(self, settings):

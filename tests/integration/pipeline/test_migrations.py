@@ -142,7 +142,7 @@ def test_a_migration_that_does_not_end_is_ended_and_is_unknown(proved):
     new = FIRST["migrate.py"].replace(
         "verb, target =", 'import time; time.sleep(600 if sys.argv[1] == "upgrade" else 0); verb, target ='
     )
-    found = proved({"migrate.py": new} | change("SELECT 1", "SELECT 1"), seconds=2)
+    found = proved({"migrate.py": new} | change("SELECT 1", "SELECT 1"), seconds=10)
     assert found.verdict is Verdict.UNKNOWN
     assert "upgrade to head: python was not done in" in found.summary
 
