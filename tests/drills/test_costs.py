@@ -18,7 +18,7 @@ from tests.drills.costs.conducting import conduct
 from tests.drills.costs.ground import laid
 from tests.drills.costs.judgement import said
 from tests.flows.prefect_server import recording_in
-from tests.testbed.providers.ground import Twins
+from tests.testbed.providers.ground import running_twins
 
 pytestmark = pytest.mark.without_search
 
@@ -30,13 +30,11 @@ DRAWN = [case for case in drawn(SEED, CASES) if ONLY in {None, str(case.number)}
 
 @pytest.fixture(scope="module")
 def ground(replica, tmp_path_factory):
-    twins = Twins(tmp_path_factory.mktemp("twins"))
-    twins.start()
-    try:
-        with laid(replica, twins, tmp_path_factory.mktemp("costs")) as made:
-            yield made
-    finally:
-        twins.kill()
+    with (
+        running_twins(tmp_path_factory.mktemp("twins")) as twins,
+        laid(replica, twins, tmp_path_factory.mktemp("costs")) as made,
+    ):
+        yield made
 
 
 @pytest.mark.parametrize("case", DRAWN, ids=str)

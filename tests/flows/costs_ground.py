@@ -17,7 +17,7 @@ from demo.costs.twins import TwinsAdministration
 from replica.server import Place
 from steward.settings import Costs, Settings
 from tests.flows.provider_ground import provider_ground
-from tests.testbed.providers.ground import Twins
+from tests.testbed.providers.ground import Twins, running_twins
 
 SHIPPED = Path(str(files("deployments"))) / "costs"
 FIRST = dt.date(2026, 10, 5)
@@ -35,12 +35,8 @@ INCIDENTS = (
 @pytest.fixture(scope="module")
 def twins(tmp_path_factory):
     """Of the module's own: what they bill, they would go on billing others."""
-    running = Twins(tmp_path_factory.mktemp("twins"))
-    running.start()
-    try:
+    with running_twins(tmp_path_factory.mktemp("twins")) as running:
         yield running
-    finally:
-        running.kill()
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from tests.flows.killed_runs import Death, run_killed
 from tests.flows.prefect_server import artifact, recording_in
 from tests.flows.provider_ground import provider_ground, written
 from tests.keyring_ground import query
-from tests.testbed.providers.ground import Twins
+from tests.testbed.providers.ground import running_twins
 
 pytestmark = pytest.mark.without_search
 
@@ -28,12 +28,8 @@ SHIPPED = Path(str(files("deployments"))) / "gateway"
 
 @pytest.fixture(scope="module")
 def twins(tmp_path_factory):
-    running = Twins(tmp_path_factory.mktemp("twins"))
-    running.start()
-    try:
+    with running_twins(tmp_path_factory.mktemp("twins")) as running:
         yield running
-    finally:
-        running.kill()
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from tests.flows.provider_ground import provider_ground, written
 from tests.integration.attempts_ground import asked, completed, with_ledger
 from tests.integration.closed_doors import silent_port
 from tests.integration.fresh_database import changed
-from tests.testbed.providers.ground import Twins
+from tests.testbed.providers.ground import running_twins
 
 pytestmark = pytest.mark.without_search
 
@@ -29,12 +29,8 @@ SEEN = HealthRequest(probe_now=False)
 
 @pytest.fixture(scope="module")
 def twins(tmp_path_factory):
-    running = Twins(tmp_path_factory.mktemp("twins"))
-    running.start()
-    try:
+    with running_twins(tmp_path_factory.mktemp("twins")) as running:
         yield running
-    finally:
-        running.kill()
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from steward.costs.values import Line, Usage
 from steward.settings import load
 from tests.integration.costs_ground import a_day, begin, cut, meddling, state
 from tests.integration.providers.accounts import with_accounts
-from tests.testbed.providers.ground import PROJECT, WORKSPACE, Twins
+from tests.testbed.providers.ground import PROJECT, WORKSPACE, running_twins
 
 pytestmark = pytest.mark.without_search
 
@@ -30,12 +30,8 @@ READ_AT = dt.datetime(2026, 11, 26, tzinfo=dt.UTC)
 
 @pytest.fixture(scope="module")
 def twins(tmp_path_factory):
-    running = Twins(tmp_path_factory.mktemp("costs"))
-    running.start()
-    try:
+    with running_twins(tmp_path_factory.mktemp("costs")) as running:
         yield running
-    finally:
-        running.kill()
 
 
 @pytest.fixture(scope="module")

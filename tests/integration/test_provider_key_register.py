@@ -20,19 +20,15 @@ from steward.settings import load
 from tests.integration.fresh_database import fresh_database
 from tests.integration.principals import vault_as
 from tests.integration.providers.accounts import accounts
-from tests.testbed.providers.ground import PROJECT, WORKSPACE, Twins
+from tests.testbed.providers.ground import PROJECT, WORKSPACE, running_twins
 
 pytestmark = pytest.mark.without_search
 
 
 @pytest.fixture(scope="module")
 def twins(tmp_path_factory):
-    running = Twins(tmp_path_factory.mktemp("register"))
-    running.start()
-    try:
+    with running_twins(tmp_path_factory.mktemp("register")) as running:
         yield running
-    finally:
-        running.kill()
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from steward.clients.cost_hours import open_sealed_day
 from steward.clients.postgres import connect
 from steward.clients.s3 import open_evidence_bucket
 from tests.flows.provider_ground import provider_ground
-from tests.testbed.providers.ground import Twins
+from tests.testbed.providers.ground import running_twins
 
 pytestmark = pytest.mark.without_search
 
@@ -35,13 +35,11 @@ ATTEMPTS = 300
 
 @pytest.fixture(scope="module")
 def twins(tmp_path_factory):
-    running = Twins(tmp_path_factory.mktemp("twins"))
-    running.start()
-    try:
-        with TwinsAdministration(running.admin_url.removesuffix("/admin"), running.secret("token")) as administration:
-            yield running, administration
-    finally:
-        running.kill()
+    with (
+        running_twins(tmp_path_factory.mktemp("twins")) as running,
+        TwinsAdministration(running.admin_url.removesuffix("/admin"), running.secret("token")) as administration,
+    ):
+        yield running, administration
 
 
 @pytest.fixture(scope="module")

@@ -11,17 +11,13 @@ from tests.integration.cost_book.ground import ANTHROPIC, OPENAI
 from tests.integration.costs_ground import a_day, begin, meddling, state
 from tests.integration.fresh_database import fresh_database
 from tests.integration.providers.accounts import accounts
-from tests.testbed.providers.ground import Twins
+from tests.testbed.providers.ground import running_twins
 
 
 @pytest.fixture(scope="package")
 def twins(tmp_path_factory):
-    running = Twins(tmp_path_factory.mktemp("costs"))
-    running.start()
-    try:
+    with running_twins(tmp_path_factory.mktemp("costs")) as running:
         yield running
-    finally:
-        running.kill()
 
 
 @pytest.fixture(scope="package")

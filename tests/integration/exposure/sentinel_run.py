@@ -56,7 +56,7 @@ from tests.integration.exposure.needles import Secret
 from tests.integration.exposure.scanning import Haystack
 from tests.integration.fresh_database import superuser
 from tests.keyring_ground import keyring_ground
-from tests.testbed.providers.ground import Twins
+from tests.testbed.providers.ground import Twins, running_twins
 
 TENANTS = ["kept", "damaged", "erased"]
 ROWS = 3
@@ -121,7 +121,7 @@ def sentinel_run(place: Place, folder: Path) -> Generator[SentinelRun]:
         (folder / name).mkdir(mode=0o700)
     with (
         _removed(folder / "memory"),
-        _twins(folder / "twins") as twins,
+        running_twins(folder / "twins") as twins,
         keyring_ground(inventory.settings_file(place), folder) as ground,
     ):
         settings = _with_own_kek(ground.file)
@@ -157,16 +157,6 @@ def _removed(folder: Path) -> Generator[None]:
         yield
     finally:
         shutil.rmtree(folder)
-
-
-@contextmanager
-def _twins(folder: Path) -> Generator[Twins]:
-    twins = Twins(folder)
-    twins.start()
-    try:
-        yield twins
-    finally:
-        twins.kill()
 
 
 def _secrets_of(twins: Twins) -> Iterator[Secret]:

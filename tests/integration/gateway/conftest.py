@@ -18,7 +18,7 @@ from steward.settings import load
 from tests.integration.fresh_database import fresh_database
 from tests.integration.gateway.ground import ROUTES, Running
 from tests.keyring_ground import query
-from tests.testbed.providers.ground import Twins
+from tests.testbed.providers.ground import Twins, running_twins
 
 #: A ring of three seconds: what nothing is known of starts exhausted, and tests would wait for a minute.
 POLICY = Policy(window_seconds=1, dispatch_seconds=1)
@@ -26,12 +26,8 @@ POLICY = Policy(window_seconds=1, dispatch_seconds=1)
 
 @pytest.fixture(scope="package")
 def twins(tmp_path_factory: pytest.TempPathFactory) -> Generator[Twins]:
-    running = Twins(tmp_path_factory.mktemp("twins"))
-    running.start()
-    try:
+    with running_twins(tmp_path_factory.mktemp("twins")) as running:
         yield running
-    finally:
-        running.kill()
 
 
 @pytest.fixture(scope="package")

@@ -10,7 +10,7 @@ from steward.clients import provider_keys_anthropic, provider_keys_openai
 from steward.clients.provider_keys import open_openai_keys, open_provider_keys, takes
 from steward.settings import Provider, Settings
 from tests.integration.closed_doors import closed_port
-from tests.testbed.providers.ground import PROJECT, WORKSPACE, Twins
+from tests.testbed.providers.ground import PROJECT, WORKSPACE, running_twins
 
 pytestmark = pytest.mark.without_search
 
@@ -18,10 +18,8 @@ pytestmark = pytest.mark.without_search
 @pytest.fixture(scope="module")
 def twins(tmp_path_factory):
     """Of these tests alone: a key that is revoked stays so."""
-    own = Twins(tmp_path_factory.mktemp("administration"))
-    own.start()
-    yield own
-    own.kill()
+    with running_twins(tmp_path_factory.mktemp("administration")) as own:
+        yield own
 
 
 @pytest.fixture

@@ -4,17 +4,13 @@ from collections.abc import Generator
 
 import pytest
 
-from tests.testbed.providers.ground import Twins
+from tests.testbed.providers.ground import Twins, running_twins
 
 
 @pytest.fixture(scope="package")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Generator[Twins]:
-    twins = Twins(tmp_path_factory.mktemp("providers"))
-    twins.start()
-    try:
+    with running_twins(tmp_path_factory.mktemp("providers")) as twins:
         yield twins
-    finally:
-        twins.kill()
 
 
 @pytest.fixture

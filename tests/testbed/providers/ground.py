@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -157,3 +159,14 @@ class Twins:
             if found[0]["outcome"] or time.monotonic() > deadline:
                 return found[0]
             time.sleep(0.02)
+
+
+@contextmanager
+def running_twins(folder: Path) -> Generator[Twins]:
+    """Started there, and killed in the end."""
+    twins = Twins(folder)
+    try:
+        twins.start()
+        yield twins
+    finally:
+        twins.kill()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from replica.providers import month
-from tests.testbed.providers.ground import ASKED, PROJECT, WORKSPACE, Twins
+from tests.testbed.providers.ground import ASKED, PROJECT, WORKSPACE, Twins, running_twins
 
 pytestmark = pytest.mark.without_search
 
@@ -34,13 +34,9 @@ MILLION = Decimal(1_000_000)
 @pytest.fixture(scope="module")
 def billed(tmp_path_factory: pytest.TempPathFactory) -> Generator[Twins]:
     """Twins with some use of every kind, and nothing else on record."""
-    twins = Twins(tmp_path_factory.mktemp("bills"))
-    twins.start()
-    try:
+    with running_twins(tmp_path_factory.mktemp("bills")) as twins:
         _use(twins)
         yield twins
-    finally:
-        twins.kill()
 
 
 def _use(twins: Twins) -> None:
