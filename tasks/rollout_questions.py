@@ -65,6 +65,9 @@ class Questions:
 
     def ask(self, asks: Asks | None) -> list[Said]:
         """What was answered since the last look, one decision at most. Another question closes the one before."""
+        if asks is None and self._open is not None and self._open.asks is Asks.APPROVAL:
+            # Proof may blink from look to look. Whoever fills in the form is not to lose it: the word counts once it is back.
+            asks = Asks.APPROVAL
         if self._open is None or self._open.asks is not asks:
             self._close()
             if asks is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 import tomli_w
@@ -18,6 +18,8 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateType,
 )
 from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.responses import SetStateStatus
+from prefect.exceptions import PrefectHTTPStatusError
 
 from flows.production_rollout import production_rollout
 from replica import faults, inventory, start, stop
@@ -31,7 +33,7 @@ from steward.clients.haproxy import LoadBalancer, open_balancer
 from steward.clients.postgres import connect
 from steward.clients.rollouts_reading import read_baseline
 from steward.clients.rollouts_releases import releases
-from steward.clients.rollouts_said import say
+from steward.clients.rollouts_said import last_judgement, say
 from steward.clients.rollouts_withdrawal import withdraw
 from steward.errors import BadInput
 from steward.evidence.envelopes import verify
@@ -41,6 +43,7 @@ from steward.evidence.store import list_statements
 from steward.operations.decisions import cancel, read_operation
 from steward.operations.errors import Held
 from steward.operations.ledger import Ledger
+from steward.rollout.decision import Decision
 from steward.rollout.gates import GatesNeeded
 from steward.rollout.plan import Guard, Metric, Must
 from steward.rollout.preconditions import NotReady
@@ -146,7 +149,7 @@ def assert_nobody_is_exposed(settings):
 
 
 def test_a_release_goes_to_everybody_on_proof_and_approval_although_its_run_is_killed(place, settings, settings_file):
-    fields = {"plan": at.plan(approvals=(50,))}
+    fields = {"plan": at.plan(approvals=(50,), lease_seconds=60)}
     period = f"good/{uuid.uuid4()}"
     asked = at.request(**fields)
     run_killed(
@@ -159,11 +162,14 @@ def test_a_release_goes_to_everybody_on_proof_and_approval_although_its_run_is_k
     )
     begun = at.last_rollout(settings)
     with under_way(place, **fields, period=period) as report:
-        paused = wait_for(paused_runs, "a question")
-        with pytest.raises(Held, match="rollout/production"):
-            production_rollout(at.request("slow"))
+        wait_for(asked_for_approval, "a question")
+        with faults.frozen(place.state, "prometheus"):
+            with pytest.raises(Held, match="rollout/production"):
+                production_rollout(at.request("slow"))
+            assert judged(settings, begun) is Decision.UNKNOWN
+            assert asked_for_approval(), "who was filling in the form has lost it"
         assert not report.done()
-        answer(paused[0], go_on=True, by="ada", why="looks well")
+        wait_for(lambda: answered(go_on=True, by="ada", why="looks well"), "answer that is taken")
         found = report.result()
 
     assert found.verdict is Verdict.VERIFIED
@@ -197,9 +203,28 @@ def paused_runs():
         return client.read_flow_runs(flow_run_filter=FlowRunFilter(name=name, state=kind))
 
 
-def answer(run, **word):
+def asked_for_approval():
+    """The run whose form asks for a person's approval."""
     with get_client(sync_client=True) as client:
-        assert client.resume_flow_run(run.id, run_input=word).status.value == "ACCEPT"
+        for run in paused_runs():
+            form = run.state.state_details.run_input_keyset
+            # Paused a moment before its form is there.
+            with suppress(PrefectHTTPStatusError):
+                if "proved itself" in client.read_flow_run_input(run.id, form["description"]):
+                    return run
+    return None
+
+
+def answered(**word):
+    """Whether the form took it: one may be asked anew in that moment, for a server that was slow to show it."""
+    run = asked_for_approval()
+    with get_client(sync_client=True) as client:
+        return run is not None and client.resume_flow_run(run.id, run_input=word).status is SetStateStatus.ACCEPT
+
+
+def judged(settings, rollout):
+    with connect(settings) as db:
+        return last_judgement(db, rollout.id).decision
 
 
 def test_harm_that_is_shown_takes_everybody_back_and_refutes_the_release(settings):
