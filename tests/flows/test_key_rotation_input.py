@@ -24,7 +24,7 @@ from tests.integration.fresh_database import changed
 from tests.integration.principals import vault_as
 from tests.rotation_ground import copied, opened, sealed
 from tests.rotation_runs import hurry, rotate, without_prefect
-from tests.testbed.keyvault.conftest import running
+from tests.testbed.keyvault.ground import running
 
 pytestmark = pytest.mark.without_search
 

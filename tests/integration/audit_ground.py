@@ -42,7 +42,7 @@ from steward.verdicts import Verdict
 from tests.integration.described_vault import described
 from tests.integration.fresh_database import changed, fresh_database, superuser
 from tests.integration.fresh_keyring import fresh_keyring
-from tests.testbed.keyvault.conftest import TestVault, running
+from tests.testbed.keyvault.ground import TestVault, running
 
 TENANTS = ("acme", "globex")
 STEWARD = "rotator"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from steward.settings import Vault
-from tests.testbed.keyvault.conftest import TENANT
+from tests.testbed.keyvault.ground import TENANT
 
 
 def described(vault, principal="application", **changes) -> Vault:

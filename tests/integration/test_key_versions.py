@@ -18,7 +18,7 @@ from steward.clients.keyvault_errors import (
 )
 from steward.clients.keyvault_versions import open_versions
 from tests.integration.described_vault import described
-from tests.testbed.keyvault.conftest import running
+from tests.testbed.keyvault.ground import running
 
 pytestmark = pytest.mark.without_search
 

@@ -34,7 +34,7 @@ from steward.clients.keyvault_errors import (
 from steward.errors import BadInput
 from tests.integration.closed_doors import closed_port, silent_port
 from tests.integration.described_vault import described
-from tests.testbed.keyvault.conftest import running
+from tests.testbed.keyvault.ground import running
 
 pytestmark = pytest.mark.without_search
 

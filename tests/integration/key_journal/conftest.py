@@ -16,7 +16,7 @@ from tests.integration.described_vault import described
 from tests.integration.fresh_database import changed, fresh_database
 from tests.integration.fresh_keyring import fresh_keyring
 from tests.integration.key_journal.ground import PRINCIPAL, begin_at_the_end
-from tests.testbed.keyvault.conftest import running
+from tests.testbed.keyvault.ground import running
 
 
 @pytest.fixture(scope="package")

@@ -20,7 +20,7 @@ from steward.keys.calls import CHECKPOINT, Note
 from tests.integration.described_vault import described
 from tests.integration.fresh_database import changed
 from tests.integration.key_journal.ground import PAYLOAD, PRINCIPAL, calls, logged, operation, statement, tell
-from tests.testbed.keyvault.conftest import running
+from tests.testbed.keyvault.ground import running
 
 pytestmark = pytest.mark.without_search
 

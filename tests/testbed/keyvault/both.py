@@ -10,7 +10,7 @@ from typing import Any
 from azure.keyvault.secrets import SecretClient
 from azure.keyvault.secrets.aio import SecretClient as AsyncSecretClient
 
-from tests.testbed.keyvault.conftest import TestVault
+from tests.testbed.keyvault.ground import TestVault
 
 # The SDKs ask every 2 s whether a deletion came through.
 _POLL_SECONDS = 0.1

@@ -6,14 +6,16 @@ import asyncio
 import inspect
 from collections.abc import AsyncIterable, Callable, Generator, Iterable
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from azure.core.exceptions import HttpResponseError
 from azure.keyvault.keys import KeyClient, KeyVaultKey
 from azure.keyvault.keys.aio import KeyClient as AsyncKeyClient
 from azure.keyvault.keys.crypto import CryptographyClient
 from azure.keyvault.keys.crypto.aio import CryptographyClient as AsyncCryptographyClient
 
-from tests.testbed.keyvault.conftest import TestVault
+from tests.testbed.keyvault.ground import TestVault
 
 # The SDKs ask every 2 s whether a deletion came through.
 _POLL_SECONDS = 0.1
@@ -123,3 +125,12 @@ async def _awaited(result: Any) -> Any:
 
 async def _listed(result: AsyncIterable[Any]) -> list[Any]:
     return [item async for item in result]
+
+
+def in_whole_seconds(**later: float) -> datetime:
+    return datetime.now(UTC).replace(microsecond=0) + timedelta(**later)
+
+
+def error_code(error: HttpResponseError) -> tuple[int | None, str | None]:
+    assert error.error is not None
+    return error.status_code, error.error.code

@@ -10,7 +10,7 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 
 from tests.testbed.keyvault.both import secrets_of
-from tests.testbed.keyvault.conftest import SUBSCRIPTION, TestVault
+from tests.testbed.keyvault.ground import SUBSCRIPTION, TestVault
 
 pytestmark = pytest.mark.without_search
 

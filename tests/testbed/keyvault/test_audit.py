@@ -7,7 +7,7 @@ import base64
 import pytest
 
 from tests.testbed.keyvault.both import secrets_of
-from tests.testbed.keyvault.conftest import SUBSCRIPTION, NewVault, TestVault
+from tests.testbed.keyvault.ground import SUBSCRIPTION, NewVault, TestVault
 from tests.unit.fieldcrypt.in_memory import until
 
 pytestmark = pytest.mark.without_search

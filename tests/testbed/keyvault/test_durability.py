@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from tests.testbed.keyvault.conftest import NewVault
+from tests.testbed.keyvault.ground import NewVault
 from tests.testbed.keyvault.writers import Writers
 
 pytestmark = pytest.mark.without_search

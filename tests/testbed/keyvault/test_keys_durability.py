@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from replica.keyvault.contract import encode
-from tests.testbed.keyvault.conftest import NewVault
+from tests.testbed.keyvault.ground import NewVault
 from tests.testbed.keyvault.writers import Writers
 
 pytestmark = pytest.mark.without_search

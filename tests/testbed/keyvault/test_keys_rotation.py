@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,18 +13,12 @@ from azure.keyvault.keys.crypto import KeyWrapAlgorithm
 
 from replica.keyvault.records import Kind, Version
 from replica.keyvault.store import Store
-from tests.testbed.keyvault.conftest import TestVault
+from tests.testbed.keyvault.ground import TestVault
 from tests.testbed.keyvault.key_clients import Keys, open_keys
 
 pytestmark = pytest.mark.without_search
 
 NOTIFY = ("Notify", None, "P30D")
-
-
-@pytest.fixture(scope="module", params=["sync", "aio"])
-def keys(request: pytest.FixtureRequest, vault: TestVault) -> Generator[Keys]:
-    with open_keys(vault, request.param) as opened:
-        yield opened
 
 
 def rotate_after(after_create: str | None = None, before_expiry: str | None = None) -> KeyRotationLifetimeAction:

@@ -7,7 +7,7 @@ from azure.core.exceptions import HttpResponseError
 from azure.keyvault.keys import KeyClient
 
 from replica.keyvault.limits import WINDOW_SECONDS, key_create
-from tests.testbed.keyvault.conftest import NewVault
+from tests.testbed.keyvault.ground import NewVault
 
 pytestmark = pytest.mark.without_search
 

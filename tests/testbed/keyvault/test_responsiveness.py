@@ -6,7 +6,7 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
 import pytest
 
-from tests.testbed.keyvault.conftest import TestVault
+from tests.testbed.keyvault.ground import TestVault
 
 pytestmark = pytest.mark.without_search
 

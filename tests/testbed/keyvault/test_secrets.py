@@ -10,7 +10,7 @@ import pytest
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
 from tests.testbed.keyvault.both import Secrets, secrets_of
-from tests.testbed.keyvault.conftest import NewVault, TestVault
+from tests.testbed.keyvault.ground import NewVault, TestVault
 
 pytestmark = pytest.mark.without_search
 

@@ -9,7 +9,7 @@ from azure.core.exceptions import HttpResponseError
 
 from replica.keyvault.limits import SECRET_CREATE, WINDOW_SECONDS
 from tests.testbed.keyvault.both import secrets_of
-from tests.testbed.keyvault.conftest import NewVault
+from tests.testbed.keyvault.ground import NewVault
 
 pytestmark = pytest.mark.without_search
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from replica.keyvault.contract import encode
-from tests.testbed.keyvault.conftest import SCOPE, TENANT, NewVault, TestVault
+from tests.testbed.keyvault.ground import SCOPE, TENANT, NewVault, TestVault
 
 pytestmark = pytest.mark.without_search
 

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 import httpx
 
-from tests.testbed.keyvault.conftest import TestVault
+from tests.testbed.keyvault.ground import TestVault
 
 WRITERS = 4
 Key = TypeVar("Key")
