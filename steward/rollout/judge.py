@@ -27,7 +27,7 @@ from steward.rollout.readings import (
     trouble_with_count,
     troubles_of,
 )
-from steward.rollout.weighing import MOST_ANEW, Weighed, weigh
+from steward.rollout.weighing import MOST_ANEW, Basis, Weighed, weigh
 from steward.rollout.wording import figure, of_harm, of_mismatch, of_too_little, of_unproved, seconds
 
 #: Of 1,000 users one may still be asked as before when all are exposed: the new exposure is on its way to somebody.
@@ -75,6 +75,19 @@ class Judgement(Frozen):
     def may_renew(self) -> bool:
         """Nothing is harmed, and it could be seen: only then may the exposure's lease be renewed."""
         return self.readable and self.decision is not Decision.ROLL_BACK
+
+    @property
+    def splits_otherwise(self) -> bool:
+        """Users do, than planned: the arms are not alike, so comparing them proves neither health nor harm."""
+        return self.ln_e_mismatch is not None and self.ln_e_mismatch >= _LN_MISMATCH
+
+    @property
+    def shows_harm(self) -> bool:
+        """And not merely what looks like it, which is rolled back, too."""
+        harmed = (each for each in self.weighed if each.harmed)
+        return any(each.breached for each in self.guards) or any(
+            each.basis is Basis.ABSOLUTE or not self.splits_otherwise for each in harmed
+        )
 
 
 class _Block(NamedTuple):
@@ -185,11 +198,13 @@ def _longest(times: list[float | None]) -> float | None:
 def _decide(
     seen: Judgement, reading: Reading, plan: Plan, troubles: tuple[Trouble, ...], before: Judgement | None
 ) -> Judgement:
-    harm = [each.finding for each in seen.guards if each.breached] + [
-        of_harm(e, plan) for e in seen.weighed if e.harmed
-    ]
-    if harm:
-        return _with(seen, Decision.ROLL_BACK, harm)
+    breached = [each.finding for each in seen.guards if each.breached]
+    worse = [each for each in seen.weighed if each.harmed]
+    if breached or worse:
+        if seen.shows_harm:
+            return _with(seen, Decision.ROLL_BACK, [*breached, *(of_harm(each, plan) for each in worse)])
+        mismatch = of_mismatch(reading, seen.ln_e_mismatch or 0)
+        return _with(seen, Decision.ROLL_BACK, [mismatch, *(figure(each, plan) for each in worse)])
     blocks = tuple(_blocks(seen, reading, plan, troubles))
     override = reading.override if reading.override and reading.override.step == reading.step else None
     if override and seen.too_little and all(block.by_word for block in blocks):
@@ -232,8 +247,8 @@ def _blocks(seen: Judgement, reading: Reading, plan: Plan, troubles: tuple[Troub
     for guard in seen.guards:
         if guard.finding:
             yield _Block(Decision.UNKNOWN if guard.value is None else Decision.HOLD, guard.finding)
-    if seen.ln_e_mismatch is not None and seen.ln_e_mismatch >= _LN_MISMATCH:
-        yield _Block(Decision.HOLD, of_mismatch(reading, seen.ln_e_mismatch))
+    if seen.splits_otherwise:
+        yield _Block(Decision.HOLD, of_mismatch(reading, seen.ln_e_mismatch or 0))
     yield from _not_yet(seen, reading, plan)
 
 

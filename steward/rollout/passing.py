@@ -43,7 +43,7 @@ def stands(judgement: Judgement, plan: Plan, told: Iterable[Said], step: int) ->
     if back := next((each for each in of_step if each.decision == "roll_back"), None):
         return Standing(cause=Cause.PERSON, reasons=(f"{back.who} rolled it back: {back.why}", *judgement.reasons))
     if judgement.decision is Decision.ROLL_BACK:
-        return Standing(cause=Cause.HARM if _is_harmed(judgement) else Cause.NOT_PROVED, reasons=judgement.reasons)
+        return Standing(cause=Cause.HARM if judgement.shows_harm else Cause.NOT_PROVED, reasons=judgement.reasons)
     if judgement.decision is not Decision.GO:
         return Standing(reasons=judgement.reasons, asks=Asks.OVERRIDE if judgement.too_little else None)
     wants = plan.asks_after(judgement.exposure) and not judgement.baking
@@ -56,7 +56,3 @@ def stands(judgement: Judgement, plan: Plan, told: Iterable[Said], step: int) ->
         return Standing(reasons=judgement.reasons, asks=Asks.APPROVAL)
     approved = (f"{approval.who} approved: {approval.why}",) if wants and approval else ()
     return Standing(passed=True, reasons=(*judgement.reasons, *approved))
-
-
-def _is_harmed(judgement: Judgement) -> bool:
-    return any(each.harmed for each in judgement.weighed) or any(each.breached for each in judgement.guards)

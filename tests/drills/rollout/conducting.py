@@ -15,7 +15,7 @@ from tests.drills.operations.stage import until
 from tests.drills.rollout.blinding import blinded
 from tests.drills.rollout.cases import AWAY_SECONDS, BAD, Case
 from tests.drills.rollout.seeing import Record, Sample, Tick
-from tests.drills.rollout.stage import PATIENCE_SECONDS, Stage
+from tests.drills.rollout.stage import PATIENCE_SECONDS, Stage, has_baseline
 from tests.flows import rollout_ground as ground
 
 FINAL = {"done", "failed", "undone", "cancelled"}
@@ -66,6 +66,8 @@ def plan_of(case):
 def conduct(stage: Stage, case: Case) -> Story:
     """Everything of it."""
     ground.lay(stage.settings)
+    # What a case before this one kept from being counted is fresh again.
+    until(lambda: has_baseline(stage.settings), PATIENCE_SECONDS, "baseline")
     until(stage.observers.see_nobody, PATIENCE_SECONDS, "SDK without anybody exposed")
     stage.arm(case.place)
     began, failed = time.time(), Counter(stage.users.report().failures)

@@ -21,7 +21,6 @@ from steward.clients.application_host import open_application_host
 from steward.clients.rollouts_reading import read_baseline
 from steward.rollout.preconditions import NotReady
 from steward.settings import load
-from tests.drills.operations.stage import until
 from tests.drills.rollout.seeing import ROOT, observing
 from tests.flows import rollout_ground as ground
 from tests.flows.prefect_server import recording_in
@@ -125,7 +124,6 @@ def staged(replica, folder):
         stage.call_users()
         stage.deploy(settings_file)
         try:
-            until(lambda: has_baseline(settings), PATIENCE_SECONDS, "baseline")
             yield stage
         finally:
             stage.mend()

@@ -53,6 +53,17 @@ def test_harm_is_refuted_whatever_was_approved():
     assert harmed.cause is Cause.HARM
 
 
+def test_what_looks_like_harm_among_users_who_split_otherwise_than_planned_is_taken_back_and_refutes_nothing():
+    # As many of either arm err. Five times as many are exposed as should be, so five times as many of them err.
+    lopsided = {"on": (7500, 75, 375), "off": (22_500, 225, 1125)}
+
+    taken_back = after(**lopsided)
+
+    assert taken_back.cause is Cause.NOT_PROVED
+    assert "the arms are not alike" in taken_back.reasons[0]
+    assert not any("harm:" in each for each in taken_back.reasons)
+
+
 def test_a_guard_that_is_broken_for_too_long_is_harm():
     plan = Plan()
     broken = judge(look(guards={"availability": 0.5}), plan, NOW)
