@@ -79,6 +79,9 @@ class Questions:
         if not self._answers.done():
             return []
         found, self._answers = self._answers.result(), None
+        if found:
+            # Whoever answered is not asked the same again while his word waits for proof.
+            self._open = None
         return found
 
     def _close(self) -> None:
